@@ -4,21 +4,22 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
-use oci_spec::image::{ANNOTATION_REF_NAME, Descriptor, ImageIndexBuilder, MediaType, OciLayoutBuilder};
+use oci_spec::image::{
+    ANNOTATION_REF_NAME, Descriptor, ImageIndexBuilder, ImageManifest, MediaType, OciLayoutBuilder,
+};
 use serde::Serialize;
 
 use crate::blobs::Blobs;
 use crate::error::{Error, Result};
-use crate::image::Image;
 use crate::json;
-use crate::layout::closure;
+use crate::layout::{closure, document};
 
 /// An image for the archive.
 pub struct Archived<'a> {
     /// The index or manifest that OCI readers get.
     pub root: &'a Descriptor,
-    /// The image of one platform, since Docker's format has room for one a name.
-    pub docker: &'a Image,
+    /// The manifest of one platform, since Docker's format has room for one a name.
+    pub docker: &'a Descriptor,
     /// `repository`, without a tag.
     pub repository: &'a str,
     /// Its tags.
@@ -55,10 +56,11 @@ pub fn write(blobs: &Blobs, images: &[Archived], mtime: u64, target: &str, out: 
             manifests.push(named);
         }
         let blob = |d: &Descriptor| format!("blobs/{}/{}", d.digest().algorithm(), d.digest().digest());
+        let docker: ImageManifest = document(blobs, image.docker)?;
         saved.push(Saved {
-            config: blob(&image.docker.config),
+            config: blob(docker.config()),
             repo_tags: image.tags.iter().map(|tag| format!("{}:{tag}", image.repository)).collect(),
-            layers: image.docker.layers.iter().map(|l| blob(&l.descriptor)).collect(),
+            layers: docker.layers().iter().map(blob).collect(),
         });
     }
     let index = ImageIndexBuilder::default()

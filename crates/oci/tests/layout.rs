@@ -513,7 +513,8 @@ fn layouts_and_archives_come_back_in() {
     fixture.write(&[("one", &index)]).unwrap();
     let tags = vec!["one".to_string(), "uno".to_string()];
     let file = fixture.dir.path().join("image.tar");
-    let archived = archive::Archived { root: &index, docker: &one, repository: "scratchbird", tags: &tags };
+    let archived =
+        archive::Archived { root: &index, docker: &one.manifest, repository: "scratchbird", tags: &tags };
     archive::write(fixture.cache.blobs(), &[archived], MTIME, "image.tar", fs::File::create(&file).unwrap())
         .unwrap();
 
@@ -559,7 +560,7 @@ fn an_archive_is_the_same_every_time_and_refuses_damaged_blobs() {
     let write = |fixture: &Fixture, out: &mut Vec<u8>| {
         let archived = archive::Archived {
             root: &index,
-            docker: &image,
+            docker: &image.manifest,
             repository: "example/scratchbird",
             tags: &tags,
         };
