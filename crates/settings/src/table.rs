@@ -1,0 +1,346 @@
+//! The table itself. The order is the order of the reference.
+
+use crate::{Apply, Effect, Group, Kind, Setting};
+
+const KB: u64 = 1024;
+const MB: u64 = 1024 * KB;
+const GB: u64 = 1024 * MB;
+const TB: u64 = 1024 * GB;
+const SECOND: u64 = 1000;
+const MINUTE: u64 = 60 * SECOND;
+const DAY: u64 = 24 * 60 * MINUTE;
+
+/// What most settings have in common; a row names only what differs.
+const BASE: Setting = Setting {
+    name: "",
+    env: "",
+    env_aliases: &[],
+    flag: None,
+    kind: Kind::Text,
+    default: "",
+    doc: "",
+    apply: Apply::Restart,
+    effect: Effect::Full,
+    secret: false,
+    group: Group::Connections,
+};
+
+const INIT: Setting = Setting { apply: Apply::FirstStart, group: Group::Initialisation, ..BASE };
+const FILES: Setting = Setting { kind: Kind::Path, group: Group::Files, ..BASE };
+const MEMORY: Setting = Setting { group: Group::Memory, effect: Effect::AcceptedNoEffect, ..BASE };
+const WAL: Setting = Setting { group: Group::Wal, ..BASE };
+const LOG: Setting = Setting { group: Group::Logging, apply: Apply::Reload, ..BASE };
+const STATEMENT: Setting = Setting { group: Group::Statements, ..BASE };
+const REPLICATION: Setting = Setting { group: Group::Replication, effect: Effect::AcceptedNoEffect, ..BASE };
+
+/// Every setting.
+pub const TABLE: &[Setting] = &[
+    Setting {
+        name: "user",
+        env: "SCRATCHBIRD_USER",
+        flag: Some("-U"),
+        default: "scratchbird",
+        doc: "The superuser that the first start creates.",
+        ..INIT
+    },
+    Setting {
+        name: "password",
+        env: "SCRATCHBIRD_PASSWORD",
+        secret: true,
+        doc: "The superuser's password. The first start needs it, unless `host_auth_method` is `trust`. Only a SCRAM verifier of it is stored.",
+        ..INIT
+    },
+    Setting {
+        name: "db",
+        env: "SCRATCHBIRD_DB",
+        doc: "The database that the first start creates; the user's name where it is not set.",
+        ..INIT
+    },
+    Setting {
+        name: "initdb_args",
+        env: "SCRATCHBIRD_INITDB_ARGS",
+        effect: Effect::AcceptedNoEffect,
+        doc: "Arguments for initdb. The encoding is always UTF8 and the collation always C.",
+        ..INIT
+    },
+    Setting {
+        name: "host_auth_method",
+        env: "SCRATCHBIRD_HOST_AUTH_METHOD",
+        kind: Kind::Enum(&["scram-sha-256", "trust"]),
+        default: "scram-sha-256",
+        doc: "How clients prove who they are. `trust` asks for no password; it is stored at the first start.",
+        ..INIT
+    },
+    Setting {
+        name: "data_directory",
+        env: "SCRATCHBIRD_DATA",
+        env_aliases: &["PGDATA"],
+        flag: Some("-D"),
+        default: "/var/lib/scratchbird/data",
+        doc: "The directory that holds the databases.",
+        ..FILES
+    },
+    Setting {
+        name: "config_file",
+        env: "SCRATCHBIRD_CONFIG_FILE",
+        default: "/etc/scratchbird/scratchbird.conf",
+        doc: "The configuration file, `name = value` a line. A missing file at the default place is no error.",
+        ..FILES
+    },
+    Setting {
+        name: "hba_file",
+        env: "SCRATCHBIRD_HBA_FILE",
+        effect: Effect::Refused,
+        doc: "Access rules by address, database and user. This version knows `host_auth_method` only.",
+        ..FILES
+    },
+    Setting {
+        name: "unix_socket_directory",
+        env: "SCRATCHBIRD_UNIX_SOCKET_DIRECTORY",
+        flag: Some("-k"),
+        default: "/tmp",
+        doc: "Where the Unix socket `.s.PGSQL.<port>` is made.",
+        ..FILES
+    },
+    Setting {
+        name: "port",
+        env: "SCRATCHBIRD_PORT",
+        flag: Some("-p"),
+        kind: Kind::Int { min: 1, max: 65535 },
+        default: "5432",
+        doc: "The TCP port, and the number in the Unix socket's name.",
+        ..BASE
+    },
+    Setting {
+        name: "listen_addresses",
+        env: "SCRATCHBIRD_LISTEN_ADDRESSES",
+        flag: Some("-h"),
+        kind: Kind::List,
+        default: "*",
+        doc: "Addresses to listen on: `*`, `localhost`, or IP addresses separated by commas.",
+        ..BASE
+    },
+    Setting {
+        name: "max_connections",
+        env: "SCRATCHBIRD_MAX_CONNECTIONS",
+        kind: Kind::Int { min: 1, max: 10_000 },
+        default: "100",
+        doc: "The most clients at one time, the reserved slots among them.",
+        ..BASE
+    },
+    Setting {
+        name: "superuser_reserved_connections",
+        env: "SCRATCHBIRD_SUPERUSER_RESERVED_CONNECTIONS",
+        kind: Kind::Int { min: 0, max: 1000 },
+        default: "3",
+        doc: "Slots of `max_connections` that only superusers may take.",
+        ..BASE
+    },
+    Setting {
+        name: "shutdown_timeout",
+        env: "SCRATCHBIRD_SHUTDOWN_TIMEOUT",
+        kind: Kind::Time { unit: SECOND, min: 0, max: DAY },
+        default: "5s",
+        doc: "How long SIGTERM lets running statements finish before they are cancelled.",
+        ..BASE
+    },
+    Setting {
+        name: "authentication_timeout",
+        env: "SCRATCHBIRD_AUTHENTICATION_TIMEOUT",
+        kind: Kind::Time { unit: SECOND, min: SECOND, max: 10 * MINUTE },
+        default: "1min",
+        doc: "How long a client may take to log in.",
+        ..BASE
+    },
+    Setting {
+        name: "ssl",
+        env: "SCRATCHBIRD_SSL",
+        kind: Kind::Bool,
+        default: "off",
+        effect: Effect::Refused,
+        doc: "TLS for TCP connections. This version speaks plain text only.",
+        ..BASE
+    },
+    Setting {
+        name: "ssl_cert_file",
+        env: "SCRATCHBIRD_SSL_CERT_FILE",
+        kind: Kind::Path,
+        effect: Effect::AcceptedNoEffect,
+        doc: "The server's certificate chain, PEM.",
+        ..BASE
+    },
+    Setting {
+        name: "ssl_key_file",
+        env: "SCRATCHBIRD_SSL_KEY_FILE",
+        kind: Kind::Path,
+        effect: Effect::AcceptedNoEffect,
+        doc: "The key of the server's certificate, PEM.",
+        ..BASE
+    },
+    Setting {
+        name: "http_port",
+        env: "SCRATCHBIRD_HTTP_PORT",
+        kind: Kind::Int { min: 0, max: 65535 },
+        default: "0",
+        effect: Effect::AcceptedNoEffect,
+        doc: "The port of the HTTP probes and metrics; 0 is none.",
+        ..BASE
+    },
+    Setting {
+        name: "shared_buffers",
+        env: "SCRATCHBIRD_SHARED_BUFFERS",
+        kind: Kind::Size { unit: 8 * KB, min: 128 * KB, max: 16 * TB },
+        default: "128MB",
+        doc: "Postgres' page cache. Here the operating system's cache does that work.",
+        ..MEMORY
+    },
+    Setting {
+        name: "effective_cache_size",
+        env: "SCRATCHBIRD_EFFECTIVE_CACHE_SIZE",
+        kind: Kind::Size { unit: 8 * KB, min: 8 * KB, max: 16 * TB },
+        default: "4GB",
+        doc: "A hint for Postgres' planner.",
+        ..MEMORY
+    },
+    Setting {
+        name: "work_mem",
+        env: "SCRATCHBIRD_WORK_MEM",
+        kind: Kind::Size { unit: KB, min: 64 * KB, max: 2 * TB },
+        default: "4MB",
+        doc: "The memory one sort or hash may take in Postgres.",
+        ..MEMORY
+    },
+    Setting {
+        name: "maintenance_work_mem",
+        env: "SCRATCHBIRD_MAINTENANCE_WORK_MEM",
+        kind: Kind::Size { unit: KB, min: 64 * KB, max: 2 * TB },
+        default: "64MB",
+        doc: "The memory that maintenance may take in Postgres.",
+        ..MEMORY
+    },
+    Setting {
+        name: "wal_level",
+        env: "SCRATCHBIRD_WAL_LEVEL",
+        kind: Kind::Enum(&["minimal", "replica", "logical"]),
+        default: "replica",
+        effect: Effect::AcceptedNoEffect,
+        doc: "How much the write-ahead log holds. Here it always holds whole pages.",
+        ..WAL
+    },
+    Setting {
+        name: "max_wal_size",
+        env: "SCRATCHBIRD_MAX_WAL_SIZE",
+        kind: Kind::Size { unit: MB, min: MB, max: 16 * TB },
+        default: "1GB",
+        doc: "The size of a database's write-ahead log that brings a checkpoint forward.",
+        ..WAL
+    },
+    Setting {
+        name: "checkpoint_timeout",
+        env: "SCRATCHBIRD_CHECKPOINT_TIMEOUT",
+        kind: Kind::Time { unit: SECOND, min: SECOND, max: DAY },
+        default: "5min",
+        doc: "The longest time between two checkpoints.",
+        ..WAL
+    },
+    Setting {
+        name: "log_destination",
+        env: "SCRATCHBIRD_LOG_DESTINATION",
+        kind: Kind::Enum(&["stderr"]),
+        default: "stderr",
+        doc: "Where the log goes: to standard error, for the container engine to collect.",
+        ..LOG
+    },
+    Setting {
+        name: "log_format",
+        env: "SCRATCHBIRD_LOG_FORMAT",
+        kind: Kind::Enum(&["text", "json"]),
+        default: "text",
+        doc: "One line of text or one JSON object an event.",
+        ..LOG
+    },
+    Setting {
+        name: "log_level",
+        env: "SCRATCHBIRD_LOG_LEVEL",
+        kind: Kind::Enum(&["debug", "info", "warning", "error"]),
+        default: "info",
+        doc: "The least important event that is logged.",
+        ..LOG
+    },
+    Setting {
+        name: "log_connections",
+        env: "SCRATCHBIRD_LOG_CONNECTIONS",
+        kind: Kind::Bool,
+        default: "off",
+        doc: "Log each connection and its end.",
+        ..LOG
+    },
+    Setting {
+        name: "log_statement",
+        env: "SCRATCHBIRD_LOG_STATEMENT",
+        kind: Kind::Enum(&["none", "ddl", "mod", "all"]),
+        default: "none",
+        doc: "Which statements are logged. Statements that carry a password never are.",
+        ..LOG
+    },
+    Setting {
+        name: "log_min_duration",
+        env: "SCRATCHBIRD_LOG_MIN_DURATION",
+        kind: Kind::Time { unit: 1, min: 0, max: DAY },
+        default: "0",
+        doc: "Log statements that take at least this long; 0 logs none.",
+        ..LOG
+    },
+    Setting {
+        name: "statement_timeout",
+        env: "SCRATCHBIRD_STATEMENT_TIMEOUT",
+        kind: Kind::Time { unit: 1, min: 0, max: DAY },
+        default: "0",
+        doc: "Cancel a statement that takes longer; 0 is never. A session can set its own.",
+        ..STATEMENT
+    },
+    Setting {
+        name: "idle_in_transaction_session_timeout",
+        env: "SCRATCHBIRD_IDLE_IN_TRANSACTION_SESSION_TIMEOUT",
+        kind: Kind::Time { unit: 1, min: 0, max: DAY },
+        default: "0",
+        doc: "End a session that idles in an open transaction for longer; 0 is never.",
+        ..STATEMENT
+    },
+    Setting {
+        name: "replication_mode",
+        env: "SCRATCHBIRD_REPLICATION_MODE",
+        kind: Kind::Enum(&["standalone", "primary", "replica"]),
+        default: "standalone",
+        effect: Effect::Refused,
+        doc: "This server's role. This version runs alone: `primary` and `replica` stop the start.",
+        ..REPLICATION
+    },
+    Setting {
+        name: "primary_host",
+        env: "SCRATCHBIRD_PRIMARY_HOST",
+        doc: "The host that a replica follows.",
+        ..REPLICATION
+    },
+    Setting {
+        name: "primary_port",
+        env: "SCRATCHBIRD_PRIMARY_PORT",
+        kind: Kind::Int { min: 1, max: 65535 },
+        default: "5432",
+        doc: "The port that a replica follows.",
+        ..REPLICATION
+    },
+    Setting {
+        name: "replication_user",
+        env: "SCRATCHBIRD_REPLICATION_USER",
+        doc: "The user a replica logs in as.",
+        ..REPLICATION
+    },
+    Setting {
+        name: "replication_password",
+        env: "SCRATCHBIRD_REPLICATION_PASSWORD",
+        secret: true,
+        doc: "The password of the replication user.",
+        ..REPLICATION
+    },
+];
