@@ -1,0 +1,200 @@
+//! `serve`: the server itself: sockets, signals, checkpoints, shutdown.
+
+use super::{Failure, initdb};
+use crate::cluster::Cluster;
+use crate::log;
+use crate::session::{Server, Stream, serve};
+use settings::Resolved;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::iterator::Signals;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Enough for the deepest tree that `sql::parse` lets pass; only what is used costs memory. Without
+/// optimisation the frames are many times larger.
+const STACK: usize = if cfg!(debug_assertions) { 128 << 20 } else { 16 << 20 };
+/// Clients that have not logged in yet may be this many more than `max_connections`.
+const STRANGERS: usize = 100;
+
+pub(super) fn run(args: &[String]) -> Result<ExitCode, Failure> {
+    let started = Instant::now();
+    let settings = super::resolve(args)?;
+    log::configure(&settings);
+    for warning in &settings.warnings {
+        log::warning(warning);
+    }
+    // Signals are caught before anything is created, so that PID 1 never misses one.
+    let mut signals = Signals::new([SIGTERM, SIGINT, SIGQUIT, SIGHUP]).map_err(Failure::new)?;
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        log::event(log::Level::Error, "a session failed by a mistake in the server", &[("place", &place)]);
+    }));
+    let cluster: Cluster = initdb::open(&settings)?;
+    let server = Server::new(cluster, settings);
+    let sockets = listen(&server)?;
+    checkpoints(&server)?;
+    let milliseconds = started.elapsed().as_millis().to_string();
+    let fields = [("version", env!("CARGO_PKG_VERSION")), ("start_ms", milliseconds.as_str())];
+    log::event(log::Level::Info, &format!("ready for connections on {}", sockets.join(", ")), &fields);
+    for signal in &mut signals {
+        let patience = match signal {
+            SIGHUP => {
+                reload(args);
+                continue;
+            }
+            SIGQUIT => {
+                log::warning("SIGQUIT: stopping without a checkpoint");
+                return Ok(ExitCode::from(2));
+            }
+            SIGINT => Duration::ZERO,
+            _ => Duration::from_millis(server.settings.time("shutdown_timeout")),
+        };
+        return stop(&server, patience);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn stop(server: &Server, patience: Duration) -> Result<ExitCode, Failure> {
+    log::info("shutting down");
+    server.stop(patience);
+    let _ = std::fs::remove_file(socket_path(&server.settings));
+    server.cluster.checkpoint(0, true)?;
+    log::info("shut down");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn reload(args: &[String]) {
+    match super::resolve(args) {
+        Ok(settings) => {
+            log::configure(&settings);
+            log::info("log settings are reloaded");
+        }
+        Err(failure) => log::error(&format!("settings are not reloaded: {}", failure.message)),
+    }
+}
+
+fn socket_path(settings: &Resolved) -> PathBuf {
+    let name = format!(".s.PGSQL.{}", settings.int("port"));
+    PathBuf::from(settings.text("unix_socket_directory")).join(name)
+}
+
+/// Binds everything before the first client is served.
+fn listen(server: &Arc<Server>) -> Result<Vec<String>, Failure> {
+    let settings = &server.settings;
+    let port = u16::try_from(settings.int("port")).map_err(Failure::new)?;
+    let mut tcp = Vec::new();
+    for address in addresses(settings.list("listen_addresses"), port)? {
+        match TcpListener::bind(address) {
+            Ok(listener) => tcp.push((address, listener)),
+            // `*` means whatever there is: a container may have no IPv6.
+            Err(_) if address.ip() == Ipv6Addr::UNSPECIFIED => {}
+            Err(_) if address.ip() == Ipv4Addr::UNSPECIFIED && !tcp.is_empty() => {}
+            Err(error) => return Err(Failure::new(format!("can't listen on {address}: {error}"))),
+        }
+    }
+    let path = socket_path(settings);
+    // The data directory's lock is held, so a socket that lies there is an old one of ours.
+    let _ = std::fs::remove_file(&path);
+    let unix = UnixListener::bind(&path)
+        .and_then(|unix| {
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o777)).map(|()| unix)
+        })
+        .map_err(|error| Failure::new(format!("can't make the Unix socket `{}`: {error}", path.display())))?;
+    let mut names = vec![path.display().to_string()];
+    let alive = Arc::new(());
+    accept(server, &alive, move || unix.accept().map(|(stream, _)| Stream::Unix(stream)))?;
+    for (address, listener) in tcp {
+        names.push(address.to_string());
+        accept(server, &alive, move || {
+            let (stream, _) = listener.accept()?;
+            stream.set_nodelay(true)?;
+            Ok(Stream::Tcp(stream))
+        })?;
+    }
+    Ok(names)
+}
+
+fn addresses(list: &[String], port: u16) -> Result<Vec<SocketAddr>, Failure> {
+    let mut addresses = Vec::new();
+    for item in list {
+        let ips: Vec<IpAddr> = match item.as_str() {
+            // Where IPv6 sockets take IPv4 clients too, the second bind is refused and not needed.
+            "*" => vec![Ipv6Addr::UNSPECIFIED.into(), Ipv4Addr::UNSPECIFIED.into()],
+            "localhost" => vec![Ipv4Addr::LOCALHOST.into()],
+            text => {
+                let message = format!(
+                    "listen_addresses: `{text}` is no IP address; allowed are `*`, `localhost` and IP addresses"
+                );
+                vec![text.parse().map_err(|_| Failure::new(message))?]
+            }
+        };
+        addresses.extend(ips.into_iter().map(|ip| SocketAddr::new(ip, port)));
+    }
+    Ok(addresses)
+}
+
+/// Accepts clients in a thread of its own, each client in another.
+fn accept(
+    server: &Arc<Server>,
+    alive: &Arc<()>,
+    mut next: impl FnMut() -> std::io::Result<Stream> + Send + 'static,
+) -> Result<(), Failure> {
+    let limit = usize::try_from(server.settings.int("max_connections"))
+        .unwrap_or(usize::MAX)
+        .saturating_add(STRANGERS);
+    let (server, alive) = (Arc::clone(server), Arc::clone(alive));
+    spawn("accept", move || {
+        loop {
+            let stream = match next() {
+                Ok(stream) => stream,
+                Err(error) => {
+                    // Mostly too many open files: the clients that are there will leave some day.
+                    log::error(&format!("can't accept a connection: {error}"));
+                    std::thread::sleep(Duration::from_millis(100));
+                    continue;
+                }
+            };
+            if Arc::strong_count(&alive) > limit {
+                continue;
+            }
+            let (server, token) = (Arc::clone(&server), Arc::clone(&alive));
+            let spawned = spawn("session", move || {
+                serve(&server, stream);
+                drop(token);
+            });
+            if let Err(failure) = spawned {
+                log::error(&failure.message);
+            }
+        }
+    })
+}
+
+/// A checkpoint when the time has come, or when a log has grown too long.
+fn checkpoints(server: &Arc<Server>) -> Result<(), Failure> {
+    let interval = Duration::from_millis(server.settings.time("checkpoint_timeout"));
+    let max_wal = server.settings.size("max_wal_size");
+    let server = Arc::clone(server);
+    spawn("checkpoint", move || {
+        let mut last = Instant::now();
+        loop {
+            std::thread::sleep(Duration::from_secs(1).min(interval));
+            let due = last.elapsed() >= interval;
+            if let Err(error) = server.cluster.checkpoint(if due { 0 } else { max_wal }, false) {
+                log::error(&format!("checkpoint failed: {}", error.message));
+            }
+            if due {
+                last = Instant::now();
+            }
+        }
+    })
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Failure> {
+    let spawned = std::thread::Builder::new().name(name.to_owned()).stack_size(STACK).spawn(work);
+    spawned.map(|_| ()).map_err(|error| Failure::new(format!("can't start a thread: {error}")))
+}

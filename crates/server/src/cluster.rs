@@ -1,0 +1,320 @@
+//! The data directory: layout, lock, format version, roles and databases.
+//!
+//! ```text
+//! SCRATCHBIRD_VERSION   the format's number; written last, so a directory with it is finished
+//! lock                  held while a server runs
+//! global.db             roles and databases
+//! base/<oid>.db         one file a database
+//! ```
+//!
+//! The directory is usually a mount point and can't itself be renamed into place. The first start
+//! builds everything in `init.tmp`, moves the parts out of it, and writes the version file last. A
+//! start that finds no version file removes what an interrupted one left and begins again.
+
+use crate::auth::scram;
+use crate::engine::{Database, Global, Role};
+use crate::sql::error::{Result, SqlError};
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+const FORMAT: &str = "1";
+const VERSION_FILE: &str = "SCRATCHBIRD_VERSION";
+const OURS: &[&str] = &["lock", "init.tmp", "global.db", "global.db-wal", "global.db-shm", "base"];
+/// What volumes hold that nobody put there.
+const TOLERATED: &[&str] = &["lost+found", ".snapshot", ".snapshots", ".DS_Store"];
+
+/// What the first start creates.
+pub struct Init {
+    /// The superuser.
+    pub user: String,
+    /// Its password; without one the method is `trust`.
+    pub password: Option<String>,
+    /// The database beside `postgres`.
+    pub database: String,
+    /// Whether clients are asked for a password.
+    pub trust: bool,
+}
+
+/// An opened data directory.
+pub struct Cluster {
+    directory: PathBuf,
+    /// Dropped last: its lock is what keeps a second server out.
+    _lock: File,
+    global: Mutex<Global>,
+    databases: Mutex<HashMap<String, Arc<Database>>>,
+    /// Clients are not asked for a password.
+    pub trust: bool,
+    /// Random bytes of this cluster, for the salts of unknown users.
+    pub seed: Vec<u8>,
+}
+
+/// Whether the directory holds a finished cluster; a newer or a foreign one is an error.
+pub fn exists(directory: &Path) -> Result<bool> {
+    let path = directory.join(VERSION_FILE);
+    match fs::read_to_string(&path) {
+        Ok(text) if text.trim() == FORMAT => Ok(true),
+        Ok(text) => Err(plain(format!(
+            "data directory `{}` has format `{}`, and this version reads format {FORMAT} only",
+            directory.display(),
+            text.trim()
+        ))),
+        Err(error) if error.kind() == ErrorKind::NotFound => foreign(directory).map(|()| false),
+        Err(error) => Err(unreadable(&path, &error)),
+    }
+}
+
+fn foreign(directory: &Path) -> Result<()> {
+    let entries = match fs::read_dir(directory) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        entries => entries.map_err(|error| unreadable(directory, &error))?,
+    };
+    for entry in entries {
+        let name = entry.map_err(|error| unreadable(directory, &error))?.file_name();
+        let name = name.to_string_lossy();
+        if name == "PG_VERSION" {
+            let shown = directory.display();
+            return Err(plain(format!(
+                "`{shown}` is a PostgreSQL data directory: dump it with pg_dump and load the dump into an empty one"
+            )));
+        }
+        if !OURS.contains(&&*name) && !TOLERATED.contains(&&*name) {
+            let shown = directory.display();
+            return Err(plain(format!(
+                "`{shown}` is not empty (it holds `{name}`) and is no ScratchBird data directory: use an empty one"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Makes sure that the directory is there and can be written, or says whose it must be.
+pub fn prepare(directory: &Path) -> Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    let made = builder.recursive(true).mode(0o700).create(directory);
+    made.map_err(|error| not_writable(directory, &error))?;
+    let probe = directory.join("lock");
+    let opened = File::options().write(true).create(true).truncate(false).mode(0o600).open(&probe);
+    opened.map(|_| ()).map_err(|error| not_writable(directory, &error))
+}
+
+fn not_writable(directory: &Path, error: &std::io::Error) -> SqlError {
+    let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    let shown = directory.display();
+    let owner = fs::metadata(directory)
+        .map(|m| format!("; it belongs to {}:{}", m.uid(), m.gid()))
+        .unwrap_or_default();
+    plain(format!(
+        "data directory `{shown}` can't be written by user {uid}:{gid} ({error}{owner}); run `chown -R {uid}:{gid} {shown}`"
+    ))
+}
+
+/// Takes the directory for this process alone.
+pub fn lock(directory: &Path) -> Result<File> {
+    prepare(directory)?;
+    let path = directory.join("lock");
+    let file =
+        File::options().read(true).write(true).open(&path).map_err(|error| unreadable(&path, &error))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(fs::TryLockError::WouldBlock) => {
+            let shown = directory.display();
+            return Err(plain(format!("data directory `{shown}` is in use by another server")));
+        }
+        Err(fs::TryLockError::Error(error)) => return Err(unreadable(&path, &error)),
+    }
+    Ok(file)
+}
+
+/// Initialises the directory. A kill at any moment leaves either nothing that counts or a finished cluster.
+pub fn initialise(directory: &Path, init: &Init) -> Result<()> {
+    let io =
+        |path: &Path, error: std::io::Error| plain(format!("can't initialise `{}`: {error}", path.display()));
+    // 1. What an interrupted start left is no cluster.
+    for name in OURS.iter().filter(|name| **name != "lock") {
+        let path = directory.join(name);
+        let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        match removed {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(io(&path, error)),
+            _ => {}
+        }
+    }
+    // 2. Everything is built aside.
+    let build = directory.join("init.tmp");
+    let base = build.join("base");
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(&base).map_err(|error| io(&base, error))?;
+    let global = Global::create(&build.join("global.db"))?;
+    let verifier = init.password.as_deref().map(scram::verifier).transpose()?;
+    global.put_role(&Role { name: init.user.clone(), verifier, superuser: true, login: true })?;
+    global.set_option("trust", if init.trust { "on" } else { "off" })?;
+    let mut seed = [0_u8; 16];
+    getrandom::fill(&mut seed).map_err(|error| plain(format!("no random numbers: {error}")))?;
+    global.set_option("seed", &seed.iter().map(|byte| format!("{byte:02x}")).collect::<String>())?;
+    let mut names = vec!["postgres"];
+    if init.database != "postgres" {
+        names.push(&init.database);
+    }
+    for (oid, name) in (1..).zip(names) {
+        Database::create(&base.join(format!("{oid}.db")))?;
+        global.add_database(oid, name, &init.user)?;
+    }
+    global.checkpoint()?;
+    drop(global);
+    for file in list(&build).into_iter().chain(list(&base)) {
+        sync(&file).map_err(|error| io(&file, error))?;
+    }
+    // 3. The parts move to their places, and only then the version file says that they are whole.
+    for name in ["global.db", "base"] {
+        fs::rename(build.join(name), directory.join(name)).map_err(|error| io(directory, error))?;
+    }
+    fs::remove_dir_all(&build).map_err(|error| io(&build, error))?;
+    sync(directory).map_err(|error| io(directory, error))?;
+    let temporary = directory.join("init.tmp");
+    let write = || -> std::io::Result<()> {
+        let mut file =
+            File::options().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+        file.write_all(FORMAT.as_bytes())?;
+        file.write_all(b"\n")?;
+        file.sync_all()?;
+        fs::rename(&temporary, directory.join(VERSION_FILE))?;
+        sync(directory)
+    };
+    write().map_err(|error| io(directory, error))
+}
+
+fn list(directory: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).chain([directory.to_owned()]).collect()
+}
+
+fn sync(path: &Path) -> std::io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+impl Cluster {
+    /// Opens a finished cluster whose lock is held.
+    pub fn open(directory: &Path, lock: File) -> Result<Self> {
+        // SQLite makes its files with the umask's rights; nobody else has to look inside.
+        let _ = fs::set_permissions(directory, fs::Permissions::from_mode(0o700));
+        let global = Global::open(&directory.join("global.db"))?;
+        let trust = global.option("trust")?.as_deref() == Some("on");
+        let seed = global.option("seed")?.unwrap_or_default().into_bytes();
+        let databases = Mutex::new(HashMap::new());
+        Ok(Self {
+            directory: directory.to_owned(),
+            _lock: lock,
+            global: Mutex::new(global),
+            databases,
+            trust,
+            seed,
+        })
+    }
+
+    /// A role by name.
+    pub fn role(&self, name: &str) -> Result<Option<Role>> {
+        self.global().role(name)
+    }
+
+    /// Adds or changes a role.
+    pub fn put_role(&self, role: &Role) -> Result<()> {
+        self.global().put_role(role)
+    }
+
+    /// Removes a role.
+    pub fn drop_role(&self, name: &str) -> Result<bool> {
+        self.global().drop_role(name)
+    }
+
+    /// All databases' names.
+    pub fn database_names(&self) -> Result<Vec<String>> {
+        Ok(self.global().databases()?.into_iter().map(|(_, name)| name).collect())
+    }
+
+    /// A database, opened if it was not yet.
+    pub fn database(&self, name: &str) -> Result<Arc<Database>> {
+        let mut databases = self.databases();
+        if let Some(database) = databases.get(name) {
+            return Ok(Arc::clone(database));
+        }
+        let oid = self.global().database(name)?;
+        let oid =
+            oid.ok_or_else(|| SqlError::fatal("3D000", format!("database \"{name}\" does not exist")))?;
+        let database = Arc::new(Database::open(name, &self.file(oid))?);
+        databases.insert(name.to_owned(), Arc::clone(&database));
+        Ok(database)
+    }
+
+    /// CREATE DATABASE: the file first, then its entry.
+    pub fn create_database(&self, name: &str, owner: &str) -> Result<()> {
+        let global = self.global();
+        if global.database(name)?.is_some() {
+            return Err(SqlError::new("42P04", format!("database \"{name}\" already exists")));
+        }
+        let oid = global.next_database()?;
+        let path = self.file(oid);
+        // A file without an entry is what an interrupted CREATE DATABASE left.
+        remove_database_files(&path);
+        Database::create(&path)?;
+        sync(&path)
+            .and_then(|()| sync(&self.directory.join("base")))
+            .map_err(|error| unreadable(&path, &error))?;
+        global.add_database(oid, name, owner)
+    }
+
+    /// DROP DATABASE: the entry first, then the file; nobody may be connected.
+    pub fn drop_database(&self, name: &str) -> Result<bool> {
+        let mut databases = self.databases();
+        if databases.get(name).is_some_and(|database| Arc::strong_count(database) > 1) {
+            return Err(SqlError::new(
+                "55006",
+                format!("database \"{name}\" is being accessed by other users"),
+            ));
+        }
+        let Some(oid) = self.global().database(name)? else { return Ok(false) };
+        databases.remove(name);
+        self.global().drop_database(name)?;
+        remove_database_files(&self.file(oid));
+        Ok(true)
+    }
+
+    /// Checkpoints every open database, or those whose log has grown beyond a size.
+    pub fn checkpoint(&self, beyond: u64, last: bool) -> Result<()> {
+        let open: Vec<Arc<Database>> = self.databases().values().cloned().collect();
+        for database in open.iter().filter(|database| database.wal_size() > beyond) {
+            database.checkpoint(last)?;
+        }
+        if last { self.global().checkpoint() } else { Ok(()) }
+    }
+
+    fn file(&self, oid: i64) -> PathBuf {
+        self.directory.join("base").join(format!("{oid}.db"))
+    }
+
+    fn global(&self) -> MutexGuard<'_, Global> {
+        self.global.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn databases(&self) -> MutexGuard<'_, HashMap<String, Arc<Database>>> {
+        self.databases.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn remove_database_files(path: &Path) {
+    for suffix in ["", "-wal", "-shm"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        // A file that stays is removed before its number is used again.
+        let _ = fs::remove_file(PathBuf::from(name));
+    }
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> SqlError {
+    plain(format!("can't read `{}`: {error}", path.display()))
+}
+
+fn plain(message: String) -> SqlError {
+    SqlError::new("58000", message)
+}

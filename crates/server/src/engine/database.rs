@@ -1,0 +1,163 @@
+//! A database file: write lock, sequences, checkpoints.
+
+use super::connection::Interrupt;
+use super::error::simple;
+use crate::sql::error::{Result, SqlError};
+use crate::sql::plan::Sequence;
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection as Sqlite, OpenFlags};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// How often a waiting writer looks whether it was cancelled.
+const WAIT_SLICE: Duration = Duration::from_millis(20);
+/// What a new database holds: the catalogue that SQLite's own schema can't be.
+const BOOTSTRAP: &str = "
+    CREATE TABLE __sb_catalog (name TEXT PRIMARY KEY, definition TEXT NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE TABLE __sb_sequence (
+        name TEXT PRIMARY KEY, start INTEGER NOT NULL, increment INTEGER NOT NULL, min INTEGER NOT NULL,
+        max INTEGER NOT NULL, cycle INTEGER NOT NULL, last INTEGER NOT NULL, called INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;";
+
+/// A database file, shared by its connections.
+pub struct Database {
+    /// The database's name.
+    pub name: String,
+    path: PathBuf,
+    /// Counts the committed changes of definitions, so that connections know when to read them again.
+    pub(super) generation: AtomicU64,
+    pub(super) sequences: Mutex<HashMap<String, Sequence>>,
+    writer: Mutex<bool>,
+    writer_left: Condvar,
+    /// One connection stays open, so that the WAL is not removed with the last client.
+    keeper: Mutex<Sqlite>,
+}
+
+impl Database {
+    /// Makes a new database file.
+    pub fn create(path: &Path) -> Result<()> {
+        let sqlite = open_file(path, true)?;
+        sqlite.execute_batch(BOOTSTRAP).map_err(|error| simple(&error))?;
+        sqlite.close().map_err(|(_, error)| simple(&error))
+    }
+
+    /// Opens a database file.
+    pub fn open(name: &str, path: &Path) -> Result<Self> {
+        let keeper = open_file(path, false)?;
+        let database = Self {
+            name: name.to_owned(),
+            path: path.to_owned(),
+            generation: AtomicU64::new(0),
+            sequences: Mutex::new(read_sequences(&keeper)?),
+            writer: Mutex::new(false),
+            writer_left: Condvar::new(),
+            keeper: Mutex::new(keeper),
+        };
+        Ok(database)
+    }
+
+    pub(super) fn connect(&self) -> Result<Sqlite> {
+        open_file(&self.path, false)
+    }
+
+    /// Waits for the write lock; a cancel request ends the wait.
+    pub(super) fn lock_writer(&self, interrupt: &Interrupt) -> Result<()> {
+        let mut busy = lock(&self.writer);
+        while *busy {
+            let waited = self.writer_left.wait_timeout(busy, WAIT_SLICE);
+            busy = waited.unwrap_or_else(PoisonError::into_inner).0;
+            if let Some(error) = interrupt.error() {
+                return Err(error);
+            }
+        }
+        *busy = true;
+        Ok(())
+    }
+
+    pub(super) fn unlock_writer(&self) {
+        *lock(&self.writer) = false;
+        self.writer_left.notify_one();
+    }
+
+    pub(super) fn definitions_changed(&self) {
+        self.generation.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Forgets sequences that a rollback took back.
+    pub(super) fn reread_sequences(&self, sqlite: &Sqlite) {
+        if let Ok(stored) = read_sequences(sqlite) {
+            let mut sequences = lock(&self.sequences);
+            sequences.retain(|name, _| stored.contains_key(name));
+            for (name, sequence) in stored {
+                sequences.entry(name).or_insert(sequence);
+            }
+        }
+    }
+
+    /// The size of the write-ahead log, in bytes.
+    pub fn wal_size(&self) -> u64 {
+        let mut path = self.path.clone().into_os_string();
+        path.push("-wal");
+        std::fs::metadata(path).map_or(0, |metadata| metadata.len())
+    }
+
+    /// Copies the write-ahead log into the file; `last` also empties the log, at shutdown.
+    pub fn checkpoint(&self, last: bool) -> Result<()> {
+        let mode = if last { "TRUNCATE" } else { "PASSIVE" };
+        let keeper = lock(&self.keeper);
+        let result = keeper.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |_| Ok(()));
+        result.map_err(|error| simple(&error))
+    }
+}
+
+/// A lock whose holder panicked still guards consistent data here: every change is one assignment.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Opens a file with the settings that every connection has.
+pub(super) fn open_file(path: &Path, create: bool) -> Result<Sqlite> {
+    let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    flags.set(OpenFlags::SQLITE_OPEN_CREATE, create);
+    let open = || -> rusqlite::Result<Sqlite> {
+        let sqlite = Sqlite::open_with_flags(path, flags)?;
+        sqlite.busy_timeout(Duration::from_secs(5))?;
+        sqlite.set_prepared_statement_cache_capacity(64);
+        sqlite.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;
+        sqlite.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DDL, false)?;
+        // Checkpoints have a schedule of their own; sorting stays in memory because the root may be read-only.
+        sqlite.execute_batch(
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
+             PRAGMA wal_autocheckpoint = 0; PRAGMA temp_store = MEMORY;",
+        )?;
+        Ok(sqlite)
+    };
+    open().map_err(|error| {
+        let SqlError { code, message, .. } = simple(&error);
+        SqlError::new(code, format!("could not open `{}`: {message}", path.display()))
+    })
+}
+
+fn read_sequences(sqlite: &Sqlite) -> Result<HashMap<String, Sequence>> {
+    let read = || -> rusqlite::Result<HashMap<String, Sequence>> {
+        let mut statement = sqlite
+            .prepare("SELECT name, start, increment, min, max, cycle, last, called FROM __sb_sequence")?;
+        let rows = statement.query_map([], |row| {
+            Ok(Sequence {
+                name: row.get(0)?,
+                start: row.get(1)?,
+                increment: row.get(2)?,
+                min: row.get(3)?,
+                max: row.get(4)?,
+                cycle: row.get(5)?,
+                last: row.get(6)?,
+                called: row.get(7)?,
+            })
+        })?;
+        rows.map(|row| row.map(|sequence| (sequence.name.clone(), sequence))).collect()
+    };
+    read().map_err(|error| simple(&error))
+}

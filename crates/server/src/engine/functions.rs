@@ -1,0 +1,382 @@
+//! The SQL functions, aggregates and collations that SQLite is taught.
+
+use super::connection::SessionState;
+use super::database::{Database, lock};
+use super::{Value, ValueRef};
+use crate::sql::error::{Result, SqlError};
+use crate::sql::functions::SCALARS;
+use crate::sql::types::{Type, Typed};
+use crate::sql::value::{cast, out_of_range, output, value_ref};
+use crate::sql::{datetime, json, numeric, pattern};
+use bigdecimal::{BigDecimal, Zero};
+use rusqlite::Connection as Sqlite;
+use rusqlite::functions::{Aggregate, Context, FunctionFlags};
+use std::cmp::Ordering;
+use std::sync::{Arc, Mutex};
+
+const PURE: FunctionFlags = FunctionFlags::SQLITE_UTF8.union(FunctionFlags::SQLITE_DETERMINISTIC);
+const IMPURE: FunctionFlags = FunctionFlags::SQLITE_UTF8;
+
+/// Registers everything on a new connection.
+pub fn register(
+    sqlite: &Sqlite,
+    database: &Arc<Database>,
+    state: &Arc<Mutex<SessionState>>,
+) -> rusqlite::Result<()> {
+    for scalar in SCALARS {
+        let eval = scalar.eval;
+        let arity = i32::try_from(scalar.args.len()).unwrap_or(-1);
+        sqlite.create_scalar_function(scalar.sql_name().as_str(), arity, PURE, move |context| {
+            let args: Vec<ValueRef<'_>> = (0..context.len()).map(|index| context.get_raw(index)).collect();
+            if args.contains(&ValueRef::Null) { Ok(Value::Null) } else { eval(&args).map_err(packed) }
+        })?;
+    }
+    pure(sqlite, "sb_cast", 5, |c| {
+        let (from, to) = (type_of(c, 1), Typed { ty: type_of(c, 2), typmod: integer(c, 3) as i32 });
+        cast(own(c.get_raw(0))?, from, to, integer(c, 4) != 0)
+    })?;
+    pure(sqlite, "sb_add", 3, |c| arithmetic(c, i64::checked_add, |a, b| Ok(a + b)))?;
+    pure(sqlite, "sb_sub", 3, |c| arithmetic(c, i64::checked_sub, |a, b| Ok(a - b)))?;
+    pure(sqlite, "sb_mul", 3, |c| arithmetic(c, i64::checked_mul, |a, b| Ok(a * b)))?;
+    pure(sqlite, "sb_div", 3, |c| arithmetic(c, i64::checked_div, |a, b| numeric::divide(&a, &b)))?;
+    pure(sqlite, "sb_mod", 3, |c| {
+        arithmetic(
+            c,
+            |a, b| (b != 0).then(|| a.wrapping_rem(b)),
+            |a, b| if b.is_zero() { Err(zero()) } else { Ok(a % b) },
+        )
+    })?;
+    pure(sqlite, "sb_like", 3, |c| nullable(c, |t| pattern::like(t[0], t[1], t[2], false).map(flag)))?;
+    pure(sqlite, "sb_ilike", 3, |c| nullable(c, |t| pattern::like(t[0], t[1], t[2], true).map(flag)))?;
+    pure(sqlite, "sb_regex", 2, |c| nullable(c, |t| pattern::regex(t[0], t[1], false).map(flag)))?;
+    pure(sqlite, "sb_iregex", 2, |c| nullable(c, |t| pattern::regex(t[0], t[1], true).map(flag)))?;
+    pure(sqlite, "sb_json_get", 2, |c| json_get(c, false))?;
+    pure(sqlite, "sb_json_text", 2, |c| json_get(c, true))?;
+    pure(sqlite, "sb_to_json", 2, |c| {
+        if c.get_raw(0) == ValueRef::Null {
+            return Ok(Value::Null);
+        }
+        let ty = type_of(c, 1);
+        let text = output(ty.into(), c.get_raw(0));
+        Ok(Value::Text(match ty {
+            Type::Bool => (if text == "t" { "true" } else { "false" }).to_owned(),
+            Type::Json | Type::Jsonb => text,
+            ty if ty.is_number() => text,
+            _ => serde_json::Value::String(text).to_string(),
+        }))
+    })?;
+    pure(sqlite, "sb_greatest", -1, |c| extreme(c, Ordering::Greater))?;
+    pure(sqlite, "sb_least", -1, |c| extreme(c, Ordering::Less))?;
+    pure(sqlite, "sb_concat_ws", -1, |c| {
+        let ValueRef::Text(separator) = c.get_raw(0) else { return Ok(Value::Null) };
+        let parts: Vec<String> =
+            (1..c.len()).filter_map(|i| c.get_raw(i).as_str().ok().map(str::to_owned)).collect();
+        Ok(Value::Text(parts.join(&String::from_utf8_lossy(separator))))
+    })?;
+    pure(sqlite, "sb_not_null", 2, |c| {
+        if c.get_raw(0) != ValueRef::Null {
+            return own(c.get_raw(0));
+        }
+        let column = c.get_raw(1).as_str().unwrap_or_default();
+        Err(SqlError::new("23502", format!("null value in column \"{column}\" violates not-null constraint")))
+    })?;
+    pure(sqlite, "sb_limit", 2, |c| match c.get_raw(0) {
+        ValueRef::Integer(number) if number < 0 => {
+            let what = c.get_raw(1).as_str().unwrap_or_default();
+            let code = if what == "LIMIT" { "2201W" } else { "2201X" };
+            Err(SqlError::new(code, format!("{what} must not be negative")))
+        }
+        ValueRef::Null if c.get_raw(1) == ValueRef::Text(b"OFFSET") => Ok(Value::Integer(0)),
+        ValueRef::Null => Ok(Value::Integer(-1)),
+        other => own(other),
+    })?;
+    pure(sqlite, "sb_step", 1, |c| match integer(c, 0) {
+        0 => Err(SqlError::new("22023", "step size cannot equal zero")),
+        step => Ok(Value::Integer(step)),
+    })?;
+    pure(sqlite, "sb_format_type", 2, |c| {
+        let typmod = if c.get_raw(1) == ValueRef::Null { -1 } else { integer(c, 1) as i32 };
+        Ok(Value::Text(Typed { ty: type_of(c, 0), typmod }.to_string()))
+    })?;
+    sqlite.create_aggregate_function("sb_sum", 1, PURE, Sum { average: false })?;
+    sqlite.create_aggregate_function("sb_avg", 1, PURE, Sum { average: true })?;
+    sqlite.create_collation("sb_numeric", |a, b| match (numeric::parse(a), numeric::parse(b)) {
+        (Some(a), Some(b)) => a.cmp(&b),
+        _ => a.cmp(b),
+    })?;
+    session(sqlite, database, state)
+}
+
+/// Functions that depend on the session or on chance.
+fn session(
+    sqlite: &Sqlite,
+    database: &Arc<Database>,
+    state: &Arc<Mutex<SessionState>>,
+) -> rusqlite::Result<()> {
+    let shared = Arc::clone(state);
+    impure(sqlite, "sb_now", 0, move |_| Ok(Value::Integer(lock(&shared).now)))?;
+    impure(sqlite, "sb_clock", 0, |_| Ok(Value::Integer(datetime::now())))?;
+    let shared = Arc::clone(state);
+    impure(sqlite, "sb_pid", 0, move |_| Ok(Value::Integer(i64::from(lock(&shared).pid))))?;
+    impure(sqlite, "sb_random", 0, |_| {
+        let bits = u64::from_ne_bytes(random()?) >> 11;
+        Ok(Value::Real(bits as f64 / (1_u64 << 53) as f64))
+    })?;
+    impure(sqlite, "sb_uuid", 0, |_| {
+        let mut bytes: [u8; 16] = random()?;
+        bytes[6] = bytes[6] & 0x0f | 0x40;
+        bytes[8] = bytes[8] & 0x3f | 0x80;
+        let hex = output(Type::Bytea.into(), ValueRef::Blob(&bytes));
+        crate::sql::value::input(Type::Uuid.into(), &hex[2..], true)
+    })?;
+    let (shared, owner) = (Arc::clone(state), Arc::clone(database));
+    impure(sqlite, "sb_nextval", 1, move |c| {
+        let name = sequence_name(c);
+        let mut sequences = lock(&owner.sequences);
+        let sequence = sequences.get_mut(&name).ok_or_else(|| no_sequence(&name))?;
+        let next =
+            if sequence.called { sequence.last.checked_add(sequence.increment) } else { Some(sequence.last) };
+        let next = next.filter(|next| (sequence.min..=sequence.max).contains(next));
+        let wrapped =
+            sequence.cycle.then_some(if sequence.increment > 0 { sequence.min } else { sequence.max });
+        let next = next.or(wrapped).ok_or_else(|| {
+            let (word, bound) =
+                if sequence.increment > 0 { ("maximum", sequence.max) } else { ("minimum", sequence.min) };
+            SqlError::new("2200H", format!("nextval: reached {word} value of sequence \"{name}\" ({bound})"))
+        })?;
+        (sequence.last, sequence.called) = (next, true);
+        let mut state = lock(&shared);
+        state.current.insert(name.clone(), next);
+        state.last = Some(next);
+        state.touched.insert(name);
+        Ok(Value::Integer(next))
+    })?;
+    let (shared, owner) = (Arc::clone(state), Arc::clone(database));
+    impure(sqlite, "sb_setval", 3, move |c| {
+        let (name, value) = (sequence_name(c), integer(c, 1));
+        let mut sequences = lock(&owner.sequences);
+        let sequence = sequences.get_mut(&name).ok_or_else(|| no_sequence(&name))?;
+        if !(sequence.min..=sequence.max).contains(&value) {
+            return Err(SqlError::new(
+                "22003",
+                format!("setval: value {value} is out of bounds for sequence \"{name}\""),
+            ));
+        }
+        (sequence.last, sequence.called) = (value, integer(c, 2) != 0);
+        let mut state = lock(&shared);
+        state.current.insert(name.clone(), value);
+        state.touched.insert(name);
+        Ok(Value::Integer(value))
+    })?;
+    let shared = Arc::clone(state);
+    impure(sqlite, "sb_currval", 1, move |c| {
+        let name = sequence_name(c);
+        let value = lock(&shared).current.get(&name).copied();
+        let message = format!("currval of sequence \"{name}\" is not yet defined in this session");
+        value.map(Value::Integer).ok_or_else(|| SqlError::new("55000", message))
+    })?;
+    let shared = Arc::clone(state);
+    impure(sqlite, "sb_lastval", 0, move |_| {
+        let value = lock(&shared).last;
+        value
+            .map(Value::Integer)
+            .ok_or_else(|| SqlError::new("55000", "lastval is not yet defined in this session"))
+    })
+}
+
+fn pure(
+    sqlite: &Sqlite,
+    name: &str,
+    arity: i32,
+    eval: impl Fn(&Context<'_>) -> Result<Value> + Send + 'static,
+) -> rusqlite::Result<()> {
+    sqlite.create_scalar_function(name, arity, PURE, move |context| eval(context).map_err(packed))
+}
+
+fn impure(
+    sqlite: &Sqlite,
+    name: &str,
+    arity: i32,
+    eval: impl Fn(&Context<'_>) -> Result<Value> + Send + 'static,
+) -> rusqlite::Result<()> {
+    sqlite.create_scalar_function(name, arity, IMPURE, move |context| eval(context).map_err(packed))
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "it is handed to map_err")]
+fn packed(error: SqlError) -> rusqlite::Error {
+    rusqlite::Error::UserFunctionError(error.pack().into())
+}
+
+/// A copy of an argument; text that is no UTF-8 is an error.
+fn own(value: ValueRef<'_>) -> Result<Value> {
+    Value::try_from(value).map_err(|error| SqlError::new("22021", error.to_string()))
+}
+
+fn integer(context: &Context<'_>, index: usize) -> i64 {
+    context.get_raw(index).as_i64().unwrap_or(0)
+}
+
+fn type_of(context: &Context<'_>, index: usize) -> Type {
+    u32::try_from(integer(context, index)).ok().and_then(Type::from_oid).unwrap_or(Type::Text)
+}
+
+fn flag(on: bool) -> Value {
+    Value::Integer(i64::from(on))
+}
+
+fn zero() -> SqlError {
+    SqlError::new("22012", "division by zero")
+}
+
+fn random<const N: usize>() -> Result<[u8; N]> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| SqlError::new("58000", format!("no random numbers: {error}")))?;
+    Ok(bytes)
+}
+
+fn sequence_name(context: &Context<'_>) -> String {
+    let name = context.get_raw(0).as_str().unwrap_or_default();
+    let name = name.strip_prefix("public.").unwrap_or(name);
+    match name.strip_prefix('"').and_then(|name| name.strip_suffix('"')) {
+        Some(quoted) => quoted.replace("\"\"", "\""),
+        None => name.to_owned(),
+    }
+}
+
+fn no_sequence(name: &str) -> SqlError {
+    SqlError::new("42P01", format!("relation \"{name}\" does not exist"))
+}
+
+/// Calls with all arguments as text; NULL among them gives NULL.
+fn nullable(context: &Context<'_>, eval: impl Fn(&[&str]) -> Result<Value>) -> Result<Value> {
+    let mut texts = Vec::with_capacity(context.len());
+    for index in 0..context.len() {
+        match context.get_raw(index) {
+            ValueRef::Null => return Ok(Value::Null),
+            ValueRef::Text(bytes) => texts.push(crate::sql::value::utf8(bytes)?),
+            _ => texts.push(""),
+        }
+    }
+    eval(&texts)
+}
+
+/// One operation for whole numbers, floats and decimals; the third argument is the result type.
+fn arithmetic(
+    context: &Context<'_>,
+    whole: fn(i64, i64) -> Option<i64>,
+    exact: fn(BigDecimal, BigDecimal) -> Result<BigDecimal>,
+) -> Result<Value> {
+    let (a, b, ty) = (context.get_raw(0), context.get_raw(1), type_of(context, 2));
+    match (a, b) {
+        (ValueRef::Null, _) | (_, ValueRef::Null) => Ok(Value::Null),
+        (ValueRef::Text(a), ValueRef::Text(b)) => {
+            let (a, b) = (crate::sql::value::utf8(a)?, crate::sql::value::utf8(b)?);
+            Ok(Value::Text(numeric::format(&exact(numeric::stored(a)?, numeric::stored(b)?)?)))
+        }
+        (ValueRef::Integer(a), ValueRef::Integer(b)) if !ty.is_float() => {
+            // Of the five operations only division and remainder have no result for 1 and 0.
+            if b == 0 && whole(1, 0).is_none() {
+                return Err(zero());
+            }
+            let result = whole(a, b).ok_or_else(|| out_of_range(ty))?;
+            crate::sql::value::in_range(ty, result).map(Value::Integer)
+        }
+        (a, b) => {
+            let (x, y) = (real(a), real(b));
+            if y == 0.0 {
+                return Err(zero());
+            }
+            Ok(Value::Real(x / y))
+        }
+    }
+}
+
+fn real(value: ValueRef<'_>) -> f64 {
+    match value {
+        ValueRef::Real(number) => number,
+        ValueRef::Integer(number) => number as f64,
+        _ => 0.0,
+    }
+}
+
+fn extreme(context: &Context<'_>, wanted: Ordering) -> Result<Value> {
+    let ty = type_of(context, 0);
+    let mut best: Option<ValueRef<'_>> = None;
+    for index in 1..context.len() {
+        let candidate = context.get_raw(index);
+        if candidate == ValueRef::Null {
+            continue;
+        }
+        let better = best.is_none_or(|best| compare(ty, candidate, best) == wanted);
+        if better {
+            best = Some(candidate);
+        }
+    }
+    best.map_or(Ok(Value::Null), own)
+}
+
+fn compare(ty: Type, a: ValueRef<'_>, b: ValueRef<'_>) -> Ordering {
+    match (a, b) {
+        (ValueRef::Integer(a), ValueRef::Integer(b)) => a.cmp(&b),
+        (ValueRef::Text(a), ValueRef::Text(b)) if ty == Type::Numeric => {
+            let parse = |bytes: &[u8]| std::str::from_utf8(bytes).ok().and_then(numeric::parse);
+            parse(a).cmp(&parse(b))
+        }
+        (ValueRef::Text(a) | ValueRef::Blob(a), ValueRef::Text(b) | ValueRef::Blob(b)) => a.cmp(b),
+        (a, b) => real(a).total_cmp(&real(b)),
+    }
+}
+
+fn json_get(context: &Context<'_>, as_text: bool) -> Result<Value> {
+    let ValueRef::Text(document) = context.get_raw(0) else { return Ok(Value::Null) };
+    let document = json::parse(crate::sql::value::utf8(document)?)?;
+    let found = match context.get_raw(1) {
+        ValueRef::Integer(index) => {
+            let length = document.as_array().map_or(0, Vec::len) as i64;
+            usize::try_from(if index < 0 { length + index } else { index })
+                .ok()
+                .and_then(|index| document.get(index))
+        }
+        ValueRef::Text(key) => document.get(crate::sql::value::utf8(key)?),
+        _ => None,
+    };
+    Ok(match found {
+        None => Value::Null,
+        Some(serde_json::Value::Null) if as_text => Value::Null,
+        Some(serde_json::Value::String(text)) if as_text => Value::Text(text.clone()),
+        Some(value) => {
+            let mut text = String::new();
+            json::write(value, &mut text);
+            Value::Text(text)
+        }
+    })
+}
+
+/// Exact sums and averages.
+struct Sum {
+    average: bool,
+}
+
+impl Aggregate<(BigDecimal, i64), Value> for Sum {
+    fn init(&self, _: &mut Context<'_>) -> rusqlite::Result<(BigDecimal, i64)> {
+        Ok((BigDecimal::zero(), 0))
+    }
+
+    fn step(&self, context: &mut Context<'_>, total: &mut (BigDecimal, i64)) -> rusqlite::Result<()> {
+        let value = own(context.get_raw(0)).map_err(packed)?;
+        if value == Value::Null {
+            return Ok(());
+        }
+        let text = output(Type::Numeric.into(), value_ref(&value));
+        total.0 += numeric::stored(&text).map_err(packed)?;
+        total.1 += 1;
+        Ok(())
+    }
+
+    fn finalize(&self, _: &mut Context<'_>, total: Option<(BigDecimal, i64)>) -> rusqlite::Result<Value> {
+        let Some((sum, count)) = total.filter(|(_, count)| *count > 0) else { return Ok(Value::Null) };
+        let result = if self.average { numeric::divide(&sum, &BigDecimal::from(count)) } else { Ok(sum) };
+        result.map(|value| Value::Text(numeric::format(&value))).map_err(packed)
+    }
+}

@@ -1,0 +1,127 @@
+//! Roles and databases: what belongs to the whole cluster.
+
+use super::database::open_file;
+use super::error::simple;
+use crate::sql::error::{Result, SqlError};
+use rusqlite::{Connection as Sqlite, OptionalExtension, params};
+use std::path::Path;
+
+const BOOTSTRAP: &str = "
+    CREATE TABLE role (
+        name TEXT PRIMARY KEY, verifier TEXT, superuser INTEGER NOT NULL, login INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE database (
+        oid INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, owner TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE option (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;";
+
+/// A role.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Role {
+    /// Its name.
+    pub name: String,
+    /// Its SCRAM verifier; without one it can't log in by password.
+    pub verifier: Option<String>,
+    /// It may do everything.
+    pub superuser: bool,
+    /// It may log in.
+    pub login: bool,
+}
+
+/// The file of roles and databases.
+pub struct Global {
+    sqlite: Sqlite,
+}
+
+impl Global {
+    /// Makes the file.
+    pub fn create(path: &Path) -> Result<Self> {
+        let sqlite = open_file(path, true)?;
+        sqlite.execute_batch(BOOTSTRAP).map_err(|error| simple(&error))?;
+        Ok(Self { sqlite })
+    }
+
+    /// Opens the file.
+    pub fn open(path: &Path) -> Result<Self> {
+        open_file(path, false).map(|sqlite| Self { sqlite })
+    }
+
+    /// A role by name.
+    pub fn role(&self, name: &str) -> Result<Option<Role>> {
+        let sql = "SELECT name, verifier, superuser, login FROM role WHERE name = ?1";
+        let read = |row: &rusqlite::Row<'_>| {
+            Ok(Role { name: row.get(0)?, verifier: row.get(1)?, superuser: row.get(2)?, login: row.get(3)? })
+        };
+        self.sqlite.query_row(sql, [name], read).optional().map_err(|error| simple(&error))
+    }
+
+    /// Adds a role, or replaces what is known of it.
+    pub fn put_role(&self, role: &Role) -> Result<()> {
+        let sql = "INSERT OR REPLACE INTO role (name, verifier, superuser, login) VALUES (?1, ?2, ?3, ?4)";
+        self.change(sql, params![role.name, role.verifier, role.superuser, role.login]).map(|_| ())
+    }
+
+    /// Removes a role; says whether there was one.
+    pub fn drop_role(&self, name: &str) -> Result<bool> {
+        self.change("DELETE FROM role WHERE name = ?1", [name]).map(|count| count > 0)
+    }
+
+    /// The number of a database, which names its file.
+    pub fn database(&self, name: &str) -> Result<Option<i64>> {
+        let row = self.sqlite.query_row("SELECT oid FROM database WHERE name = ?1", [name], |row| row.get(0));
+        row.optional().map_err(|error| simple(&error))
+    }
+
+    /// All databases.
+    pub fn databases(&self) -> Result<Vec<(i64, String)>> {
+        let read = || -> rusqlite::Result<Vec<(i64, String)>> {
+            let mut statement = self.sqlite.prepare("SELECT oid, name FROM database ORDER BY oid")?;
+            statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+        };
+        read().map_err(|error| simple(&error))
+    }
+
+    /// The number that the next database would get.
+    pub fn next_database(&self) -> Result<i64> {
+        let sql = "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'database'), 0) + 1";
+        self.sqlite.query_row(sql, [], |row| row.get(0)).map_err(|error| simple(&error))
+    }
+
+    /// Adds a database under a number.
+    pub fn add_database(&self, oid: i64, name: &str, owner: &str) -> Result<()> {
+        let result = self
+            .change("INSERT INTO database (oid, name, owner) VALUES (?1, ?2, ?3)", params![oid, name, owner]);
+        match result {
+            Err(error) if error.code == "23505" => {
+                Err(SqlError::new("42P04", format!("database \"{name}\" already exists")))
+            }
+            other => other.map(|_| ()),
+        }
+    }
+
+    /// Removes a database's entry.
+    pub fn drop_database(&self, name: &str) -> Result<()> {
+        self.change("DELETE FROM database WHERE name = ?1", [name]).map(|_| ())
+    }
+
+    /// A fact that the first start decided.
+    pub fn option(&self, name: &str) -> Result<Option<String>> {
+        let row = self.sqlite.query_row("SELECT value FROM option WHERE name = ?1", [name], |row| row.get(0));
+        row.optional().map_err(|error| simple(&error))
+    }
+
+    /// Notes a fact of the first start.
+    pub fn set_option(&self, name: &str, value: &str) -> Result<()> {
+        self.change("INSERT OR REPLACE INTO option (name, value) VALUES (?1, ?2)", [name, value]).map(|_| ())
+    }
+
+    /// Copies the write-ahead log into the file and empties it.
+    pub fn checkpoint(&self) -> Result<()> {
+        let result = self.sqlite.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        result.map_err(|error| simple(&error))
+    }
+
+    fn change(&self, sql: &str, params: impl rusqlite::Params) -> Result<usize> {
+        self.sqlite.execute(sql, params).map_err(|error| simple(&error))
+    }
+}

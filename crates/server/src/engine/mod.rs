@@ -1,0 +1,16 @@
+//! The engine: SQLite through rusqlite. Nothing else in the server touches it.
+//!
+//! One [`Database`] is one file with its write lock, sequences and checkpoints; one [`Connection`] is
+//! one client's handle on it. SQLite's own waiting polls, so writers queue in process at
+//! [`Database`]'s lock, which is taken at the first writing statement and released at its end.
+
+mod connection;
+mod database;
+mod error;
+mod functions;
+mod global;
+
+pub use connection::{Connection, Interrupt, Reason};
+pub use database::Database;
+pub use global::{Global, Role};
+pub use rusqlite::types::{Value, ValueRef};

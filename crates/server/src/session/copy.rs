@@ -1,0 +1,229 @@
+//! COPY … FROM STDIN: lines or CSV records, one INSERT each, all or nothing.
+
+use super::Session;
+use super::wire::Incoming;
+use crate::engine::Value;
+use crate::sql::error::{Result, SqlError};
+use crate::sql::plan::CopyIn;
+use crate::sql::value;
+use pgwire::messages::PgWireFrontendMessage as Frontend;
+use pgwire::messages::copy::CopyInResponse;
+
+impl Session {
+    pub(super) fn copy_in(&mut self, copy: &CopyIn) -> Result<String> {
+        let columns =
+            i16::try_from(copy.types.len()).map_err(|_| SqlError::new("54011", "too many columns"))?;
+        self.wire.put(&CopyInResponse::new(0, columns, vec![0; copy.types.len()]))?;
+        self.wire.flush()?;
+        let mut records = Records { data: Vec::new(), start: 0, header: copy.header };
+        let mut count = 0_u64;
+        let mut failure = None;
+        loop {
+            match self.wire.read() {
+                Ok(Frontend::CopyData(data)) if failure.is_none() => {
+                    records.push(&data.data);
+                    failure = self.copy_records(copy, &mut records, &mut count, false).err();
+                }
+                // After an error the client's data is read to its end, so that both sides agree where it is.
+                Ok(Frontend::CopyData(_) | Frontend::Flush(_) | Frontend::Sync(_)) => {}
+                Ok(Frontend::CopyDone(_)) => break,
+                Ok(Frontend::CopyFail(fail)) => {
+                    let message = format!("COPY from stdin failed: {}", fail.message);
+                    return Err(SqlError::new("57014", message));
+                }
+                Ok(_) => return Err(SqlError::fatal("08P01", "unexpected message during COPY from stdin")),
+                Err(Incoming::Malformed(why)) => return Err(SqlError::fatal("08P01", why)),
+                Err(_) if self.server.is_stopping() => return Err(super::terminated()),
+                Err(_) => {
+                    return Err(SqlError::fatal("08006", "unexpected end of the client's data during COPY"));
+                }
+            }
+        }
+        if failure.is_none() {
+            failure = self.copy_records(copy, &mut records, &mut count, true).err();
+        }
+        failure.map_or_else(|| Ok(format!("COPY {count}")), Err)
+    }
+
+    fn copy_records(
+        &mut self,
+        copy: &CopyIn,
+        records: &mut Records,
+        count: &mut u64,
+        end: bool,
+    ) -> Result<()> {
+        while let Some(record) = records.next(copy, end) {
+            let text = value::utf8(&record)?;
+            if text == "\\." {
+                continue;
+            }
+            let fields = if copy.csv { csv_fields(text, copy)? } else { text_fields(text, copy)? };
+            let place = format!("COPY line {}", *count + 1);
+            if fields.len() != copy.types.len() {
+                let message = if fields.len() < copy.types.len() {
+                    "missing data for a column"
+                } else {
+                    "extra data after last expected column"
+                };
+                return Err(SqlError::new("22P04", message).detail(place));
+            }
+            let mut params = Vec::with_capacity(fields.len());
+            for (field, typed) in fields.iter().zip(&copy.types) {
+                params.push(match field {
+                    None => Value::Null,
+                    Some(text) => {
+                        value::input(*typed, text, false).map_err(|error| error.detail(place.as_str()))?
+                    }
+                });
+            }
+            self.connection.execute(&copy.sql, &params).map_err(|error| error.detail(place.as_str()))?;
+            *count += 1;
+        }
+        Ok(())
+    }
+}
+
+/// Bytes that have come, cut into records.
+struct Records {
+    data: Vec<u8>,
+    start: usize,
+    header: bool,
+}
+
+impl Records {
+    fn push(&mut self, bytes: &[u8]) {
+        self.data.drain(..self.start);
+        self.start = 0;
+        self.data.extend_from_slice(bytes);
+    }
+
+    fn next(&mut self, copy: &CopyIn, end: bool) -> Option<Vec<u8>> {
+        loop {
+            let rest = &self.data[self.start..];
+            let length = match record_end(rest, copy) {
+                Some(length) => length,
+                None if end && !rest.is_empty() => rest.len(),
+                None => return None,
+            };
+            let record = rest[..length].strip_suffix(b"\r").unwrap_or(&rest[..length]).to_vec();
+            self.start = (self.start + length + 1).min(self.data.len());
+            if !std::mem::take(&mut self.header) {
+                return Some(record);
+            }
+        }
+    }
+}
+
+/// The next line feed, in CSV one outside quotes.
+fn record_end(bytes: &[u8], copy: &CopyIn) -> Option<usize> {
+    let mut quoted = false;
+    bytes.iter().position(|byte| {
+        quoted ^= copy.csv && char::from(*byte) == copy.quote;
+        *byte == b'\n' && !quoted
+    })
+}
+
+fn text_fields(line: &str, copy: &CopyIn) -> Result<Vec<Option<String>>> {
+    line.split(copy.delimiter)
+        .map(|field| if field == copy.null { Ok(None) } else { unescape(field).map(Some) })
+        .collect()
+}
+
+/// `\t`, `\n`, `\\` and the like; a backslash before any other character stands for that character.
+fn unescape(field: &str) -> Result<String> {
+    if !field.contains('\\') {
+        return Ok(field.to_owned());
+    }
+    let mut text = String::with_capacity(field.len());
+    let mut characters = field.chars();
+    while let Some(character) = characters.next() {
+        if character != '\\' {
+            text.push(character);
+            continue;
+        }
+        text.push(match characters.next() {
+            Some('b') => '\u{8}',
+            Some('f') => '\u{c}',
+            Some('n') => '\n',
+            Some('r') => '\r',
+            Some('t') => '\t',
+            Some('v') => '\u{b}',
+            Some(other) => other,
+            None => return Err(SqlError::new("22P04", "a line ends with a lone backslash")),
+        });
+    }
+    Ok(text)
+}
+
+fn csv_fields(line: &str, copy: &CopyIn) -> Result<Vec<Option<String>>> {
+    let mut fields = Vec::new();
+    let mut text = String::new();
+    let (mut quoted, mut was_quoted) = (false, false);
+    let mut characters = line.chars().peekable();
+    loop {
+        match characters.next() {
+            Some(c) if c == copy.quote && quoted && characters.peek() == Some(&copy.quote) => {
+                text.push(c);
+                characters.next();
+            }
+            Some(c) if c == copy.quote => (quoted, was_quoted) = (!quoted, true),
+            Some(c) if quoted || c != copy.delimiter => text.push(c),
+            None if quoted => return Err(SqlError::new("22P04", "unterminated CSV quoted field")),
+            end => {
+                let field = std::mem::take(&mut text);
+                fields.push((was_quoted || field != copy.null).then_some(field));
+                was_quoted = false;
+                if end.is_none() {
+                    return Ok(fields);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn copy(csv: bool) -> CopyIn {
+        CopyIn {
+            sql: String::new(),
+            types: Vec::new(),
+            csv,
+            delimiter: if csv { ',' } else { '\t' },
+            null: (if csv { "" } else { "\\N" }).to_owned(),
+            header: false,
+            quote: '"',
+        }
+    }
+
+    #[test]
+    fn fields_are_cut_as_postgres_does() {
+        let check = |csv: bool, line: &str, expect: &[Option<&str>]| {
+            let copy = copy(csv);
+            let fields = if csv { csv_fields(line, &copy) } else { text_fields(line, &copy) }.unwrap();
+            let fields: Vec<Option<&str>> = fields.iter().map(Option::as_deref).collect();
+            assert_eq!(fields, expect, "{line:?}");
+        };
+        check(false, "1\ta\\tb\t\\N\t", &[Some("1"), Some("a\tb"), None, Some("")]);
+        check(true, "1,\"a,\"\"b\"\"\",,\"\"", &[Some("1"), Some("a,\"b\""), None, Some("")]);
+        assert!(csv_fields("\"a", &copy(true)).is_err());
+    }
+
+    #[test]
+    fn records_may_come_in_any_pieces() {
+        let copy = copy(true);
+        let mut records = Records { data: Vec::new(), start: 0, header: true };
+        let mut got = Vec::new();
+        for piece in ["na", "me\r\n\"a\n", "b\"\n", "c"] {
+            records.push(piece.as_bytes());
+            while let Some(record) = records.next(&copy, false) {
+                got.push(String::from_utf8(record).unwrap());
+            }
+        }
+        while let Some(record) = records.next(&copy, true) {
+            got.push(String::from_utf8(record).unwrap());
+        }
+        assert_eq!(got, ["\"a\nb\"", "c"]);
+    }
+}

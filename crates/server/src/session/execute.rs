@@ -1,0 +1,349 @@
+//! Running one statement: locks and transactions around it, its answer to the client.
+
+use super::wire::format_of;
+use super::{Session, Transaction};
+use crate::auth::scram;
+use crate::engine::{Role, Value, ValueRef};
+use crate::log;
+use crate::sql::compile::{Context, Output};
+use crate::sql::error::{Result, SqlError};
+use crate::sql::plan::{Action, Class, ClusterChange, Plan, RoleChange, plan};
+use crate::sql::types::{Type, Typed};
+use crate::sql::value;
+use bytes::{BufMut, BytesMut};
+use pgwire::messages::data::DataRow;
+use pgwire::messages::response::CommandComplete;
+use sqlparser::ast::Statement;
+use std::time::Instant;
+
+/// Where the rows of a statement go.
+pub(super) enum Rows<'r> {
+    /// To the client.
+    Send(&'r [i16]),
+    /// Into a portal that is read in parts.
+    Keep(&'r [i16], &'r mut Vec<BytesMut>),
+}
+
+impl Session {
+    /// One statement of a simple query.
+    pub(super) fn statement(&mut self, statement: &Statement, text: &str, alone: bool) -> Result<()> {
+        self.check_failed(statement)?;
+        let plan = self.plan(statement, &[])?;
+        if !plan.params.is_empty() {
+            return Err(SqlError::new("42P02", "there is no parameter $1"));
+        }
+        if !plan.columns.is_empty() {
+            self.wire.describe(&plan.columns, &[])?;
+        }
+        if matches!(plan.action, Action::Cluster(_)) && !alone {
+            return Err(SqlError::new(
+                "25001",
+                format!("{} cannot run inside a transaction block", plan.tag),
+            ));
+        }
+        let tag = self.execute(&plan, &[], text, &mut Rows::Send(&[]))?;
+        self.wire.put(&CommandComplete::new(tag))
+    }
+
+    /// In a failed transaction only its end is allowed.
+    pub(super) fn check_failed(&self, statement: &Statement) -> Result<()> {
+        let ends = matches!(statement, Statement::Commit { .. } | Statement::Rollback { .. });
+        if self.transaction != Transaction::Failed || ends {
+            return Ok(());
+        }
+        let message = "current transaction is aborted, commands ignored until end of transaction block";
+        Err(SqlError::new("25P02", message))
+    }
+
+    /// Understands a statement in the light of the definitions that hold now.
+    pub(super) fn plan(&mut self, statement: &Statement, declared: &[Option<Type>]) -> Result<Plan> {
+        let catalog = self.connection.catalog()?;
+        let context = Context { catalog: &catalog, user: &self.user, database: self.connection.database() };
+        plan(statement, &context, declared)
+    }
+
+    /// Runs a plan and gives back its command tag.
+    pub(super) fn execute(
+        &mut self,
+        plan: &Plan,
+        params: &[Value],
+        text: &str,
+        rows: &mut Rows<'_>,
+    ) -> Result<String> {
+        let started = Instant::now();
+        self.connection.interrupt.arm(self.parameters.timeout("statement_timeout"));
+        let result = self.execute_armed(plan, params, rows);
+        self.connection.interrupt.disarm();
+        self.log_statement(plan, text, started);
+        result
+    }
+
+    fn execute_armed(&mut self, plan: &Plan, params: &[Value], rows: &mut Rows<'_>) -> Result<String> {
+        if let Some(error) = self.connection.interrupt.error() {
+            return Err(error);
+        }
+        self.prepare_transaction(plan)?;
+        let tag = plan.tag.to_owned();
+        match &plan.action {
+            Action::Run(sql) => return self.run_sql(plan, sql, params, rows),
+            Action::Explain(sql) => {
+                for line in self.connection.explain(sql, params)? {
+                    self.text_row(&plan.columns, &line, rows)?;
+                }
+            }
+            Action::Show(name) => {
+                let shown = self.parameters.show(name, &self.server.settings)?;
+                self.text_row(&plan.columns, &shown, rows)?;
+            }
+            Action::Ddl(steps) => {
+                for notice in self.connection.apply(steps)? {
+                    self.wire.notice("NOTICE", "00000", &notice)?;
+                }
+            }
+            Action::Begin { snapshot, read_only } => match self.transaction {
+                Transaction::Idle => {
+                    self.connection.start_clock();
+                    self.transaction = Transaction::Open { snapshot: *snapshot, read_only: *read_only };
+                }
+                _ => self.wire.notice("WARNING", "25001", "there is already a transaction in progress")?,
+            },
+            Action::Commit => return self.commit(),
+            Action::Rollback => {
+                if self.transaction == Transaction::Idle {
+                    self.wire.notice("WARNING", "25P01", "there is no transaction in progress")?;
+                }
+                self.end_transaction();
+                self.connection.rollback();
+            }
+            Action::Savepoint(name) => {
+                self.needs_block("SAVEPOINT")?;
+                self.connection.begin_write()?;
+                self.connection.savepoint(name)?;
+                self.savepoints.push(name.clone());
+            }
+            Action::Release(name) => {
+                let index = self.find_savepoint(name, "RELEASE SAVEPOINT")?;
+                self.connection.release_savepoint(name)?;
+                self.savepoints.truncate(index);
+            }
+            Action::RollbackTo(name) => {
+                let index = self.find_savepoint(name, "ROLLBACK TO SAVEPOINT")?;
+                self.connection.rollback_to(name)?;
+                self.savepoints.truncate(index + 1);
+                self.transaction = Transaction::Open { snapshot: false, read_only: false };
+            }
+            Action::Set { name, value } => {
+                if let Some((name, value)) = self.parameters.set(name, value.as_deref())? {
+                    self.wire.parameter(&name, &value)?;
+                }
+            }
+            Action::CopyIn(copy) => return self.copy_in(copy),
+            Action::Cluster(change) => self.change_cluster(change)?,
+            Action::Deallocate(name) => match name {
+                Some(name) if self.statements.remove(name).is_none() => {
+                    return Err(SqlError::new(
+                        "26000",
+                        format!("prepared statement \"{name}\" does not exist"),
+                    ));
+                }
+                Some(_) => {}
+                None => self.statements.clear(),
+            },
+            Action::Nothing => {}
+        }
+        Ok(tag)
+    }
+
+    /// Starts what the statement needs: a write, a snapshot, or just the clock.
+    fn prepare_transaction(&mut self, plan: &Plan) -> Result<()> {
+        match self.transaction {
+            Transaction::Open { read_only: true, .. } if plan.writes => {
+                let message =
+                    format!("cannot execute {} in a read-only transaction", plan.tag.trim_end_matches(" 0"));
+                return Err(SqlError::new("25006", message));
+            }
+            Transaction::Open { snapshot: true, .. }
+                if !self.connection.in_transaction() && plan.tag != "COMMIT" =>
+            {
+                self.connection.begin_snapshot()?;
+            }
+            Transaction::Idle if !self.connection.in_transaction() => self.connection.start_clock(),
+            _ => {}
+        }
+        if plan.writes { self.connection.begin_write() } else { Ok(()) }
+    }
+
+    fn run_sql(&mut self, plan: &Plan, sql: &str, params: &[Value], rows: &mut Rows<'_>) -> Result<String> {
+        let Self { connection, wire, .. } = self;
+        let mut count = 0_u64;
+        let changed = connection.run(sql, params, &mut |line| {
+            count += 1;
+            match rows {
+                Rows::Send(formats) => wire.put(&encode(&plan.columns, formats, line)?)?,
+                Rows::Keep(formats, kept) => kept.push(encode(&plan.columns, formats, line)?.data),
+            }
+            Ok(true)
+        })?;
+        let count = if plan.class == Class::Mod && plan.columns.is_empty() { changed } else { count };
+        Ok(format!("{} {count}", plan.tag))
+    }
+
+    fn text_row(&mut self, columns: &[Output], text: &str, rows: &mut Rows<'_>) -> Result<()> {
+        let line = [ValueRef::Text(text.as_bytes())];
+        match rows {
+            Rows::Send(formats) => self.wire.put(&encode(columns, formats, &line)?),
+            Rows::Keep(formats, kept) => {
+                kept.push(encode(columns, formats, &line)?.data);
+                Ok(())
+            }
+        }
+    }
+
+    fn commit(&mut self) -> Result<String> {
+        match self.transaction {
+            Transaction::Failed => {
+                self.end_transaction();
+                self.connection.rollback();
+                return Ok("ROLLBACK".to_owned());
+            }
+            Transaction::Idle => {
+                self.wire.notice("WARNING", "25P01", "there is no transaction in progress")?
+            }
+            Transaction::Open { .. } => {}
+        }
+        self.end_transaction();
+        self.connection.commit()?;
+        Ok("COMMIT".to_owned())
+    }
+
+    fn end_transaction(&mut self) {
+        self.transaction = Transaction::Idle;
+        self.savepoints.clear();
+        self.portals.clear();
+    }
+
+    fn needs_block(&self, what: &str) -> Result<()> {
+        if self.transaction != Transaction::Idle {
+            return Ok(());
+        }
+        Err(SqlError::new("25P01", format!("{what} can only be used in transaction blocks")))
+    }
+
+    fn find_savepoint(&self, name: &str, what: &str) -> Result<usize> {
+        self.needs_block(what)?;
+        // SQLite takes everything back by itself when a change is interrupted.
+        let found = self
+            .savepoints
+            .iter()
+            .rposition(|known| known == name)
+            .filter(|_| self.connection.in_transaction());
+        found.ok_or_else(|| SqlError::new("3B001", format!("savepoint \"{name}\" does not exist")))
+    }
+
+    fn change_cluster(&mut self, change: &ClusterChange) -> Result<()> {
+        if self.transaction != Transaction::Idle {
+            let database =
+                matches!(change, ClusterChange::CreateDatabase(_) | ClusterChange::DropDatabase { .. });
+            let what = if database { "CREATE or DROP DATABASE" } else { "a change of roles" };
+            return Err(SqlError::new("25001", format!("{what} cannot run inside a transaction block")));
+        }
+        // A user may change its own password, and nothing else.
+        let own = matches!(change, ClusterChange::AlterRole { name, role } if *name == self.user
+            && role.superuser.is_none() && role.login.is_none());
+        if !self.superuser && !own {
+            return Err(SqlError::new("42501", "permission denied: only superusers may do this"));
+        }
+        let cluster = &self.server.cluster;
+        let missing = |name: &str| SqlError::new("42704", format!("role \"{name}\" does not exist"));
+        match change {
+            ClusterChange::CreateDatabase(name) => cluster.create_database(name, &self.user),
+            ClusterChange::DropDatabase { name, .. } if *name == self.connection.database() => {
+                Err(SqlError::new("55006", "cannot drop the currently open database"))
+            }
+            ClusterChange::DropDatabase { name, if_exists } => {
+                if cluster.drop_database(name)? || *if_exists {
+                    return Ok(());
+                }
+                Err(SqlError::new("3D000", format!("database \"{name}\" does not exist")))
+            }
+            ClusterChange::CreateRole { name, role } => {
+                if cluster.role(name)?.is_some() {
+                    return Err(SqlError::new("42710", format!("role \"{name}\" already exists")));
+                }
+                let fresh = Role { name: name.clone(), verifier: None, superuser: false, login: false };
+                cluster.put_role(&changed(fresh, role)?)
+            }
+            ClusterChange::AlterRole { name, role } => {
+                let known = cluster.role(name)?.ok_or_else(|| missing(name))?;
+                cluster.put_role(&changed(known, role)?)
+            }
+            ClusterChange::DropRole { name, .. } if *name == self.user => {
+                Err(SqlError::new("55006", "current user cannot be dropped"))
+            }
+            ClusterChange::DropRole { name, if_exists } => {
+                if cluster.drop_role(name)? || *if_exists {
+                    Ok(())
+                } else {
+                    Err(missing(name))
+                }
+            }
+        }
+    }
+
+    fn log_statement(&self, plan: &Plan, text: &str, started: Instant) {
+        let milliseconds = started.elapsed().as_millis();
+        let asked = match plan.class {
+            Class::Secret => return,
+            Class::Ddl => 1,
+            Class::Mod => 2,
+            Class::Other => 3,
+        };
+        let slow = log::min_duration() > 0 && milliseconds >= u128::from(log::min_duration());
+        if log::statements() >= asked || slow {
+            let (pid, duration) = (self.seat.pid.to_string(), milliseconds.to_string());
+            let fields = [
+                ("pid", pid.as_str()),
+                ("user", self.user.as_str()),
+                ("database", self.connection.database()),
+                ("duration_ms", duration.as_str()),
+                ("statement", text),
+            ];
+            log::event(log::Level::Info, "statement", &fields);
+        }
+    }
+}
+
+fn changed(mut role: Role, change: &RoleChange) -> Result<Role> {
+    role.login = change.login.unwrap_or(role.login);
+    role.superuser = change.superuser.unwrap_or(role.superuser);
+    if let Some(password) = &change.password {
+        role.verifier = password.as_deref().map(scram::verifier).transpose()?;
+    }
+    Ok(role)
+}
+
+/// One row as the client wants it.
+fn encode(columns: &[Output], formats: &[i16], line: &[ValueRef<'_>]) -> Result<DataRow> {
+    let mut data = BytesMut::with_capacity(line.len() * 16);
+    for (index, value) in line.iter().enumerate() {
+        if *value == ValueRef::Null {
+            data.put_i32(-1);
+            continue;
+        }
+        let typed = columns.get(index).map_or(Typed::from(Type::Text), |column| column.typed);
+        if format_of(formats, index) == 0 {
+            let text = value::output(typed, *value);
+            data.put_i32(i32::try_from(text.len()).map_err(|_| SqlError::new("54000", "value is too big"))?);
+            data.put_slice(text.as_bytes());
+            continue;
+        }
+        let start = data.len();
+        data.put_i32(0);
+        value::send(typed, *value, &mut data)?;
+        let length =
+            i32::try_from(data.len() - start - 4).map_err(|_| SqlError::new("54000", "value is too big"))?;
+        data[start..start + 4].copy_from_slice(&length.to_be_bytes());
+    }
+    let count = i16::try_from(line.len()).map_err(|_| SqlError::new("54011", "too many columns"))?;
+    Ok(DataRow::new(data, count))
+}

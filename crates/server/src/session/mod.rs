@@ -1,0 +1,234 @@
+//! One client's session: handshake, messages, transaction state.
+//!
+//! A session is a blocking thread over pgwire's messages: it reads a message, runs it, and puts the
+//! answers into a buffer that is sent when the cycle ends (Sync, Flush, ReadyForQuery). There is no
+//! async runtime; the engine blocks anyway, and a thread of its own keeps one client's work in one place.
+
+mod copy;
+mod execute;
+mod extended;
+mod parameters;
+mod server;
+mod startup;
+mod stream;
+mod wire;
+
+pub use server::Server;
+pub use stream::Stream;
+
+use crate::engine::Connection;
+use crate::log;
+use crate::sql;
+use crate::sql::error::{Result, SqlError};
+use extended::{Portal, Prepared};
+use parameters::Parameters;
+use pgwire::messages::PgWireFrontendMessage as Frontend;
+use pgwire::messages::extendedquery::CloseComplete;
+use pgwire::messages::response::{EmptyQueryResponse, TransactionStatus};
+use server::Seat;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use wire::{Incoming, Wire};
+
+/// A client that doesn't take its results for this long is given up.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// Where a session is in its transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Transaction {
+    /// Outside a block; statements up to the next Sync commit together.
+    Idle,
+    /// Inside a block.
+    Open { snapshot: bool, read_only: bool },
+    /// Inside a block that failed.
+    Failed,
+}
+
+/// One client's session.
+struct Session {
+    server: Arc<Server>,
+    seat: Seat,
+    wire: Wire,
+    connection: Connection,
+    parameters: Parameters,
+    user: String,
+    superuser: bool,
+    transaction: Transaction,
+    savepoints: Vec<String>,
+    statements: HashMap<String, Arc<Prepared>>,
+    portals: HashMap<String, Portal>,
+    /// After an error everything up to the next Sync is skipped.
+    skipping: bool,
+}
+
+/// Serves one client from its first byte to its last.
+pub fn serve(server: &Arc<Server>, stream: Stream) {
+    let stream = Arc::new(stream);
+    // A socket that refuses a timeout is closed by its first read or write.
+    let _ = stream.set_write_timeout(WRITE_TIMEOUT);
+    let mut wire = Wire::new(Arc::clone(&stream));
+    let session = match startup::greet(server, &mut wire) {
+        Ok(Some(greeting)) => greeting.into_session(server, wire),
+        Ok(None) => return,
+        Err(error) => {
+            log::event(
+                log::Level::Debug,
+                "login refused",
+                &[("peer", &stream.peer()), ("error", &error.message)],
+            );
+            // The client may be gone already.
+            let _ = wire.error(&error, "").and_then(|()| wire.flush());
+            return;
+        }
+    };
+    let Some(mut session) = session else { return };
+    let fields = [
+        ("peer", stream.peer()),
+        ("user", session.user.clone()),
+        ("database", session.connection.database().to_owned()),
+    ];
+    let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    if log::connections() {
+        log::event(log::Level::Info, "connection authorized", &fields);
+    }
+    session.run();
+    if log::connections() {
+        log::event(log::Level::Info, "connection closed", &fields);
+    }
+}
+
+impl Session {
+    fn run(&mut self) {
+        if let Err(error) = self.cycle() {
+            // A fatal error is told to the client if it still listens.
+            let _ = self.wire.error(&error, "").and_then(|()| self.wire.flush());
+        }
+    }
+
+    fn cycle(&mut self) -> Result<()> {
+        self.wire.ready(TransactionStatus::Idle)?;
+        loop {
+            self.seat.busy.store(false, Ordering::SeqCst);
+            if self.seat.interrupt.terminated() {
+                return Err(terminated());
+            }
+            self.wait_limit()?;
+            let message = match self.wire.read() {
+                Ok(message) => message,
+                Err(Incoming::End) if self.server.is_stopping() => return Err(terminated()),
+                Err(Incoming::End) => return Ok(()),
+                Err(Incoming::TimedOut) => {
+                    let message = "terminating connection due to idle-in-transaction timeout";
+                    return Err(SqlError::fatal("25P03", message));
+                }
+                Err(Incoming::Malformed(why)) => return Err(SqlError::fatal("08P01", why)),
+            };
+            self.seat.busy.store(true, Ordering::SeqCst);
+            match message {
+                Frontend::Terminate(_) => return Ok(()),
+                Frontend::Sync(_) => self.sync()?,
+                Frontend::Flush(_) => self.wire.flush()?,
+                _ if self.skipping => {}
+                Frontend::Query(query) => {
+                    self.simple(&query.query)?;
+                    self.finish()?;
+                }
+                message => {
+                    if let Err(error) = self.extended(message) {
+                        self.fail(&error, "")?;
+                        self.skipping = true;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Inside a transaction the client's silence has a limit.
+    fn wait_limit(&mut self) -> Result<()> {
+        let limit = match self.transaction {
+            Transaction::Idle => 0,
+            _ => self.parameters.timeout("idle_in_transaction_session_timeout"),
+        };
+        let limit = (limit > 0).then(|| Duration::from_millis(limit));
+        self.wire.stream.set_read_timeout(limit).map_err(|error| SqlError::fatal("08006", error.to_string()))
+    }
+
+    /// A simple query: every statement in turn, all in one implicit transaction.
+    fn simple(&mut self, text: &str) -> Result<()> {
+        let statements = match sql::parse(text) {
+            Ok(statements) => statements,
+            Err(error) => return self.fail(&error, text),
+        };
+        if statements.is_empty() {
+            return self.wire.put(&EmptyQueryResponse::new());
+        }
+        let alone = statements.len() == 1;
+        for statement in &statements {
+            if let Err(error) = self.statement(statement, text, alone) {
+                return self.fail(&error, text);
+            }
+        }
+        Ok(())
+    }
+
+    fn sync(&mut self) -> Result<()> {
+        self.skipping = false;
+        self.finish()
+    }
+
+    /// Ends an implicit transaction and says that the next query may come.
+    fn finish(&mut self) -> Result<()> {
+        if self.transaction == Transaction::Idle {
+            self.portals.clear();
+            if let Err(error) = self.connection.commit() {
+                self.fail(&error, "")?;
+            }
+        }
+        let status = match self.transaction {
+            Transaction::Idle => TransactionStatus::Idle,
+            Transaction::Open { .. } => TransactionStatus::Transaction,
+            Transaction::Failed => TransactionStatus::Error,
+        };
+        self.wire.ready(status)
+    }
+
+    /// Tells the client of an error, and takes back what it spoiled.
+    fn fail(&mut self, error: &SqlError, query: &str) -> Result<()> {
+        if error.fatal {
+            return Err(error.clone());
+        }
+        match self.transaction {
+            Transaction::Idle => self.connection.rollback(),
+            Transaction::Open { .. } => {
+                self.transaction = Transaction::Failed;
+                // With savepoints there may be a way back; without, others need not wait.
+                if self.savepoints.is_empty() {
+                    self.connection.rollback();
+                }
+            }
+            Transaction::Failed => {}
+        }
+        let code = error.code;
+        let level = if code.starts_with("XX") || code.starts_with("58") {
+            log::Level::Error
+        } else {
+            log::Level::Debug
+        };
+        log::event(level, &error.message, &[("sqlstate", code), ("pid", &self.seat.pid.to_string())]);
+        self.wire.error(error, query)
+    }
+
+    fn close(&mut self, kind: u8, name: &str) -> Result<()> {
+        match kind {
+            b'S' => drop(self.statements.remove(name)),
+            _ => drop(self.portals.remove(name)),
+        }
+        self.wire.put(&CloseComplete::new())
+    }
+}
+
+fn terminated() -> SqlError {
+    SqlError::fatal("57P01", "terminating connection due to administrator command")
+}

@@ -1,0 +1,155 @@
+//! A session's parameters: SET, SHOW, and what clients are told of.
+
+use crate::sql::error::{Result, SqlError};
+use std::collections::BTreeMap;
+
+/// `(name, default, told to the client, legal values or none for any)`.
+const KNOWN: &[(&str, &str, bool, &[&str])] = &[
+    ("application_name", "", true, &[]),
+    ("client_encoding", "UTF8", true, &["utf8", "utf-8", "unicode"]),
+    ("client_min_messages", "notice", false, &[]),
+    ("DateStyle", "ISO, MDY", true, &["iso", "iso, mdy", "iso,mdy", "iso, dmy", "iso, ymd"]),
+    ("default_transaction_isolation", "read committed", false, &["read committed"]),
+    ("default_transaction_read_only", "off", true, &["off"]),
+    ("extra_float_digits", "1", false, &[]),
+    ("idle_in_transaction_session_timeout", "0", false, &[]),
+    ("in_hot_standby", "off", true, &["off"]),
+    ("integer_datetimes", "on", true, &["on"]),
+    ("IntervalStyle", "postgres", true, &["postgres"]),
+    ("is_superuser", "off", true, &[]),
+    ("lock_timeout", "0", false, &[]),
+    ("search_path", "\"$user\", public", false, &[]),
+    ("server_encoding", "UTF8", true, &["utf8"]),
+    ("server_version", crate::sql::POSTGRES_VERSION, true, &[]),
+    ("server_version_num", "150000", false, &[]),
+    ("session_authorization", "", true, &[]),
+    ("standard_conforming_strings", "on", true, &["on"]),
+    ("statement_timeout", "0", false, &[]),
+    ("TimeZone", "UTC", true, &["utc", "gmt", "etc/utc", "z"]),
+    ("transaction_isolation", "read committed", false, &[]),
+    ("bytea_output", "hex", false, &["hex"]),
+    ("row_security", "on", false, &[]),
+    ("synchronous_commit", "on", false, &[]),
+    ("xmloption", "content", false, &[]),
+];
+
+/// Read-only for clients.
+const FIXED: &[&str] = &[
+    "in_hot_standby",
+    "integer_datetimes",
+    "is_superuser",
+    "server_encoding",
+    "server_version",
+    "server_version_num",
+    "session_authorization",
+];
+
+/// A session's parameters.
+#[derive(Clone)]
+pub struct Parameters {
+    defaults: BTreeMap<String, String>,
+    values: BTreeMap<String, String>,
+}
+
+impl Parameters {
+    /// The defaults, with what the server's settings say.
+    pub fn new(settings: &settings::Resolved) -> Self {
+        let mut defaults: BTreeMap<String, String> =
+            KNOWN.iter().map(|(name, value, ..)| ((*name).to_owned(), (*value).to_owned())).collect();
+        for name in ["statement_timeout", "idle_in_transaction_session_timeout"] {
+            defaults.insert(name.to_owned(), settings::format_time(settings.time(name)));
+        }
+        Self { values: defaults.clone(), defaults }
+    }
+
+    /// What the client is told at its start.
+    pub fn reported(&self) -> impl Iterator<Item = (&str, &str)> {
+        let told = KNOWN.iter().filter(|(_, _, told, _)| *told);
+        told.filter_map(|(name, ..)| self.values.get(*name).map(|value| (*name, value.as_str())))
+    }
+
+    /// Sets a parameter for the server itself.
+    pub fn force(&mut self, name: &str, value: &str) {
+        self.values.insert(name.to_owned(), value.to_owned());
+        self.defaults.insert(name.to_owned(), value.to_owned());
+    }
+
+    /// SET and RESET. Gives back what the client must be told.
+    pub fn set(&mut self, name: &str, value: Option<&str>) -> Result<Option<(String, String)>> {
+        if name == "all" {
+            self.values.clone_from(&self.defaults);
+            return Ok(None);
+        }
+        let Some((known, _, told, legal)) = KNOWN.iter().find(|(known, ..)| known.eq_ignore_ascii_case(name))
+        else {
+            return self.set_other(name, value);
+        };
+        if FIXED.contains(known) {
+            return Err(SqlError::new("55P02", format!("parameter \"{known}\" cannot be changed")));
+        }
+        let value = match value {
+            None => self.defaults.get(*known).cloned().unwrap_or_default(),
+            Some(value) if legal.is_empty() || legal.contains(&value.to_ascii_lowercase().as_str()) => {
+                if known.ends_with("_timeout") {
+                    let time = settings::parse_time(value, 1).ok_or_else(|| invalid(known, value))?;
+                    settings::format_time(time)
+                } else {
+                    value.to_owned()
+                }
+            }
+            Some(value) => return Err(invalid(known, value)),
+        };
+        // Whatever spelling was accepted, there is one value behind it.
+        let value = if legal.len() > 1 { self.defaults.get(*known).cloned().unwrap_or(value) } else { value };
+        self.values.insert((*known).to_owned(), value.clone());
+        Ok(told.then(|| ((*known).to_owned(), value)))
+    }
+
+    /// Names with a dot are a client's own; a server setting can't be changed here.
+    fn set_other(&mut self, name: &str, value: Option<&str>) -> Result<Option<(String, String)>> {
+        if let Some(setting) = settings::by_name(name) {
+            // What has no effect here may be set, as long as Postgres would take the value.
+            if setting.effect == settings::Effect::AcceptedNoEffect
+                && setting.group == settings::Group::Memory
+            {
+                let text = value.unwrap_or(setting.default);
+                let parsed = setting.parse(text).map_err(|_| invalid(setting.name, text))?;
+                self.values.insert(setting.name.to_owned(), parsed.to_string());
+                return Ok(None);
+            }
+            let message = format!("parameter \"{name}\" cannot be changed without restarting the server");
+            return Err(SqlError::new("55P02", message));
+        }
+        if !name.contains('.') {
+            return Err(unknown(name));
+        }
+        match value {
+            Some(value) => self.values.insert(name.to_owned(), value.to_owned()),
+            None => self.values.remove(name),
+        };
+        Ok(None)
+    }
+
+    /// SHOW
+    pub fn show(&self, name: &str, server: &settings::Resolved) -> Result<String> {
+        let own = self.values.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+        if let Some((_, value)) = own {
+            return Ok(value.clone());
+        }
+        let entry = settings::by_name(name).map(|setting| server.entry(setting.name));
+        entry.map(settings::Entry::shown).ok_or_else(|| unknown(name))
+    }
+
+    /// A timeout in milliseconds.
+    pub fn timeout(&self, name: &str) -> u64 {
+        self.values.get(name).and_then(|value| settings::parse_time(value, 1)).unwrap_or(0)
+    }
+}
+
+fn unknown(name: &str) -> SqlError {
+    SqlError::new("42704", format!("unrecognized configuration parameter \"{name}\""))
+}
+
+fn invalid(name: &str, value: &str) -> SqlError {
+    SqlError::new("22023", format!("invalid value for parameter \"{name}\": \"{value}\""))
+}

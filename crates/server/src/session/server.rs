@@ -1,0 +1,140 @@
+//! What all sessions share: the cluster, the settings, and who is connected.
+
+use super::stream::Stream;
+use crate::cluster::Cluster;
+use crate::engine::{Interrupt, Reason};
+use crate::sql::error::{Result, SqlError};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// What all sessions share.
+pub struct Server {
+    /// The data directory.
+    pub cluster: Cluster,
+    /// The settings at the start.
+    pub settings: settings::Resolved,
+    sessions: Mutex<HashMap<i32, Entry>>,
+    left: Condvar,
+    next_pid: AtomicI32,
+    stopping: AtomicBool,
+}
+
+struct Entry {
+    secret: i32,
+    interrupt: Arc<Interrupt>,
+    stream: Arc<Stream>,
+    busy: Arc<AtomicBool>,
+}
+
+/// A session's place among the connected; it is given back when this is dropped.
+pub struct Seat {
+    /// The backend's number.
+    pub pid: i32,
+    /// What a cancel request must know.
+    pub secret: i32,
+    /// Stops the session's statement.
+    pub interrupt: Arc<Interrupt>,
+    /// Whether a statement runs.
+    pub busy: Arc<AtomicBool>,
+    server: Arc<Server>,
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.server.sessions().remove(&self.pid);
+        self.server.left.notify_all();
+    }
+}
+
+impl Server {
+    /// A server over an opened cluster.
+    pub fn new(cluster: Cluster, settings: settings::Resolved) -> Arc<Self> {
+        Arc::new(Self {
+            cluster,
+            settings,
+            sessions: Mutex::default(),
+            left: Condvar::new(),
+            next_pid: AtomicI32::new(1),
+            stopping: AtomicBool::new(false),
+        })
+    }
+
+    /// Takes a place among the connected; the last ones are kept for superusers.
+    pub fn seat(self: &Arc<Self>, stream: &Arc<Stream>, superuser: bool) -> Result<Seat> {
+        if self.is_stopping() {
+            return Err(shutting_down());
+        }
+        let limit = usize::try_from(self.settings.int("max_connections")).unwrap_or(usize::MAX);
+        let reserved = usize::try_from(self.settings.int("superuser_reserved_connections")).unwrap_or(0);
+        let limit = if superuser { limit } else { limit.saturating_sub(reserved) };
+        let mut sessions = self.sessions();
+        if sessions.len() >= limit {
+            return Err(SqlError::fatal("53300", "sorry, too many clients already"));
+        }
+        let pid = self.next_pid.fetch_add(1, Ordering::SeqCst);
+        let mut secret = [0; 4];
+        getrandom::fill(&mut secret)
+            .map_err(|error| SqlError::fatal("58000", format!("no random numbers: {error}")))?;
+        let secret = i32::from_ne_bytes(secret);
+        let (interrupt, busy) = (Arc::<Interrupt>::default(), Arc::<AtomicBool>::default());
+        let entry = Entry {
+            secret,
+            interrupt: Arc::clone(&interrupt),
+            stream: Arc::clone(stream),
+            busy: Arc::clone(&busy),
+        };
+        sessions.insert(pid, entry);
+        Ok(Seat { pid, secret, interrupt, busy, server: Arc::clone(self) })
+    }
+
+    /// A cancel request. Whoever doesn't know the secret gets no answer either.
+    pub fn cancel(&self, pid: i32, secret: i32) {
+        if let Some(entry) = self.sessions().get(&pid).filter(|entry| entry.secret == secret) {
+            entry.interrupt.raise(Reason::Cancel);
+        }
+    }
+
+    /// Whether the server shuts down.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::SeqCst)
+    }
+
+    /// Ends all sessions: those that wait at once, those that work after `patience`, or when they are done.
+    pub fn stop(&self, patience: Duration) {
+        self.stopping.store(true, Ordering::SeqCst);
+        for entry in self.sessions().values() {
+            // The session reads the end of its input, and tells the client why.
+            entry.stream.stop_reading();
+        }
+        self.wait_until_empty(patience);
+        for entry in self.sessions().values() {
+            if entry.busy.load(Ordering::SeqCst) {
+                entry.interrupt.raise(Reason::Terminate);
+            }
+        }
+        self.wait_until_empty(Duration::from_secs(1));
+    }
+
+    fn wait_until_empty(&self, patience: Duration) {
+        let deadline = Instant::now() + patience;
+        let mut sessions = self.sessions();
+        while !sessions.is_empty() {
+            let Some(rest) = deadline.checked_duration_since(Instant::now()).filter(|rest| !rest.is_zero())
+            else {
+                return;
+            };
+            sessions = self.left.wait_timeout(sessions, rest).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    fn sessions(&self) -> MutexGuard<'_, HashMap<i32, Entry>> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The answer to whoever comes too late.
+pub fn shutting_down() -> SqlError {
+    SqlError::fatal("57P03", "the database system is shutting down")
+}

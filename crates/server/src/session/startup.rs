@@ -1,0 +1,175 @@
+//! The handshake: encryption refused, startup parameters, authentication, choice of the database.
+
+use super::server::{Seat, Server, shutting_down};
+use super::wire::{Incoming, Wire};
+use super::{Parameters, Session, Transaction};
+use crate::auth::scram;
+use crate::engine::{Connection, Role};
+use crate::log;
+use crate::sql::error::{Result, SqlError};
+use pgwire::api::auth::sasl::scram::ScramServerAuth;
+use pgwire::messages::startup::{
+    Authentication, BackendKeyData, NegotiateProtocolVersion, PasswordMessageFamily, SecretKey,
+};
+use pgwire::messages::{PgWireFrontendMessage as Frontend, SslNegotiationMetaMessage};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A client that proved who it is.
+pub struct Greeting {
+    role: Role,
+    database: String,
+    options: BTreeMap<String, String>,
+}
+
+/// Talks until the client is authenticated; `None` if it only wanted to cancel or to look.
+pub fn greet(server: &Arc<Server>, wire: &mut Wire) -> Result<Option<Greeting>> {
+    let limit = Duration::from_millis(server.settings.time("authentication_timeout"));
+    wire.stream.set_read_timeout(Some(limit)).map_err(|error| SqlError::fatal("08006", error.to_string()))?;
+    let startup = loop {
+        match wire.read() {
+            Ok(Frontend::SslNegotiation(SslNegotiationMetaMessage::None)) => {
+                wire.context().awaiting_frontend_ssl = false
+            }
+            Ok(Frontend::SslNegotiation(_)) => wire.refuse_encryption()?,
+            Ok(Frontend::CancelRequest(request)) => {
+                if let Some(secret) = request.secret_key.as_i32() {
+                    server.cancel(request.pid, secret);
+                }
+                return Ok(None);
+            }
+            Ok(Frontend::Startup(startup)) => break startup,
+            Ok(_) => return Err(SqlError::fatal("08P01", "expected a startup message")),
+            Err(incoming) => return gone(&incoming),
+        }
+    };
+    wire.context().awaiting_frontend_startup = false;
+    if startup.protocol_number_major != 3 {
+        let (major, minor) = (startup.protocol_number_major, startup.protocol_number_minor);
+        let message = format!("unsupported frontend protocol {major}.{minor}: server supports 3.0 to 3.0");
+        return Err(SqlError::fatal("0A000", message));
+    }
+    let mut options = startup.parameters;
+    let extensions: Vec<String> = options.keys().filter(|name| name.starts_with("_pq_.")).cloned().collect();
+    if startup.protocol_number_minor > 0 || !extensions.is_empty() {
+        wire.put(&NegotiateProtocolVersion::new(0, extensions))?;
+    }
+    if server.is_stopping() {
+        return Err(shutting_down());
+    }
+    let user = options.remove("user").filter(|user| !user.is_empty());
+    let user =
+        user.ok_or_else(|| SqlError::fatal("28000", "no PostgreSQL user name specified in startup packet"))?;
+    let database = options.remove("database").filter(|name| !name.is_empty()).unwrap_or_else(|| user.clone());
+    if options.get("replication").is_some_and(|value| settings::parse_bool(value) != Some(false)) {
+        return Err(SqlError::fatal("0A000", "replication connections are not supported"));
+    }
+    let role = authenticate(server, wire, &user)?;
+    Ok(Some(Greeting { role, database, options }))
+}
+
+fn gone(incoming: &Incoming) -> Result<Option<Greeting>> {
+    match incoming {
+        Incoming::Malformed(why) => Err(SqlError::fatal("08P01", format!("invalid startup packet: {why}"))),
+        Incoming::TimedOut => Err(SqlError::fatal("57014", "canceling authentication due to timeout")),
+        Incoming::End => Ok(None),
+    }
+}
+
+fn authenticate(server: &Server, wire: &mut Wire, user: &str) -> Result<Role> {
+    let role = server.cluster.role(user)?;
+    let refused = || SqlError::fatal("28P01", format!("password authentication failed for user \"{user}\""));
+    if server.cluster.trust {
+        let role = role.ok_or_else(|| SqlError::fatal("28000", format!("role \"{user}\" does not exist")))?;
+        return permitted(role);
+    }
+    // An unknown user goes through the same exchange and fails at the same place.
+    let known = role.as_ref().and_then(|role| role.verifier.as_deref()).and_then(scram::parse);
+    let secret = known.unwrap_or_else(|| scram::mock(user, &server.cluster.seed));
+    wire.put(&Authentication::SASL(vec!["SCRAM-SHA-256".to_owned()]))?;
+    wire.flush()?;
+    let malformed = |why: String| SqlError::fatal("08P01", format!("malformed SCRAM message: {why}"));
+    let first =
+        password_message(wire)?.into_sasl_initial_response().map_err(|error| malformed(error.to_string()))?;
+    if first.auth_method != "SCRAM-SHA-256" {
+        return Err(SqlError::fatal("08P01", "client selected an invalid SASL authentication mechanism"));
+    }
+    let data = first.data.ok_or_else(|| malformed("the first message is empty".to_owned()))?;
+    let exchange = ScramServerAuth::new().on_client_first_message_with_secret(&data, secret);
+    let (answer, exchange) = exchange.map_err(|error| malformed(error.to_string()))?;
+    wire.put(&Authentication::SASLContinue(answer.into()))?;
+    wire.flush()?;
+    let last = password_message(wire)?.into_sasl_response().map_err(|error| malformed(error.to_string()))?;
+    let answer = exchange.on_client_final_message(&last.data).map_err(|_| refused())?;
+    let role = role.filter(|role| role.verifier.is_some()).ok_or_else(refused)?;
+    wire.put(&Authentication::SASLFinal(answer.into()))?;
+    permitted(role)
+}
+
+fn permitted(role: Role) -> Result<Role> {
+    if role.login {
+        return Ok(role);
+    }
+    Err(SqlError::fatal("28000", format!("role \"{}\" is not permitted to log in", role.name)))
+}
+
+fn password_message(wire: &mut Wire) -> Result<PasswordMessageFamily> {
+    match wire.read() {
+        Ok(Frontend::PasswordMessageFamily(message)) => Ok(message),
+        Ok(_) => Err(SqlError::fatal("08P01", "expected a password message")),
+        Err(Incoming::TimedOut) => Err(SqlError::fatal("57014", "canceling authentication due to timeout")),
+        Err(_) => Err(SqlError::fatal("08006", "the client left during authentication")),
+    }
+}
+
+impl Greeting {
+    /// Takes a seat, opens the database, and tells the client what it should know.
+    pub fn into_session(self, server: &Arc<Server>, mut wire: Wire) -> Option<Session> {
+        let opened = self.open(server, &mut wire);
+        match opened {
+            Ok((seat, connection, parameters)) => Some(Session {
+                server: Arc::clone(server),
+                seat,
+                wire,
+                connection,
+                parameters,
+                user: self.role.name,
+                superuser: self.role.superuser,
+                transaction: Transaction::Idle,
+                savepoints: Vec::new(),
+                statements: HashMap::new(),
+                portals: HashMap::new(),
+                skipping: false,
+            }),
+            Err(error) => {
+                let error = SqlError { fatal: true, ..error };
+                log::event(log::Level::Debug, "connection refused", &[("error", &error.message)]);
+                // The client may be gone already.
+                let _ = wire.error(&error, "").and_then(|()| wire.flush());
+                None
+            }
+        }
+    }
+
+    fn open(&self, server: &Arc<Server>, wire: &mut Wire) -> Result<(Seat, Connection, Parameters)> {
+        let seat = server.seat(&wire.stream, self.role.superuser)?;
+        let database = server.cluster.database(&self.database)?;
+        let connection = Connection::open(database, Arc::clone(&seat.interrupt), seat.pid)?;
+        let mut parameters = Parameters::new(&server.settings);
+        parameters.force("session_authorization", &self.role.name);
+        parameters.force("is_superuser", if self.role.superuser { "on" } else { "off" });
+        wire.put(&Authentication::Ok)?;
+        for (name, value) in &self.options {
+            // A client's wish at the start that can't be met (a time zone, mostly) doesn't keep it out.
+            if name != "options" && !name.starts_with("_pq_.") && parameters.set(name, Some(value)).is_err() {
+                wire.notice("WARNING", "22023", &format!("parameter \"{name}\" can't be \"{value}\" here"))?;
+            }
+        }
+        for (name, value) in parameters.reported() {
+            wire.parameter(name, value)?;
+        }
+        wire.put(&BackendKeyData::new(seat.pid, SecretKey::I32(seat.secret)))?;
+        Ok((seat, connection, parameters))
+    }
+}

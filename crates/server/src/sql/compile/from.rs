@@ -1,0 +1,226 @@
+//! FROM: tables, subqueries, joins, and the names that they make visible.
+
+use super::{Compiler, Scope, ScopeColumn, ScopeTable, relation_name};
+use crate::sql::catalog::Kind;
+use crate::sql::error::{Result, SqlError};
+use crate::sql::types::Typed;
+use crate::sql::{fold, quote};
+use sqlparser::ast::{
+    FunctionArguments, Join, JoinConstraint, JoinOperator, Spanned, TableAlias, TableFactor, TableWithJoins,
+};
+
+impl Compiler<'_> {
+    pub(super) fn table_with_joins(&mut self, table: &TableWithJoins) -> Result<String> {
+        let mut sql = self.table_factor(&table.relation)?;
+        for join in &table.joins {
+            sql += &self.join(join)?;
+        }
+        Ok(sql)
+    }
+
+    fn join(&mut self, join: &Join) -> Result<String> {
+        let left: Vec<String> = self.scopes.last().map(visible).unwrap_or_default();
+        let before = self.scopes.last().map_or(0, |scope| scope.tables.len());
+        let (word, constraint, outer) = match &join.join_operator {
+            JoinOperator::Join(c) | JoinOperator::Inner(c) => ("JOIN", c, (false, false)),
+            JoinOperator::Left(c) | JoinOperator::LeftOuter(c) => ("LEFT JOIN", c, (false, true)),
+            JoinOperator::Right(c) | JoinOperator::RightOuter(c) => ("RIGHT JOIN", c, (true, false)),
+            JoinOperator::FullOuter(c) => ("FULL JOIN", c, (true, true)),
+            JoinOperator::CrossJoin(c) => ("CROSS JOIN", c, (false, false)),
+            _ => return Err(SqlError::unsupported("this kind of join")),
+        };
+        let right = self.table_factor(&join.relation)?;
+        if let Some(scope) = self.scopes.last_mut() {
+            for (index, table) in scope.tables.iter_mut().enumerate() {
+                if (outer.0 && index < before) || (outer.1 && index >= before) {
+                    table.columns.iter_mut().for_each(|column| column.not_null = false);
+                }
+            }
+        }
+        let using = match constraint {
+            JoinConstraint::On(expr) => {
+                let condition = self.condition("JOIN/ON", expr)?;
+                return Ok(format!(" {word} {right} ON {condition}"));
+            }
+            JoinConstraint::None => return Ok(format!(" {word} {right}")),
+            JoinConstraint::Using(names) => names
+                .iter()
+                .map(|name| relation_name(name).map(|(_, name)| name))
+                .collect::<Result<Vec<_>>>()?,
+            JoinConstraint::Natural => {
+                let tables = self.scopes.last().map(|scope| &scope.tables[before..]).unwrap_or_default();
+                let names = tables.iter().flat_map(|t| &t.columns).map(|column| column.name.clone());
+                names.filter(|name| left.contains(name)).collect()
+            }
+        };
+        if using.is_empty() {
+            return Ok(format!(" {word} {right}"));
+        }
+        if let Some(scope) = self.scopes.last_mut() {
+            for name in &using {
+                let count = scope.tables.iter().flat_map(|t| &t.columns).filter(|c| c.name == *name).count();
+                if count < 2 {
+                    let message = format!("column \"{name}\" specified in USING clause does not exist");
+                    return Err(SqlError::new("42703", message));
+                }
+                if !scope.merged.contains(name) {
+                    scope.merged.push(name.clone());
+                }
+            }
+        }
+        let names: Vec<String> = using.iter().map(|name| quote(name)).collect();
+        Ok(format!(" {word} {right} USING ({})", names.join(", ")))
+    }
+
+    fn table_factor(&mut self, factor: &TableFactor) -> Result<String> {
+        match factor {
+            TableFactor::Table { name, alias, args: None, sample: None, with_ordinality: false, .. } => {
+                let (schema, table) = relation_name(name)?;
+                let (sql, columns) =
+                    self.relation(schema.as_deref(), &table).map_err(|e| e.at(name.span().start))?;
+                let alias_name = alias.as_ref().map_or_else(|| table.clone(), |alias| fold(&alias.name));
+                if alias.as_ref().is_some_and(|alias| !alias.columns.is_empty()) {
+                    let inner = format!("(SELECT * FROM {sql})");
+                    return self.aliased(&inner, columns, alias.as_ref(), &alias_name);
+                }
+                self.add_table(&alias_name, columns)?;
+                Ok(format!("{sql} AS {}", quote(&alias_name)))
+            }
+            TableFactor::Derived { lateral: false, subquery, alias, .. } => {
+                // A derived table can't see its neighbours.
+                let here = self.scopes.pop();
+                let result = self.query(subquery);
+                self.scopes.extend(here);
+                let (sql, outputs) = result?;
+                let columns = outputs.into_iter().map(|o| ScopeColumn {
+                    name: o.name,
+                    typed: o.typed,
+                    not_null: false,
+                });
+                let name =
+                    alias.as_ref().map_or_else(|| "unnamed_subquery".to_owned(), |alias| fold(&alias.name));
+                self.aliased(&format!("({sql})"), columns.collect(), alias.as_ref(), &name)
+            }
+            TableFactor::Table { name, alias, args: Some(args), .. } => {
+                let list = FunctionArguments::List(sqlparser::ast::FunctionArgumentList {
+                    duplicate_treatment: None,
+                    args: args.args.clone(),
+                    clauses: Vec::new(),
+                });
+                let (sql, typed) = self.set_function(name, &list)?;
+                let (_, function) = relation_name(name)?;
+                let alias_name = alias.as_ref().map_or_else(|| function.clone(), |alias| fold(&alias.name));
+                let column = ScopeColumn { name: alias_name.clone(), typed, not_null: true };
+                self.aliased(&sql, vec![column], alias.as_ref(), &alias_name)
+            }
+            TableFactor::NestedJoin { table_with_joins, alias: None } => {
+                Ok(format!("({})", self.table_with_joins(table_with_joins)?))
+            }
+            TableFactor::Derived { lateral: true, .. } => Err(SqlError::unsupported("LATERAL")),
+            other => Err(SqlError::unsupported(format!("FROM item {other}"))),
+        }
+    }
+
+    /// A subquery in FROM under its alias. A CTE gives the columns their names, whatever the inner ones are.
+    fn aliased(
+        &mut self,
+        sql: &str,
+        mut columns: Vec<ScopeColumn>,
+        alias: Option<&TableAlias>,
+        name: &str,
+    ) -> Result<String> {
+        let given = alias.map(|alias| &alias.columns[..]).unwrap_or_default();
+        if given.len() > columns.len() {
+            let message = format!(
+                "table \"{name}\" has {} columns available but {} columns specified",
+                columns.len(),
+                given.len()
+            );
+            return Err(SqlError::new("42P10", message));
+        }
+        for (column, new) in columns.iter_mut().zip(given) {
+            column.name = fold(&new.name);
+        }
+        let names: Vec<String> = columns.iter().map(|column| quote(&column.name)).collect();
+        self.add_table(name, columns)?;
+        let names = names.join(", ");
+        Ok(format!("(WITH \"w\" ({names}) AS (SELECT * FROM {sql}) SELECT * FROM \"w\") AS {}", quote(name)))
+    }
+
+    fn add_table(&mut self, alias: &str, columns: Vec<ScopeColumn>) -> Result<()> {
+        let Some(scope) = self.scopes.last_mut() else { return Ok(()) };
+        if scope.tables.iter().any(|table| table.alias == alias) {
+            return Err(SqlError::new("42712", format!("table name \"{alias}\" specified more than once")));
+        }
+        scope.tables.push(ScopeTable { alias: alias.to_owned(), columns });
+        Ok(())
+    }
+
+    /// Opens a scope with one table in it, for INSERT, UPDATE, DELETE and CHECK.
+    pub(in crate::sql) fn open_table(&mut self, alias: &str, table: &str) -> Result<String> {
+        let (sql, columns) = self.relation(None, table)?;
+        self.scopes.push(Scope::default());
+        self.add_table(alias, columns)?;
+        Ok(sql)
+    }
+
+    /// Adds the same table under another name, as `excluded` in an upsert.
+    pub(super) fn also_visible(&mut self, alias: &str, table: &str) -> Result<()> {
+        let (_, columns) = self.relation(None, table)?;
+        self.add_table(alias, columns)
+    }
+
+    /// Opens a scope with columns that no relation has yet, for CREATE TABLE's expressions.
+    pub(in crate::sql) fn open_columns(&mut self, alias: &str, columns: &[(String, Typed)]) {
+        let columns = columns.iter();
+        let columns =
+            columns.map(|(name, typed)| ScopeColumn { name: name.clone(), typed: *typed, not_null: false });
+        let table = ScopeTable { alias: alias.to_owned(), columns: columns.collect() };
+        self.scopes.push(Scope { tables: vec![table], ..Scope::default() });
+    }
+
+    /// Closes the innermost scope.
+    pub(in crate::sql) fn close_scope(&mut self) {
+        self.scopes.pop();
+    }
+
+    /// Notes that the innermost query aggregates.
+    pub(super) fn note_aggregate(&mut self) {
+        if let Some(scope) = self.scopes.last_mut() {
+            scope.aggregates = true;
+        }
+    }
+
+    fn relation(&mut self, schema: Option<&str>, name: &str) -> Result<(String, Vec<ScopeColumn>)> {
+        if schema.is_none()
+            && let Some((_, columns)) = self.ctes.iter().rev().find(|(cte, _)| cte == name)
+        {
+            let columns = columns.iter();
+            let columns =
+                columns.map(|o| ScopeColumn { name: o.name.clone(), typed: o.typed, not_null: false });
+            return Ok((quote(name), columns.collect()));
+        }
+        let user = self.context.catalog.get(name).filter(|_| matches!(schema, None | Some("public")));
+        let shown = schema.map(|schema| format!("{schema}.{name}")).unwrap_or_else(|| name.to_owned());
+        if matches!(schema, Some("pg_catalog" | "information_schema"))
+            || name.starts_with("pg_") && user.is_none()
+        {
+            return Err(SqlError::unsupported(format!("system relation \"{shown}\"")));
+        }
+        let relation =
+            user.ok_or_else(|| SqlError::new("42P01", format!("relation \"{shown}\" does not exist")))?;
+        let sql = format!("\"main\".{}", quote(&relation.name));
+        if let Kind::Index { .. } | Kind::Sequence = relation.kind {
+            let message = format!("cannot open relation \"{name}\"");
+            return Err(SqlError::new("42809", message).detail("This operation is not supported for it."));
+        }
+        let columns = relation.columns.iter();
+        let columns =
+            columns.map(|c| ScopeColumn { name: c.name.clone(), typed: c.typed(), not_null: c.not_null });
+        Ok((sql, columns.collect()))
+    }
+}
+
+fn visible(scope: &Scope) -> Vec<String> {
+    scope.tables.iter().flat_map(|table| &table.columns).map(|column| column.name.clone()).collect()
+}

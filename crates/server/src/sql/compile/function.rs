@@ -1,0 +1,325 @@
+//! Function calls: overloads by argument types, aggregates, windows, and the few with rules of their own.
+
+use super::{Compiler, Frag, cast_call, literal, relation_name};
+use crate::engine::Value;
+use crate::sql::error::{Result, SqlError};
+use crate::sql::functions::SCALARS;
+use crate::sql::types::{Type, Typed};
+use crate::sql::{fold, quote};
+use sqlparser::ast::{
+    DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, ObjectName, Spanned,
+    WindowType,
+};
+
+impl Compiler<'_> {
+    pub(super) fn function(&mut self, function: &Function) -> Result<Frag> {
+        let (_, name) = relation_name(&function.name)?;
+        let place = function.name.span().start;
+        if !function.within_group.is_empty() || function.null_treatment.is_some() {
+            return Err(SqlError::unsupported(format!("this form of function {name}")).at(place));
+        }
+        let (arguments, distinct, star) = arguments(&function.args)?;
+        let mut frags = Vec::new();
+        for argument in &arguments {
+            frags.push(self.expr(argument)?);
+        }
+        let over = function.over.as_ref().map(|window| self.over(window)).transpose()?.unwrap_or_default();
+        let filter = match &function.filter {
+            Some(filter) => format!(" FILTER (WHERE {})", self.condition("FILTER", filter)?),
+            None => String::new(),
+        };
+        let result = match self.aggregate(&name, &frags, star, distinct)? {
+            Some(frag) => {
+                if over.is_empty() {
+                    self.note_aggregate();
+                }
+                Ok(Frag { sql: format!("{}{filter}{over}", frag.sql), ..frag })
+            }
+            None if star || distinct || !filter.is_empty() => {
+                Err(SqlError::new("42809", format!("{name} is not an aggregate function")))
+            }
+            None if !over.is_empty() => {
+                let frag = self.window_function(&name, frags)?;
+                Ok(Frag { sql: format!("{}{over}", frag.sql), ..frag })
+            }
+            None => self.call(&name, frags),
+        };
+        result.map_err(|error| error.at(place))
+    }
+
+    fn over(&mut self, window: &WindowType) -> Result<String> {
+        Ok(match window {
+            WindowType::WindowSpec(spec) => format!(" OVER ({})", self.window(spec)?),
+            WindowType::NamedWindow(name) => format!(" OVER {}", quote(&fold(name))),
+        })
+    }
+
+    fn aggregate(&mut self, name: &str, args: &[Frag], star: bool, distinct: bool) -> Result<Option<Frag>> {
+        let word = if distinct { "DISTINCT " } else { "" };
+        if name == "count" && (star || args.len() == 1) {
+            let sql = if star { "count(*)".to_owned() } else { format!("count({word}{})", args[0].sql) };
+            return Ok(Some(Frag { not_null: true, ..Frag::new(sql, Type::Int8) }));
+        }
+        let one = |sql: String, ty: Type| Ok(Some(Frag::new(sql, ty)));
+        let first = match args.first() {
+            Some(first) => self.settle(first.clone())?,
+            None => return Ok(None),
+        };
+        let (ty, sql) = (first.ty(), &first.sql);
+        match (name, args.len()) {
+            ("sum", 1) => match ty {
+                Type::Int2 | Type::Int4 => one(format!("sum({word}{sql})"), Type::Int8),
+                Type::Int8 | Type::Numeric => one(
+                    format!("sb_sum({word}{})", cast_call(&first, Type::Numeric.into(), false).sql),
+                    Type::Numeric,
+                ),
+                Type::Float4 | Type::Float8 => one(format!("sum({word}{sql})"), ty),
+                _ => Err(no_function(name, &[ty])),
+            },
+            ("avg", 1) => match ty {
+                Type::Float4 | Type::Float8 => one(format!("avg({word}{sql})"), Type::Float8),
+                ty if ty.is_number() => one(
+                    format!("sb_avg({word}{})", cast_call(&first, Type::Numeric.into(), false).sql),
+                    Type::Numeric,
+                ),
+                _ => Err(no_function(name, &[ty])),
+            },
+            ("min" | "max", 1) if matches!(ty, Type::Bool | Type::Json | Type::Jsonb | Type::Uuid) => {
+                Err(no_function(name, &[ty]))
+            }
+            ("min" | "max", 1) => one(format!("{name}({word}{})", first.comparable()), ty),
+            ("bool_and" | "every", 1) if ty == Type::Bool => one(format!("min({sql})"), Type::Bool),
+            ("bool_or", 1) if ty == Type::Bool => one(format!("max({sql})"), Type::Bool),
+            ("string_agg", 2) => {
+                let (first, separator) =
+                    (self.coerce(first, Type::Text)?, self.coerce(args[1].clone(), Type::Text)?);
+                if distinct {
+                    return Err(SqlError::unsupported("string_agg with DISTINCT"));
+                }
+                one(format!("group_concat({}, {})", first.sql, separator.sql), Type::Text)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn window_function(&mut self, name: &str, args: Vec<Frag>) -> Result<Frag> {
+        let count = args.len();
+        match (name, count) {
+            ("row_number" | "rank" | "dense_rank", 0) => Ok(Frag::new(format!("{name}()"), Type::Int8)),
+            ("percent_rank" | "cume_dist", 0) => Ok(Frag::new(format!("{name}()"), Type::Float8)),
+            ("ntile", 1) => {
+                let [buckets] = <[Frag; 1]>::try_from(args).map_err(|_| no_function(name, &[]))?;
+                Ok(Frag::new(format!("ntile({})", self.coerce(buckets, Type::Int4)?.sql), Type::Int4))
+            }
+            ("lag" | "lead", 1..=3) | ("first_value" | "last_value", 1) | ("nth_value", 2) => {
+                let mut args = args.into_iter();
+                let value = args.next().ok_or_else(|| no_function(name, &[]))?;
+                let value = self.settle(value)?;
+                let mut sql = format!("{name}({}", value.sql);
+                if let Some(offset) = args.next() {
+                    sql += &format!(", {}", self.coerce(offset, Type::Int4)?.sql);
+                }
+                if let Some(default) = args.next() {
+                    sql += &format!(", {}", self.coerce(default, value.ty())?.sql);
+                }
+                Ok(Frag::new(sql + ")", value.typed))
+            }
+            _ => Err(no_function(name, &args.iter().map(Frag::ty).collect::<Vec<_>>())),
+        }
+    }
+
+    /// Calls a function with expressions.
+    pub(super) fn call_exprs(&mut self, name: &str, arguments: &[&Expr]) -> Result<Frag> {
+        let mut frags = Vec::new();
+        for argument in arguments {
+            frags.push(self.expr(argument)?);
+        }
+        self.call(name, frags)
+    }
+
+    /// Calls a scalar function.
+    pub(super) fn call(&mut self, name: &str, args: Vec<Frag>) -> Result<Frag> {
+        if let Some(frag) = self.special(name, &args)? {
+            return Ok(frag);
+        }
+        let types: Vec<Type> = args.iter().map(Frag::ty).collect();
+        // An exact match first, then one by implicit conversions, then one that untyped arguments fit.
+        let fits = |exact: bool| {
+            SCALARS.iter().find(|scalar| {
+                scalar.name == name
+                    && scalar.args.len() == args.len()
+                    && args.iter().zip(scalar.args).all(|(arg, want)| {
+                        arg.untyped() || arg.ty() == *want || (!exact && super::implicit(arg.ty(), *want))
+                    })
+            })
+        };
+        let scalar = fits(true).or_else(|| fits(false)).ok_or_else(|| no_function(name, &types))?;
+        let mut texts = Vec::new();
+        for (arg, want) in args.into_iter().zip(scalar.args) {
+            texts.push(self.coerce(arg, *want)?.sql);
+        }
+        Ok(Frag::new(format!("{}({})", scalar.sql_name(), texts.join(", ")), scalar.returns))
+    }
+
+    /// Functions of the session, and those whose type depends on their arguments'.
+    fn special(&mut self, name: &str, args: &[Frag]) -> Result<Option<Frag>> {
+        let text = |text: &str, ty: Type| {
+            let sql = literal(&Value::Text(text.to_owned()));
+            Ok(Some(Frag { not_null: true, ..Frag::new(sql, ty) }))
+        };
+        let plain = |sql: &str, ty: Type| Ok(Some(Frag { not_null: true, ..Frag::new(sql, ty) }));
+        match (name, args) {
+            ("current_user" | "session_user" | "user" | "current_role", []) => {
+                text(self.context.user, Type::Name)
+            }
+            ("current_database" | "current_catalog", []) => text(self.context.database, Type::Name),
+            ("current_schema", []) => text("public", Type::Name),
+            ("version", []) => text(&crate::sql::version(), Type::Text),
+            ("now" | "current_timestamp" | "transaction_timestamp", []) => {
+                plain("sb_now()", Type::Timestamptz)
+            }
+            ("statement_timestamp" | "clock_timestamp", []) => plain("sb_clock()", Type::Timestamptz),
+            ("localtimestamp", []) => plain("sb_now()", Type::Timestamp),
+            ("current_date", []) => {
+                Ok(Some(cast_call(&Frag::new("sb_now()", Type::Timestamptz), Type::Date.into(), true)))
+            }
+            ("localtime", []) => {
+                Ok(Some(cast_call(&Frag::new("sb_now()", Type::Timestamptz), Type::Time.into(), true)))
+            }
+            ("pg_backend_pid", []) => plain("sb_pid()", Type::Int4),
+            ("random", []) => plain("sb_random()", Type::Float8),
+            ("gen_random_uuid" | "uuidv4", []) => plain("sb_uuid()", Type::Uuid),
+            ("nextval" | "currval", [sequence]) => {
+                self.writes |= name == "nextval";
+                let sequence = self.coerce(sequence.clone(), Type::Text)?;
+                plain(&format!("sb_{name}({})", sequence.sql), Type::Int8)
+            }
+            ("lastval", []) => plain("sb_lastval()", Type::Int8),
+            ("setval", [sequence, value, rest @ ..]) if rest.len() < 2 => {
+                self.writes = true;
+                let sequence = self.coerce(sequence.clone(), Type::Text)?;
+                let value = self.coerce(value.clone(), Type::Int8)?;
+                let called = match rest.first() {
+                    Some(called) => self.coerce(called.clone(), Type::Bool)?.sql,
+                    None => "1".to_owned(),
+                };
+                plain(&format!("sb_setval({}, {}, {called})", sequence.sql, value.sql), Type::Int8)
+            }
+            ("coalesce", [_, ..]) => {
+                let (frags, ty) = self.unify("COALESCE", args.to_vec())?;
+                let list: Vec<&str> = frags.iter().map(|frag| frag.sql.as_str()).collect();
+                let sql = if list.len() == 1 {
+                    list[0].to_owned()
+                } else {
+                    format!("coalesce({})", list.join(", "))
+                };
+                Ok(Some(Frag { not_null: frags.iter().any(|f| f.not_null), ..Frag::new(sql, ty) }))
+            }
+            ("nullif", [_, _]) => {
+                let (frags, ty) = self.unify("NULLIF", args.to_vec())?;
+                Ok(Some(Frag::new(format!("nullif({}, {})", frags[0].comparable(), frags[1].sql), ty)))
+            }
+            ("greatest" | "least", [_, ..]) => {
+                let (frags, ty) = self.unify(&name.to_ascii_uppercase(), args.to_vec())?;
+                let list: Vec<&str> = frags.iter().map(|frag| frag.sql.as_str()).collect();
+                Ok(Some(Frag::new(format!("sb_{name}({}, {})", ty.oid(), list.join(", ")), ty)))
+            }
+            ("concat", _) | ("concat_ws", [_, ..]) => {
+                let mut list = Vec::new();
+                for arg in args {
+                    list.push(self.as_text(arg.clone())?.sql);
+                }
+                if name == "concat" {
+                    list.insert(0, "''".to_owned());
+                }
+                Ok(Some(Frag::new(format!("sb_concat_ws({})", list.join(", ")), Type::Text)))
+            }
+            ("abs" | "round" | "trunc" | "ceil" | "ceiling" | "floor" | "sign", [value])
+                if value.ty().is_integer() =>
+            {
+                Ok(Some(match name {
+                    "abs" | "sign" => Frag::new(format!("{name}({})", value.sql), value.typed),
+                    _ => Frag { typed: Type::Float8.into(), ..cast_call(value, Type::Float8.into(), false) },
+                }))
+            }
+            ("pg_typeof", [value]) => text(value.typed.ty.info().display, Type::Text),
+            ("format_type", [_, _]) => {
+                let (ty, typmod) =
+                    (self.coerce(args[0].clone(), Type::Oid)?, self.coerce(args[1].clone(), Type::Int4)?);
+                Ok(Some(Frag::new(format!("sb_format_type({}, {})", ty.sql, typmod.sql), Type::Text)))
+            }
+            ("to_json" | "to_jsonb", [value]) => {
+                let value = self.settle(value.clone())?;
+                let ty = if name == "to_json" { Type::Json } else { Type::Jsonb };
+                Ok(Some(Frag::new(format!("sb_to_json({}, {})", value.sql, value.ty().oid()), ty)))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// A function in FROM.
+    pub(super) fn set_function(
+        &mut self,
+        name: &ObjectName,
+        args: &FunctionArguments,
+    ) -> Result<(String, Typed)> {
+        let (_, function) = relation_name(name)?;
+        let (arguments, _, _) = arguments(args)?;
+        let here = self.scopes.pop();
+        let frags = arguments.iter().map(|argument| self.expr(argument)).collect::<Result<Vec<_>>>();
+        self.scopes.extend(here);
+        let frags = frags?;
+        match (function.as_str(), frags.len()) {
+            ("generate_series", 2 | 3) => {
+                let (mut frags, ty) = self.unify("generate_series", frags)?;
+                if !ty.is_integer() {
+                    return Err(SqlError::unsupported(format!("generate_series of {ty}")));
+                }
+                if frags.len() == 2 {
+                    frags.push(Frag::new("1", ty));
+                }
+                let (start, stop, step) = (&frags[0].sql, &frags[1].sql, &frags[2].sql);
+                let going =
+                    format!("CASE WHEN sb_step({step}) > 0 THEN \"n\" <= {stop} ELSE \"n\" >= {stop} END");
+                let sql = format!(
+                    "(WITH RECURSIVE \"s\"(\"n\") AS (SELECT {start} UNION ALL SELECT \"n\" + {step} FROM \"s\" WHERE {going}) \
+                     SELECT \"n\" FROM \"s\" WHERE {going})"
+                );
+                Ok((sql, ty.into()))
+            }
+            _ => {
+                let frag = self.call(&function, frags)?;
+                Ok((format!("(SELECT {} AS \"v\")", frag.sql), frag.typed))
+            }
+        }
+    }
+}
+
+fn arguments(arguments: &FunctionArguments) -> Result<(Vec<&Expr>, bool, bool)> {
+    let list = match arguments {
+        FunctionArguments::None => return Ok((Vec::new(), false, false)),
+        FunctionArguments::Subquery(_) => return Err(SqlError::unsupported("a subquery as argument list")),
+        FunctionArguments::List(list) => list,
+    };
+    if !list.clauses.is_empty() {
+        return Err(SqlError::unsupported("ORDER BY inside a function call"));
+    }
+    let mut expressions = Vec::new();
+    let mut star = false;
+    for argument in &list.args {
+        match argument {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => expressions.push(expr),
+            FunctionArg::Unnamed(FunctionArgExpr::Wildcard) => star = true,
+            other => return Err(SqlError::unsupported(format!("argument {other}"))),
+        }
+    }
+    let distinct = list.duplicate_treatment == Some(DuplicateTreatment::Distinct);
+    Ok((expressions, distinct, star))
+}
+
+fn no_function(name: &str, types: &[Type]) -> SqlError {
+    let types: Vec<String> = types.iter().map(ToString::to_string).collect();
+    SqlError::new("42883", format!("function {name}({}) does not exist", types.join(", "))).hint(
+        "No function matches the given name and argument types. You might need to add explicit type casts.",
+    )
+}

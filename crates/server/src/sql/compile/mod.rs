@@ -1,0 +1,288 @@
+//! From Postgres' syntax tree to SQLite's text.
+//!
+//! The compiler walks the tree and writes new text for every construct that it knows, with the types
+//! of both sides in hand. What it does not know it refuses with 0A000 and its place: no text of a
+//! client's reaches SQLite without having been understood.
+//!
+//! 1. A query's FROM makes a [`Scope`]: which names mean which column of which type.
+//! 2. Each expression becomes a [`Frag`]: SQLite text with a Postgres type.
+//! 3. An untyped literal or parameter takes its type from what it meets, as in Postgres.
+
+mod dml;
+mod expr;
+mod from;
+mod function;
+mod operator;
+mod query;
+
+use super::catalog::Catalog;
+use super::error::{Result, SqlError};
+use super::types::{Type, Typed};
+use super::{fold, quote, value};
+use crate::engine::Value;
+use sqlparser::ast::{Ident, ObjectName};
+
+/// What the compiler needs to know about the session.
+pub struct Context<'a> {
+    /// The database's relations.
+    pub catalog: &'a Catalog,
+    /// The role in force.
+    pub user: &'a str,
+    /// The database's name.
+    pub database: &'a str,
+}
+
+/// A result column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Output {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub typed: Typed,
+}
+
+/// The compiler; one for each statement.
+pub struct Compiler<'a> {
+    pub(super) context: &'a Context<'a>,
+    /// The types of `$1`, `$2`, …, where known.
+    pub params: Vec<Option<Type>>,
+    /// The statement changes something, so it needs the write lock.
+    pub writes: bool,
+    scopes: Vec<Scope>,
+    ctes: Vec<(String, Vec<Output>)>,
+}
+
+/// The names that one query level can see.
+#[derive(Default)]
+struct Scope {
+    tables: Vec<ScopeTable>,
+    /// Columns that a JOIN … USING merged.
+    merged: Vec<String>,
+    /// The level groups or aggregates.
+    aggregates: bool,
+}
+
+struct ScopeTable {
+    alias: String,
+    columns: Vec<ScopeColumn>,
+}
+
+#[derive(Clone)]
+struct ScopeColumn {
+    name: String,
+    typed: Typed,
+    not_null: bool,
+}
+
+/// A piece of SQLite text with its Postgres type.
+#[derive(Debug, Clone)]
+pub struct Frag {
+    /// The text.
+    pub sql: String,
+    /// The type, with its modifier.
+    pub typed: Typed,
+    /// Whether it is still untyped.
+    pub shape: Shape,
+    /// It can't be NULL.
+    pub not_null: bool,
+}
+
+/// How far an expression's type is settled.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Shape {
+    /// It has its type.
+    Typed,
+    /// A string literal that can still become anything.
+    Literal(String),
+    /// A parameter without a type yet, counted from 0.
+    Param(usize),
+    /// NULL.
+    Null,
+}
+
+impl Frag {
+    fn new(sql: impl Into<String>, typed: impl Into<Typed>) -> Self {
+        Self { sql: sql.into(), typed: typed.into(), shape: Shape::Typed, not_null: false }
+    }
+
+    fn ty(&self) -> Type {
+        self.typed.ty
+    }
+
+    fn untyped(&self) -> bool {
+        self.shape != Shape::Typed
+    }
+
+    /// The text, with the collation that makes decimals compare as numbers.
+    fn comparable(&self) -> String {
+        if self.ty() == Type::Numeric {
+            format!("({}) COLLATE sb_numeric", self.sql)
+        } else {
+            self.sql.clone()
+        }
+    }
+}
+
+impl<'a> Compiler<'a> {
+    /// A compiler with the parameter types that the client declared.
+    pub fn new(context: &'a Context<'a>, params: &[Option<Type>]) -> Self {
+        Self { context, params: params.to_vec(), writes: false, scopes: Vec::new(), ctes: Vec::new() }
+    }
+
+    /// Gives an untyped fragment a type; a typed one is converted if Postgres does so implicitly.
+    pub(super) fn coerce(&mut self, frag: Frag, to: Type) -> Result<Frag> {
+        let from = frag.ty();
+        match &frag.shape {
+            Shape::Null => Ok(Frag { typed: to.into(), ..frag }),
+            Shape::Literal(text) => {
+                let parsed = value::input(to.into(), text, true)?;
+                Ok(Frag { sql: literal(&parsed), typed: to.into(), shape: Shape::Typed, not_null: true })
+            }
+            Shape::Param(index) => {
+                // The first use decides; a later use that disagrees converts.
+                let known =
+                    *self.params[*index].get_or_insert(if to == Type::Unknown { Type::Text } else { to });
+                let typed = Frag::new(frag.sql, known);
+                if known == to { Ok(typed) } else { Ok(cast_call(&typed, to.into(), true)) }
+            }
+            Shape::Typed if from == to => Ok(frag),
+            Shape::Typed if from.is_string() && to.is_string() => Ok(Frag { typed: to.into(), ..frag }),
+            Shape::Typed if implicit(from, to) => Ok(cast_call(&frag, to.into(), false)),
+            Shape::Typed => Err(mismatch(from, to)),
+        }
+    }
+
+    /// Settles a fragment that nothing else gave a type: it is text.
+    pub(super) fn settle(&mut self, frag: Frag) -> Result<Frag> {
+        if frag.untyped() { self.coerce(frag, Type::Text) } else { Ok(frag) }
+    }
+
+    /// The type that several alternatives share, as in CASE, COALESCE, IN, UNION and VALUES.
+    pub(super) fn common(&self, what: &str, frags: &[&Frag]) -> Result<Type> {
+        let mut common: Option<Type> = None;
+        for frag in frags.iter().filter(|frag| !frag.untyped()) {
+            common = Some(match common {
+                None => frag.ty(),
+                Some(ty) => wider(ty, frag.ty()).ok_or_else(|| {
+                    SqlError::new("42804", format!("{what} types {ty} and {} cannot be matched", frag.ty()))
+                })?,
+            });
+        }
+        Ok(common.unwrap_or(Type::Text))
+    }
+
+    /// Brings several alternatives to their common type.
+    pub(super) fn unify(&mut self, what: &str, frags: Vec<Frag>) -> Result<(Vec<Frag>, Type)> {
+        let common = self.common(what, &frags.iter().collect::<Vec<_>>())?;
+        let frags = frags.into_iter().map(|frag| self.coerce(frag, common)).collect::<Result<Vec<_>>>()?;
+        Ok((frags, common))
+    }
+}
+
+/// Whether Postgres converts without being asked.
+pub(super) fn implicit(from: Type, to: Type) -> bool {
+    from == to
+        || (from.is_string() && to.is_string())
+        || (from.is_number() && to.is_number() && from.rank() < to.rank())
+        || matches!(
+            (from, to),
+            (Type::Date, Type::Timestamp | Type::Timestamptz) | (Type::Timestamp, Type::Timestamptz)
+        )
+}
+
+/// Whether Postgres converts when it assigns to a column.
+fn assignable(from: Type, to: Type) -> bool {
+    implicit(from, to)
+        || (from.is_number() && to.is_number())
+        || (to.is_string() && from != Type::Bytea)
+        || matches!(
+            (from, to),
+            (Type::Timestamptz | Type::Timestamp, Type::Timestamp | Type::Date | Type::Time)
+                | (Type::Json, Type::Jsonb)
+                | (Type::Jsonb, Type::Json)
+        )
+}
+
+/// The type both convert to.
+pub(super) fn wider(a: Type, b: Type) -> Option<Type> {
+    if a == b {
+        Some(a)
+    } else if a.is_string() && b.is_string() {
+        Some(Type::Text)
+    } else if implicit(a, b) {
+        Some(b)
+    } else if implicit(b, a) {
+        Some(a)
+    } else {
+        None
+    }
+}
+
+/// The call that converts a fragment's value.
+pub(super) fn cast_call(frag: &Frag, to: Typed, explicit: bool) -> Frag {
+    let (from, sql) = (frag.ty(), &frag.sql);
+    // Conversions that can't fail are left to SQLite.
+    if from.is_integer() && to.ty.is_integer() && from.rank() <= to.ty.rank() {
+        return Frag { typed: to, ..frag.clone() };
+    }
+    let sql = match (from, to.ty) {
+        (from, Type::Float8) if from.is_integer() => format!("CAST({sql} AS REAL)"),
+        (from, Type::Numeric | Type::Text) if from.is_integer() && to.typmod < 0 => {
+            format!("CAST({sql} AS TEXT)")
+        }
+        _ => {
+            format!("sb_cast({sql}, {}, {}, {}, {})", from.oid(), to.ty.oid(), to.typmod, u8::from(explicit))
+        }
+    };
+    Frag { sql, typed: to, shape: Shape::Typed, not_null: frag.not_null }
+}
+
+/// SQLite's text for a stored value.
+pub(super) fn literal(value: &Value) -> String {
+    match value {
+        Value::Null => "NULL".to_owned(),
+        Value::Integer(number) if *number < 0 => format!("({number})"),
+        Value::Integer(number) => number.to_string(),
+        Value::Real(number) if number.is_infinite() => {
+            (if *number > 0.0 { "9e999" } else { "(-9e999)" }).to_owned()
+        }
+        Value::Real(number) => format!("({number:e})"),
+        Value::Text(text) => format!("'{}'", text.replace('\'', "''")),
+        Value::Blob(bytes) => {
+            let hex = value::output(Type::Bytea.into(), crate::engine::ValueRef::Blob(bytes));
+            format!("X'{}'", &hex[2..])
+        }
+    }
+}
+
+fn mismatch(from: Type, to: Type) -> SqlError {
+    SqlError::new("42804", format!("cannot convert type {from} to {to} implicitly"))
+        .hint("You will need to rewrite or cast the expression.")
+}
+
+/// The place of a name.
+fn place(ident: &Ident) -> sqlparser::tokenizer::Location {
+    ident.span.start
+}
+
+/// A relation's name without its schema; another schema than the known ones is an error.
+pub(super) fn relation_name(name: &ObjectName) -> Result<(Option<String>, String)> {
+    let mut parts = Vec::new();
+    for part in &name.0 {
+        let ident = part.as_ident().ok_or_else(|| SqlError::unsupported(format!("name {name}")))?;
+        parts.push(fold(ident));
+    }
+    match parts.as_slice() {
+        [relation] => Ok((None, relation.clone())),
+        [schema, relation] => match schema.as_str() {
+            "public" | "pg_catalog" | "information_schema" => Ok((Some(schema.clone()), relation.clone())),
+            _ => Err(SqlError::new("3F000", format!("schema \"{schema}\" does not exist"))),
+        },
+        _ => Err(SqlError::unsupported(format!("cross-database reference {name}"))),
+    }
+}
+
+/// `"alias"."column"`, or the bare column where SQLite allows no table: in CHECK, generated columns and indexes.
+fn qualified(alias: &str, column: &str) -> String {
+    if alias.is_empty() { quote(column) } else { format!("{}.{}", quote(alias), quote(column)) }
+}

@@ -1,0 +1,565 @@
+//! SELECT: grouping, set operations, common table expressions, ORDER BY and LIMIT.
+
+use super::{Compiler, Frag, Output, Scope, Shape, cast_call, qualified, relation_name, wider};
+use crate::sql::error::{Result, SqlError};
+use crate::sql::types::Type;
+use crate::sql::{fold, quote};
+use sqlparser::ast::{
+    Distinct, Expr, GroupByExpr, LimitClause, OrderByExpr, OrderByKind, OrderBySort, Query, Select,
+    SelectItem, SelectItemQualifiedWildcardKind, SetExpr, SetOperator, SetQuantifier, Spanned, Value, Values,
+    WindowSpec,
+};
+
+impl Compiler<'_> {
+    /// Compiles a query into SQLite's text and its result columns.
+    pub(in crate::sql) fn query(&mut self, query: &Query) -> Result<(String, Vec<Output>)> {
+        if query.for_clause.is_some() || !query.pipe_operators.is_empty() || query.settings.is_some() {
+            return Err(SqlError::unsupported("this clause of SELECT"));
+        }
+        // FOR UPDATE is stronger here: the statement takes the database's write lock.
+        self.writes |= !query.locks.is_empty();
+        let outer_ctes = self.ctes.len();
+        let mut sql = self.with(query)?;
+        let body = self.body_with_order(query)?;
+        sql += &body.0;
+        self.ctes.truncate(outer_ctes);
+        Ok((sql, body.1))
+    }
+
+    fn with(&mut self, query: &Query) -> Result<String> {
+        let Some(with) = &query.with else { return Ok(String::new()) };
+        let mut tables = Vec::new();
+        for cte in &with.cte_tables {
+            let name = fold(&cte.alias.name);
+            let names: Vec<String> = cte.alias.columns.iter().map(|column| fold(&column.name)).collect();
+            if matches!(*cte.query.body, SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_)) {
+                return Err(SqlError::unsupported("data-modifying WITH").at(cte.alias.name.span.start));
+            }
+            // A recursive query sees itself with the columns of its first branch.
+            if with.recursive
+                && let SetExpr::SetOperation { left, .. } = &*cte.query.body
+            {
+                let (_, columns) = self.set_expr(left)?;
+                self.ctes.push((name.clone(), renamed(columns, &names)?));
+                let (sql, columns) = self.query(&cte.query)?;
+                self.ctes.pop();
+                let columns = renamed(columns, &names)?;
+                tables.push(format!("{} ({}) AS ({sql})", quote(&name), quoted(&columns)));
+                self.ctes.push((name, columns));
+                continue;
+            }
+            let (sql, columns) = self.query(&cte.query)?;
+            let columns = renamed(columns, &names)?;
+            tables.push(format!("{} ({}) AS ({sql})", quote(&name), quoted(&columns)));
+            self.ctes.push((name, columns));
+        }
+        let recursive = if with.recursive { "RECURSIVE " } else { "" };
+        Ok(format!("WITH {recursive}{} ", tables.join(", ")))
+    }
+
+    fn body_with_order(&mut self, query: &Query) -> Result<(String, Vec<Output>)> {
+        let order = match &query.order_by {
+            None => &[][..],
+            Some(order) => match &order.kind {
+                OrderByKind::Expressions(list) => list,
+                OrderByKind::All(_) => return Err(SqlError::unsupported("ORDER BY ALL")),
+            },
+        };
+        let (mut sql, columns) = match &*query.body {
+            SetExpr::Select(select) => self.select(select, order)?,
+            body => {
+                let (mut sql, columns) = self.set_expr(body)?;
+                let mut terms = Vec::new();
+                for term in order {
+                    let Some(index) = output_index(&term.expr, &columns)? else {
+                        return Err(SqlError::unsupported("ORDER BY an expression of a set operation")
+                            .at(term.expr.span().start));
+                    };
+                    let frag = Frag::new((index + 1).to_string(), columns[index].typed);
+                    terms.push(order_term(&frag, term)?);
+                }
+                if !terms.is_empty() {
+                    sql = format!("{sql} ORDER BY {}", terms.join(", "));
+                }
+                (sql, columns)
+            }
+        };
+        sql += &self.limit(query)?;
+        Ok((sql, columns))
+    }
+
+    fn limit(&mut self, query: &Query) -> Result<String> {
+        let (limit, offset) = match (&query.limit_clause, &query.fetch) {
+            (None, None) => return Ok(String::new()),
+            (None, Some(fetch)) if !fetch.with_ties && !fetch.percent => (fetch.quantity.as_ref(), None),
+            (Some(LimitClause::LimitOffset { limit, offset, limit_by }), None) if limit_by.is_empty() => {
+                (limit.as_ref(), offset.as_ref().map(|offset| &offset.value))
+            }
+            (Some(LimitClause::LimitOffset { limit: None, offset, .. }), Some(fetch)) if !fetch.with_ties => {
+                (fetch.quantity.as_ref(), offset.as_ref().map(|offset| &offset.value))
+            }
+            _ => return Err(SqlError::unsupported("this form of LIMIT")),
+        };
+        // Postgres evaluates them without the query's columns in sight.
+        let scopes = std::mem::take(&mut self.scopes);
+        let number = |this: &mut Self, expr: &Expr, name: &str| {
+            this.expr_as(expr, Type::Int8).map(|frag| format!("sb_limit({}, '{name}')", frag.sql))
+        };
+        let limit_sql = match limit {
+            Some(limit) => number(self, limit, "LIMIT")?,
+            None if query.fetch.is_some() => "1".to_owned(),
+            None => "-1".to_owned(),
+        };
+        let mut sql = format!(" LIMIT {limit_sql}");
+        if let Some(offset) = offset {
+            sql += &format!(" OFFSET {}", number(self, offset, "OFFSET")?);
+        }
+        self.scopes = scopes;
+        Ok(sql)
+    }
+
+    /// A query without ORDER BY: one branch or a set operation.
+    fn set_expr(&mut self, body: &SetExpr) -> Result<(String, Vec<Output>)> {
+        match body {
+            SetExpr::Select(select) => self.select(select, &[]),
+            SetExpr::Query(query) => {
+                let (sql, columns) = self.query(query)?;
+                Ok((format!("SELECT * FROM ({sql})"), columns))
+            }
+            SetExpr::Values(values) => self.values(values, None),
+            SetExpr::SetOperation { left, op, set_quantifier, right } => {
+                let word = match (op, set_quantifier) {
+                    (SetOperator::Union, SetQuantifier::All) => "UNION ALL",
+                    (SetOperator::Union, SetQuantifier::None | SetQuantifier::Distinct) => "UNION",
+                    (SetOperator::Intersect, SetQuantifier::None | SetQuantifier::Distinct) => "INTERSECT",
+                    (SetOperator::Except, SetQuantifier::None | SetQuantifier::Distinct) => "EXCEPT",
+                    _ => return Err(SqlError::unsupported(format!("{op} {set_quantifier}"))),
+                };
+                let (left_sql, left_columns) = self.set_expr(left)?;
+                let (right_sql, right_columns) = self.set_expr(right)?;
+                if left_columns.len() != right_columns.len() {
+                    return Err(SqlError::syntax(format!(
+                        "each {op} query must have the same number of columns"
+                    )));
+                }
+                let mut columns = Vec::new();
+                for (a, b) in left_columns.iter().zip(&right_columns) {
+                    let (x, y) = (a.typed.ty, b.typed.ty);
+                    let ty = wider(x, y).ok_or_else(|| {
+                        SqlError::new("42804", format!("{op} types {x} and {y} cannot be matched"))
+                    })?;
+                    let typed = if a.typed == b.typed { a.typed } else { ty.into() };
+                    columns.push(Output { name: a.name.clone(), typed });
+                }
+                let left_sql = branch(&left_sql, &left_columns, &columns, false);
+                let nested = matches!(**right, SetExpr::SetOperation { .. });
+                let right_sql = branch(&right_sql, &right_columns, &columns, nested);
+                Ok((format!("{left_sql} {word} {right_sql}"), columns))
+            }
+            SetExpr::Table(table) => {
+                let name = table.table_name.clone().unwrap_or_default();
+                Err(SqlError::unsupported(format!("TABLE {name}; write SELECT * FROM {name}")))
+            }
+            _ => Err(SqlError::unsupported("data-modifying query")),
+        }
+    }
+
+    /// VALUES; `targets` are the columns of an INSERT that it feeds.
+    pub(super) fn values(
+        &mut self,
+        values: &Values,
+        targets: Option<&[Type]>,
+    ) -> Result<(String, Vec<Output>)> {
+        let width = values.rows.first().map_or(0, |row| row.content.len());
+        let mut rows = Vec::new();
+        for row in &values.rows {
+            if row.content.len() != width {
+                return Err(SqlError::syntax("VALUES lists must all be the same length"));
+            }
+            let mut frags = Vec::new();
+            for (index, expr) in row.content.iter().enumerate() {
+                let frag = self.expr(expr)?;
+                let target = targets.and_then(|targets| targets.get(index));
+                frags.push(match target {
+                    Some(ty) if frag.untyped() => self.coerce(frag, *ty)?,
+                    _ => frag,
+                });
+            }
+            rows.push(frags);
+        }
+        let mut columns = Vec::new();
+        for index in 0..width {
+            let ty = self.common("VALUES", &rows.iter().map(|row| &row[index]).collect::<Vec<_>>())?;
+            columns.push(Output { name: format!("column{}", index + 1), typed: ty.into() });
+        }
+        let mut lines = Vec::new();
+        for row in rows {
+            let mut items = Vec::new();
+            for (frag, column) in row.into_iter().zip(&columns) {
+                items.push(self.coerce(frag, column.typed.ty)?.sql);
+            }
+            lines.push(format!("({})", items.join(", ")));
+        }
+        Ok((format!("VALUES {}", lines.join(", ")), columns))
+    }
+
+    fn select(&mut self, select: &Select, order: &[OrderByExpr]) -> Result<(String, Vec<Output>)> {
+        if select.into.is_some()
+            || select.qualify.is_some()
+            || select.top.is_some()
+            || !select.lateral_views.is_empty()
+        {
+            return Err(SqlError::unsupported("this clause of SELECT").at(select.select_token.0.span.start));
+        }
+        self.scopes.push(Scope::default());
+        let result = self.select_in_scope(select, order);
+        self.scopes.pop();
+        result
+    }
+
+    fn select_in_scope(&mut self, select: &Select, order: &[OrderByExpr]) -> Result<(String, Vec<Output>)> {
+        let mut from = Vec::new();
+        for table in &select.from {
+            from.push(self.table_with_joins(table)?);
+        }
+        let selection = select.selection.as_ref().map(|expr| self.condition("WHERE", expr)).transpose()?;
+        let (items, columns) = self.projection(&select.projection)?;
+        let mut sql = "SELECT ".to_owned();
+        match &select.distinct {
+            None | Some(Distinct::All) => {}
+            Some(Distinct::Distinct) => sql += "DISTINCT ",
+            Some(Distinct::On(_)) => return Err(SqlError::unsupported("DISTINCT ON")),
+        }
+        sql += &items.join(", ");
+        if !from.is_empty() {
+            sql += &format!(" FROM {}", from.join(", "));
+        }
+        if let Some(condition) = selection {
+            sql += &format!(" WHERE {condition}");
+        }
+        let group = self.group_by(select, &columns)?;
+        sql += &group;
+        if let Some(having) = &select.having {
+            if group.is_empty() {
+                sql += " GROUP BY NULL";
+            }
+            sql += &format!(" HAVING {}", self.condition("HAVING", having)?);
+        }
+        let mut windows = Vec::new();
+        for window in &select.named_window {
+            let sqlparser::ast::NamedWindowExpr::WindowSpec(spec) = &window.1 else {
+                return Err(SqlError::unsupported("a window named after another"));
+            };
+            windows.push(format!("{} AS ({})", quote(&fold(&window.0)), self.window(spec)?));
+        }
+        if !windows.is_empty() {
+            sql += &format!(" WINDOW {}", windows.join(", "));
+        }
+        let mut terms = Vec::new();
+        for term in order {
+            let frag = match output_index(&term.expr, &columns)? {
+                Some(index) => Frag::new((index + 1).to_string(), columns[index].typed),
+                None => {
+                    let frag = self.expr(&term.expr)?;
+                    self.settle(frag)?
+                }
+            };
+            terms.push(order_term(&frag, term)?);
+        }
+        if !terms.is_empty() {
+            sql += &format!(" ORDER BY {}", terms.join(", "));
+        }
+        Ok((sql, columns))
+    }
+
+    fn group_by(&mut self, select: &Select, columns: &[Output]) -> Result<String> {
+        let GroupByExpr::Expressions(list, modifiers) = &select.group_by else {
+            return Err(SqlError::unsupported("GROUP BY ALL"));
+        };
+        if !modifiers.is_empty() {
+            return Err(SqlError::unsupported("this modifier of GROUP BY"));
+        }
+        let mut keys = Vec::new();
+        for expr in list {
+            if let Expr::Rollup(_) | Expr::Cube(_) | Expr::GroupingSets(_) = expr {
+                return Err(SqlError::unsupported("grouping sets").at(expr.span().start));
+            }
+            // A name means an input column first, then an output column.
+            let key = match self.expr(expr) {
+                Ok(frag) if !matches!(expr, Expr::Value(_)) => self.settle(frag)?.comparable(),
+                result => match output_index(expr, columns)? {
+                    Some(index) => (index + 1).to_string(),
+                    None => result?.sql,
+                },
+            };
+            keys.push(key);
+        }
+        self.check_grouping(select, list)?;
+        Ok(if keys.is_empty() { String::new() } else { format!(" GROUP BY {}", keys.join(", ")) })
+    }
+
+    /// Refuses a bare column beside an aggregate, which SQLite would answer with any row's value.
+    fn check_grouping(&self, select: &Select, keys: &[Expr]) -> Result<()> {
+        let grouped = !keys.is_empty() || self.scopes.last().is_some_and(|scope| scope.aggregates);
+        if !grouped {
+            return Ok(());
+        }
+        // Grouping by a primary key determines the other columns: leave such statements alone.
+        let key_columns =
+            keys.iter().any(|key| matches!(key, Expr::CompoundIdentifier(_) | Expr::Function(_)));
+        let ordinals = keys.iter().any(|key| matches!(key, Expr::Value(_)));
+        for item in &select.projection {
+            let (SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) = item else {
+                continue;
+            };
+            let Expr::Identifier(ident) = expr else { continue };
+            let name = fold(ident);
+            let in_keys = keys.iter().any(|key| matches!(key, Expr::Identifier(key) if fold(key) == name));
+            let owner = self
+                .scopes
+                .last()
+                .and_then(|s| s.tables.iter().find(|t| t.columns.iter().any(|c| c.name == name)));
+            let Some(owner) = owner else { continue };
+            if in_keys || ordinals || key_columns || self.has_key(&owner.alias, keys) {
+                continue;
+            }
+            let message = format!(
+                "column \"{}.{name}\" must appear in the GROUP BY clause or be used in an aggregate function",
+                owner.alias
+            );
+            return Err(SqlError::new("42803", message).at(ident.span.start));
+        }
+        Ok(())
+    }
+
+    fn has_key(&self, table: &str, keys: &[Expr]) -> bool {
+        let Some(relation) = self.context.catalog.get(table) else { return !keys.is_empty() };
+        let primary = relation.constraints.iter().find(|constraint| constraint.kind == 'p');
+        let named = |column: &String| {
+            keys.iter().any(|k| matches!(k, Expr::Identifier(ident) if fold(ident) == *column))
+        };
+        primary.is_some_and(|primary| primary.columns.iter().all(named))
+    }
+
+    /// A list of result expressions, each with its name.
+    pub(super) fn projection(&mut self, items: &[SelectItem]) -> Result<(Vec<String>, Vec<Output>)> {
+        let mut texts = Vec::new();
+        let mut columns = Vec::new();
+        for item in items {
+            match item {
+                SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => {
+                    let name = match item {
+                        SelectItem::ExprWithAlias { alias, .. } => fold(alias),
+                        _ => output_name(expr),
+                    };
+                    let frag = self.expr(expr)?;
+                    let frag = self.settle(frag)?;
+                    texts.push(format!("{} AS {}", frag.sql, quote(&name)));
+                    columns.push(Output { name, typed: frag.typed });
+                }
+                SelectItem::Wildcard(_) => self.star(None, &mut texts, &mut columns)?,
+                SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), _) => {
+                    let (_, table) = relation_name(name)?;
+                    self.star(Some(&table), &mut texts, &mut columns)?;
+                }
+                other => return Err(SqlError::unsupported(format!("select item {other}"))),
+            }
+        }
+        if texts.is_empty() {
+            return Err(SqlError::unsupported("SELECT without columns"));
+        }
+        Ok((texts, columns))
+    }
+
+    fn star(&self, only: Option<&str>, texts: &mut Vec<String>, columns: &mut Vec<Output>) -> Result<()> {
+        let Some(scope) = self.scopes.last() else { return Ok(()) };
+        let tables: Vec<_> =
+            scope.tables.iter().filter(|t| only.is_none_or(|name| t.alias == name)).collect();
+        if tables.is_empty() {
+            return Err(match only {
+                Some(name) => {
+                    SqlError::new("42P01", format!("missing FROM-clause entry for table \"{name}\""))
+                }
+                None => SqlError::syntax("SELECT * with no tables specified is not valid"),
+            });
+        }
+        let merged = if only.is_none() { &scope.merged[..] } else { &[] };
+        for name in merged {
+            let found = tables.iter().flat_map(|t| &t.columns).find(|column| column.name == *name);
+            let Some(found) = found else { continue };
+            texts.push(format!("{} AS {}", quote(name), quote(name)));
+            columns.push(Output { name: name.clone(), typed: found.typed });
+        }
+        for table in tables {
+            for column in table.columns.iter().filter(|column| !merged.contains(&column.name)) {
+                texts.push(format!("{} AS {}", qualified(&table.alias, &column.name), quote(&column.name)));
+                columns.push(Output { name: column.name.clone(), typed: column.typed });
+            }
+        }
+        Ok(())
+    }
+
+    /// The inside of OVER ( … ).
+    pub(super) fn window(&mut self, spec: &WindowSpec) -> Result<String> {
+        let mut parts = Vec::new();
+        if let Some(name) = &spec.window_name {
+            parts.push(quote(&fold(name)));
+        }
+        let mut keys = Vec::new();
+        for expr in &spec.partition_by {
+            let frag = self.expr(expr)?;
+            keys.push(self.settle(frag)?.comparable());
+        }
+        if !keys.is_empty() {
+            parts.push(format!("PARTITION BY {}", keys.join(", ")));
+        }
+        let mut terms = Vec::new();
+        for term in &spec.order_by {
+            let frag = self.expr(&term.expr)?;
+            let frag = self.settle(frag)?;
+            terms.push(order_term(&frag, term)?);
+        }
+        if !terms.is_empty() {
+            parts.push(format!("ORDER BY {}", terms.join(", ")));
+        }
+        if let Some(frame) = &spec.window_frame {
+            let start = self.frame_bound(&frame.start_bound)?;
+            parts.push(match &frame.end_bound {
+                Some(end) => format!("{} BETWEEN {start} AND {}", frame.units, self.frame_bound(end)?),
+                None => format!("{} {start}", frame.units),
+            });
+        }
+        Ok(parts.join(" "))
+    }
+
+    fn frame_bound(&mut self, bound: &sqlparser::ast::WindowFrameBound) -> Result<String> {
+        use sqlparser::ast::WindowFrameBound as Bound;
+        Ok(match bound {
+            Bound::CurrentRow => "CURRENT ROW".to_owned(),
+            Bound::Preceding(None) => "UNBOUNDED PRECEDING".to_owned(),
+            Bound::Following(None) => "UNBOUNDED FOLLOWING".to_owned(),
+            Bound::Preceding(Some(expr)) => format!("{} PRECEDING", self.expr_as(expr, Type::Int8)?.sql),
+            Bound::Following(Some(expr)) => format!("{} FOLLOWING", self.expr_as(expr, Type::Int8)?.sql),
+        })
+    }
+}
+
+fn renamed(mut columns: Vec<Output>, names: &[String]) -> Result<Vec<Output>> {
+    if names.len() > columns.len() {
+        return Err(SqlError::new("42P10", "WITH query has fewer columns than names"));
+    }
+    for (column, name) in columns.iter_mut().zip(names) {
+        column.name.clone_from(name);
+    }
+    Ok(columns)
+}
+
+fn quoted(columns: &[Output]) -> String {
+    columns.iter().map(|column| quote(&column.name)).collect::<Vec<_>>().join(", ")
+}
+
+/// One side of a set operation, converted to the common types where it has others.
+fn branch(sql: &str, from: &[Output], to: &[Output], nested: bool) -> String {
+    if from.iter().zip(to).all(|(from, to)| from.typed.ty == to.typed.ty) {
+        return if nested { format!("SELECT * FROM ({sql})") } else { sql.to_owned() };
+    }
+    let mut names = Vec::new();
+    let mut items = Vec::new();
+    for (index, (from, to)) in from.iter().zip(to).enumerate() {
+        let name = quote(&format!("c{index}"));
+        let frag = Frag::new(name.clone(), from.typed);
+        let frag = if from.typed.ty == to.typed.ty { frag } else { cast_call(&frag, to.typed, false) };
+        items.push(format!("{} AS {}", frag.sql, quote(&to.name)));
+        names.push(name);
+    }
+    let (names, items) = (names.join(", "), items.join(", "));
+    format!("SELECT {items} FROM (WITH \"w\" ({names}) AS ({sql}) SELECT * FROM \"w\")")
+}
+
+/// The output column that a bare name or a number in ORDER BY or GROUP BY means.
+fn output_index(expr: &Expr, columns: &[Output]) -> Result<Option<usize>> {
+    match expr {
+        Expr::Identifier(ident) => {
+            let name = fold(ident);
+            Ok(columns.iter().position(|column| column.name == name))
+        }
+        Expr::Value(value) => match &value.value {
+            Value::Number(text, _) => {
+                let index = text.parse::<usize>().ok().filter(|index| (1..=columns.len()).contains(index));
+                let message = format!("ORDER BY position {text} is not in select list");
+                index.map(|index| Some(index - 1)).ok_or_else(|| SqlError::new("42P10", message))
+            }
+            _ => Ok(None),
+        },
+        _ => Ok(None),
+    }
+}
+
+/// A sort term; NULLs are the largest values in Postgres and the smallest in SQLite.
+fn order_term(frag: &Frag, term: &OrderByExpr) -> Result<String> {
+    if term.with_fill.is_some() {
+        return Err(SqlError::unsupported("WITH FILL"));
+    }
+    if let Some(OrderBySort::Using(operator)) = &term.options.sort {
+        return Err(SqlError::unsupported(format!("ORDER BY … USING {operator}")));
+    }
+    let descending = matches!(term.options.sort, Some(OrderBySort::Desc));
+    let collate = if frag.ty() == Type::Numeric { " COLLATE sb_numeric" } else { "" };
+    let direction = if descending { " DESC" } else { "" };
+    let nulls = match term.options.nulls_first {
+        None if frag.not_null => "",
+        Some(first) if first => " NULLS FIRST",
+        Some(_) => " NULLS LAST",
+        None if descending => " NULLS FIRST",
+        None => " NULLS LAST",
+    };
+    Ok(format!("{}{collate}{direction}{nulls}", frag.sql))
+}
+
+/// The name of a result column without an alias, as Postgres chooses it.
+fn output_name(expr: &Expr) -> String {
+    match expr {
+        Expr::Identifier(ident) => fold(ident),
+        Expr::CompoundIdentifier(parts) => parts.last().map(fold).unwrap_or_default(),
+        Expr::Nested(inner) | Expr::Collate { expr: inner, .. } => output_name(inner),
+        Expr::Function(function) => {
+            function.name.0.last().and_then(|part| part.as_ident()).map(fold).unwrap_or_default()
+        }
+        Expr::Cast { expr, data_type, .. } => match output_name(expr) {
+            name if name != "?column?" => name,
+            _ => crate::sql::types::declared(data_type)
+                .map(|t| t.ty.info().name.to_owned())
+                .unwrap_or_default(),
+        },
+        Expr::TypedString(typed) => crate::sql::types::declared(&typed.data_type)
+            .map(|t| t.ty.info().name.to_owned())
+            .unwrap_or_default(),
+        Expr::Case { else_result, .. } => match else_result.as_deref().map(output_name) {
+            Some(name) if name != "?column?" => name,
+            _ => "case".to_owned(),
+        },
+        Expr::Exists { .. } => "exists".to_owned(),
+        Expr::Extract { .. } => "extract".to_owned(),
+        Expr::Position { .. } => "position".to_owned(),
+        Expr::Substring { .. } => "substring".to_owned(),
+        Expr::Trim { .. } => "btrim".to_owned(),
+        Expr::Ceil { .. } => "ceil".to_owned(),
+        Expr::Floor { .. } => "floor".to_owned(),
+        Expr::Value(value) if matches!(value.value, Value::Boolean(_)) => "bool".to_owned(),
+        Expr::Subquery(query) => match &*query.body {
+            SetExpr::Select(select) => match select.projection.first() {
+                Some(SelectItem::UnnamedExpr(expr)) => output_name(expr),
+                Some(SelectItem::ExprWithAlias { alias, .. }) => fold(alias),
+                _ => "?column?".to_owned(),
+            },
+            _ => "?column?".to_owned(),
+        },
+        _ => "?column?".to_owned(),
+    }
+}
+
+impl From<Shape> for Frag {
+    fn from(shape: Shape) -> Self {
+        Self { shape, ..Self::new("NULL", Type::Unknown) }
+    }
+}

@@ -1,0 +1,209 @@
+//! Dates and times: text in Postgres' ISO style, numbers since 2000-01-01 inside and on the wire.
+
+use super::error::{Result, SqlError};
+use super::types::Type;
+use jiff::ToSpan;
+use jiff::civil::{Date, date};
+
+/// Microseconds in a day.
+pub const DAY: i64 = 86_400_000_000;
+/// Days from the Unix epoch to 2000-01-01.
+pub const EPOCH_DAYS: i64 = 10_957;
+const EPOCH: Date = date(2000, 1, 1);
+
+/// Microseconds since 2000-01-01 00:00 UTC, now.
+pub fn now() -> i64 {
+    jiff::Timestamp::now().as_microsecond() - EPOCH_DAYS * DAY
+}
+
+/// Parses a date, time or timestamp; instants with a zone are brought to UTC.
+pub fn parse(ty: Type, text: &str) -> Result<i64> {
+    let bad = |code| SqlError::new(code, format!("invalid input syntax for type {ty}: \"{text}\""));
+    let out_of_range = || SqlError::new("22008", format!("date/time field value out of range: \"{text}\""));
+    let trimmed = text.trim();
+    if let Some(moment) = keyword(trimmed) {
+        return Ok(convert(Type::Timestamp, ty, moment));
+    }
+    let (day, clock) = match trimmed.find(['T', 't', ' ']) {
+        Some(split) if ty != Type::Time => (Some(&trimmed[..split]), trimmed[split + 1..].trim_start()),
+        None if ty == Type::Time => (None, trimmed),
+        None => (Some(trimmed), ""),
+        Some(_) => (None, trimmed),
+    };
+    let days = match day {
+        Some(day) => {
+            let fields = fields(day).ok_or_else(|| bad("22007"))?;
+            let [year, month, day] = fields;
+            let small = |n: i64| i8::try_from(n).ok();
+            let date = i16::try_from(year).ok().zip(small(month)).zip(small(day));
+            let date = date.and_then(|((y, m), d)| Date::new(y, m, d).ok()).ok_or_else(out_of_range)?;
+            days_of(date)
+        }
+        None => 0,
+    };
+    let (clock, zone) = split_zone(clock).ok_or_else(|| bad("22007"))?;
+    let micros = if clock.is_empty() && day.is_some() {
+        0
+    } else {
+        clock_micros(clock).ok_or_else(|| bad("22007"))?.ok_or_else(out_of_range)?
+    };
+    Ok(match ty {
+        Type::Date => days,
+        Type::Time => micros,
+        // A zone in the text of a timestamp without one is ignored, as in Postgres.
+        Type::Timestamp => days * DAY + micros,
+        _ => days * DAY + micros - zone,
+    })
+}
+
+/// Converts between the date and time types; UTC is the only zone.
+pub fn convert(from: Type, to: Type, value: i64) -> i64 {
+    let instant = if from == Type::Date { value * DAY } else { value };
+    match to {
+        Type::Date => instant.div_euclid(DAY),
+        Type::Time => instant.rem_euclid(DAY),
+        _ => instant,
+    }
+}
+
+/// Rounds microseconds to a declared number of digits.
+pub fn apply_typmod(value: i64, typmod: i32) -> i64 {
+    let Ok(digits @ 0..=5) = u32::try_from(typmod) else { return value };
+    let unit = 10_i64.pow(6 - digits);
+    (value + unit / 2).div_euclid(unit) * unit
+}
+
+/// The text Postgres shows with `datestyle = ISO` and `timezone = UTC`.
+pub fn format(ty: Type, value: i64) -> String {
+    match ty {
+        Type::Date => format_days(value),
+        Type::Time => format_clock(value),
+        _ => {
+            let (days, clock) = (value.div_euclid(DAY), value.rem_euclid(DAY));
+            let zone = if ty == Type::Timestamptz { "+00" } else { "" };
+            format!("{} {}{zone}", format_days(days), format_clock(clock))
+        }
+    }
+}
+
+/// The calendar date of a day number, if the calendar reaches that far.
+pub fn date_of(days: i64) -> Option<Date> {
+    i32::try_from(days).ok().and_then(|days| EPOCH.checked_add(days.days()).ok())
+}
+
+/// The day number of a calendar date.
+pub fn days_of(date: Date) -> i64 {
+    EPOCH.until(date).map_or(0, |span| i64::from(span.get_days()))
+}
+
+fn format_days(days: i64) -> String {
+    match date_of(days) {
+        Some(date) if date.year() > 0 => format!("{:04}-{:02}-{:02}", date.year(), date.month(), date.day()),
+        Some(date) => format!("{:04}-{:02}-{:02} BC", 1 - i32::from(date.year()), date.month(), date.day()),
+        None => (if days < 0 { "-infinity" } else { "infinity" }).to_owned(),
+    }
+}
+
+fn format_clock(micros: i64) -> String {
+    let (seconds, fraction) = (micros / 1_000_000, micros % 1_000_000);
+    let whole = format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60);
+    if fraction == 0 {
+        return whole;
+    }
+    format!("{whole}.{}", format!("{fraction:06}").trim_end_matches('0'))
+}
+
+fn keyword(text: &str) -> Option<i64> {
+    let today = now().div_euclid(DAY) * DAY;
+    match text.to_ascii_lowercase().as_str() {
+        "now" => Some(now()),
+        "today" => Some(today),
+        "tomorrow" => Some(today + DAY),
+        "yesterday" => Some(today - DAY),
+        "epoch" => Some(-EPOCH_DAYS * DAY),
+        _ => None,
+    }
+}
+
+/// `2024-1-31`, `2024/1/31` or `20240131`.
+fn fields(text: &str) -> Option<[i64; 3]> {
+    if text.len() == 8 && text.bytes().all(|b| b.is_ascii_digit()) {
+        return Some([text[..4].parse().ok()?, text[4..6].parse().ok()?, text[6..].parse().ok()?]);
+    }
+    let mut parts = text.split(['-', '/']);
+    let number = |part: &str| part.bytes().all(|b| b.is_ascii_digit()).then(|| part.parse::<i64>().ok())?;
+    let year = parts.next().filter(|year| year.len() >= 4)?;
+    let fields = [number(year)?, number(parts.next()?)?, number(parts.next()?)?];
+    parts.next().is_none().then_some(fields)
+}
+
+/// Splits a zone off a clock: `Z`, `UTC`, `+02`, `+02:30`, `-0800`; the zone in microseconds.
+fn split_zone(text: &str) -> Option<(&str, i64)> {
+    let Some(start) = text.find(|c: char| c == '+' || c == '-' || c.is_ascii_alphabetic()) else {
+        return Some((text, 0));
+    };
+    let (clock, zone) = (text[..start].trim_end(), &text[start..]);
+    if ["z", "utc", "gmt"].contains(&zone.to_ascii_lowercase().as_str()) {
+        return Some((clock, 0));
+    }
+    let sign = if zone.starts_with('-') { -1 } else { 1 };
+    let digits: String = zone[1..].chars().filter(|c| *c != ':').collect();
+    if !zone.starts_with(['+', '-']) || !digits.bytes().all(|b| b.is_ascii_digit()) || digits.len() > 6 {
+        return None;
+    }
+    let part = |from: usize| digits.get(from..from + 2).map_or(Some(0), |two| two.parse::<i64>().ok());
+    let hours = if digits.len() == 1 { digits.parse().ok()? } else { part(0)? };
+    let seconds = hours * 3600 + part(2)? * 60 + part(4)?;
+    (hours <= 15).then_some((clock, sign * seconds * 1_000_000))
+}
+
+/// `None`: not a clock; `Some(None)`: a clock that shows no legal time.
+fn clock_micros(text: &str) -> Option<Option<i64>> {
+    let mut parts = text.splitn(3, ':');
+    let number = |part: &str| part.bytes().all(|b| b.is_ascii_digit()).then(|| part.parse::<i64>().ok())?;
+    let (hours, minutes) = (number(parts.next()?)?, number(parts.next()?)?);
+    let (seconds, fraction) = match parts.next() {
+        None => (0, 0),
+        Some(seconds) => {
+            let (whole, fraction) = seconds.split_once('.').unwrap_or((seconds, ""));
+            let digits = format!("{:0<7}", fraction.chars().take(7).collect::<String>());
+            let fraction =
+                if fraction.bytes().all(|b| b.is_ascii_digit()) { number(&digits)? } else { return None };
+            (number(whole)?, (fraction + 5) / 10)
+        }
+    };
+    let legal = hours <= 24 && minutes < 60 && seconds <= 60;
+    let micros = ((hours * 60 + minutes) * 60 + seconds) * 1_000_000 + fraction;
+    Some((legal && micros <= DAY).then_some(micros))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(ty: Type, text: &str, expect: &str) {
+        let got =
+            parse(ty, text).map(|value| format(ty, value)).unwrap_or_else(|error| error.code.to_owned());
+        assert_eq!(got, expect, "{ty} {text:?}");
+    }
+
+    #[test]
+    fn text_is_read_and_shown_as_postgres_does() {
+        check(Type::Date, "2024-2-29", "2024-02-29");
+        check(Type::Date, "20240229", "2024-02-29");
+        check(Type::Date, "1969-12-31", "1969-12-31");
+        check(Type::Date, "2023-02-29", "22008");
+        check(Type::Date, "never", "22007");
+        check(Type::Date, "", "22007");
+        check(Type::Time, "7:05", "07:05:00");
+        check(Type::Time, "23:59:59.1234567", "23:59:59.123457");
+        check(Type::Time, "25:00", "22008");
+        check(Type::Timestamp, "2024-01-02T03:04:05.5Z", "2024-01-02 03:04:05.5");
+        check(Type::Timestamp, "2024-01-02", "2024-01-02 00:00:00");
+        check(Type::Timestamptz, "2024-01-02 03:04:05+02", "2024-01-02 01:04:05+00");
+        check(Type::Timestamptz, "2024-01-02 03:04:05-08:30", "2024-01-02 11:34:05+00");
+        check(Type::Timestamptz, "1999-12-31 23:59:59.000001 UTC", "1999-12-31 23:59:59.000001+00");
+        check(Type::Timestamptz, "2024-01-02 03:04:05 Mars", "22007");
+        assert_eq!(parse(Type::Date, "2000-01-01").unwrap(), 0);
+    }
+}

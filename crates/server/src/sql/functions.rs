@@ -1,0 +1,365 @@
+//! The scalar functions: name, argument types, result type, and the code.
+//!
+//! One row is one overload. The engine registers each under its own SQLite name, and the compiler
+//! picks the row whose arguments fit. A NULL argument gives NULL without calling the code.
+
+use super::error::{Result, SqlError};
+use super::types::Type;
+use super::{datetime, json, numeric, value};
+use crate::engine::{Value, ValueRef};
+use Type::{Bytea, Float8, Int4, Int8, Numeric, Oid, Text, Timestamp, Timestamptz};
+use bigdecimal::RoundingMode;
+
+/// One overload of a function.
+pub struct Scalar {
+    /// The name in Postgres.
+    pub name: &'static str,
+    /// The types it takes.
+    pub args: &'static [Type],
+    /// The type it returns.
+    pub returns: Type,
+    /// The code; its arguments are never NULL.
+    pub eval: fn(&[ValueRef<'_>]) -> Result<Value>,
+}
+
+impl Scalar {
+    /// The name it is registered under.
+    pub fn sql_name(&self) -> String {
+        let mut name = format!("pg_{}", self.name);
+        for ty in self.args {
+            name += "_";
+            name += ty.info().name;
+        }
+        name
+    }
+}
+
+type Eval = fn(&[ValueRef<'_>]) -> Result<Value>;
+
+const fn row(name: &'static str, args: &'static [Type], returns: Type, eval: Eval) -> Scalar {
+    Scalar { name, args, returns, eval }
+}
+
+/// Every scalar function that needs nothing of the session.
+pub const SCALARS: &[Scalar] = &[
+    row("lower", &[Text], Text, |a| text_result(text(a, 0)?.to_lowercase())),
+    row("upper", &[Text], Text, |a| text_result(text(a, 0)?.to_uppercase())),
+    row("initcap", &[Text], Text, |a| text_result(initcap(text(a, 0)?))),
+    row("length", &[Text], Int4, |a| Ok(int(count(text(a, 0)?)))),
+    row("length", &[Bytea], Int4, |a| Ok(int(bytes(a, 0).len() as i64))),
+    row("char_length", &[Text], Int4, |a| Ok(int(count(text(a, 0)?)))),
+    row("character_length", &[Text], Int4, |a| Ok(int(count(text(a, 0)?)))),
+    row("octet_length", &[Text], Int4, |a| Ok(int(text(a, 0)?.len() as i64))),
+    row("octet_length", &[Bytea], Int4, |a| Ok(int(bytes(a, 0).len() as i64))),
+    row("strpos", &[Text, Text], Int4, |a| {
+        let (text, part) = (text(a, 0)?, text(a, 1)?);
+        Ok(int(text.find(part).map_or(0, |index| count(&text[..index]) + 1)))
+    }),
+    row("substring", &[Text, Int4], Text, |a| text_result(substring(text(a, 0)?, number(a, 1), i64::MAX)?)),
+    row("substring", &[Text, Int4, Int4], Text, |a| {
+        text_result(substring(text(a, 0)?, number(a, 1), number(a, 2))?)
+    }),
+    row("substr", &[Text, Int4], Text, |a| text_result(substring(text(a, 0)?, number(a, 1), i64::MAX)?)),
+    row("substr", &[Text, Int4, Int4], Text, |a| {
+        text_result(substring(text(a, 0)?, number(a, 1), number(a, 2))?)
+    }),
+    row("left", &[Text, Int4], Text, |a| text_result(left(text(a, 0)?, number(a, 1)))),
+    row("right", &[Text, Int4], Text, |a| {
+        let (text, n) = (text(a, 0)?, number(a, 1));
+        let skip = if n < 0 { -n } else { (count(text) - n).max(0) };
+        text_result(text.chars().skip(usize::try_from(skip).unwrap_or(usize::MAX)).collect())
+    }),
+    row("btrim", &[Text], Text, |a| text_result(text(a, 0)?.trim_matches(' ').to_owned())),
+    row("ltrim", &[Text], Text, |a| text_result(text(a, 0)?.trim_start_matches(' ').to_owned())),
+    row("rtrim", &[Text], Text, |a| text_result(text(a, 0)?.trim_end_matches(' ').to_owned())),
+    row("btrim", &[Text, Text], Text, |a| trim(a, true, true)),
+    row("ltrim", &[Text, Text], Text, |a| trim(a, true, false)),
+    row("rtrim", &[Text, Text], Text, |a| trim(a, false, true)),
+    row("replace", &[Text, Text, Text], Text, |a| {
+        let (from, to) = (text(a, 1)?, text(a, 2)?);
+        let source = text(a, 0)?;
+        text_result(if from.is_empty() { source.to_owned() } else { source.replace(from, to) })
+    }),
+    row("reverse", &[Text], Text, |a| text_result(text(a, 0)?.chars().rev().collect())),
+    row("repeat", &[Text, Int4], Text, |a| {
+        let times = usize::try_from(number(a, 1)).unwrap_or(0);
+        text_result(bounded(text(a, 0)?, times)?.repeat(times))
+    }),
+    row("lpad", &[Text, Int4], Text, |a| pad(a, " ", true)),
+    row("rpad", &[Text, Int4], Text, |a| pad(a, " ", false)),
+    row("lpad", &[Text, Int4, Text], Text, |a| pad(a, text(a, 2)?, true)),
+    row("rpad", &[Text, Int4, Text], Text, |a| pad(a, text(a, 2)?, false)),
+    row("split_part", &[Text, Text, Int4], Text, |a| {
+        let (source, separator, field) = (text(a, 0)?, text(a, 1)?, number(a, 2));
+        let parts: Vec<&str> =
+            if separator.is_empty() { vec![source] } else { source.split(separator).collect() };
+        let length = parts.len() as i64;
+        let index = if field < 0 { length + field } else { field - 1 };
+        if field == 0 {
+            return Err(SqlError::new("22023", "field position must not be zero"));
+        }
+        text_result(
+            usize::try_from(index).ok().and_then(|i| parts.get(i)).map_or(String::new(), |p| (*p).to_owned()),
+        )
+    }),
+    row("ascii", &[Text], Int4, |a| {
+        Ok(int(text(a, 0)?.chars().next().map_or(0, |c| i64::from(u32::from(c)))))
+    }),
+    row("chr", &[Int4], Text, |a| {
+        let code = u32::try_from(number(a, 0)).ok().filter(|code| *code > 0).and_then(char::from_u32);
+        text_result(code.ok_or_else(|| SqlError::new("22023", "requested character not valid"))?.to_string())
+    }),
+    row("starts_with", &[Text, Text], Type::Bool, |a| {
+        Ok(int(i64::from(text(a, 0)?.starts_with(text(a, 1)?))))
+    }),
+    row("quote_ident", &[Text], Text, |a| {
+        let name = text(a, 0)?;
+        let plain = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
+            && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+        text_result(if plain { name.to_owned() } else { super::quote(name) })
+    }),
+    row("quote_literal", &[Text], Text, |a| text_result(format!("'{}'", text(a, 0)?.replace('\'', "''")))),
+    row("abs", &[Float8], Float8, |a| Ok(Value::Real(real(a, 0).abs()))),
+    row("abs", &[Numeric], Numeric, |a| decimal(&numeric::stored(text(a, 0)?)?.abs())),
+    row("sign", &[Float8], Float8, |a| {
+        Ok(Value::Real(if real(a, 0) == 0.0 { 0.0 } else { real(a, 0).signum() }))
+    }),
+    row("round", &[Numeric], Numeric, |a| decimal(&numeric::round(&numeric::stored(text(a, 0)?)?, 0))),
+    row("round", &[Numeric, Int4], Numeric, |a| rounded(a, RoundingMode::HalfUp)),
+    row("round", &[Float8], Float8, |a| Ok(Value::Real(real(a, 0).round_ties_even()))),
+    row("trunc", &[Numeric], Numeric, |a| {
+        decimal(&numeric::stored(text(a, 0)?)?.with_scale_round(0, RoundingMode::Down))
+    }),
+    row("trunc", &[Numeric, Int4], Numeric, |a| rounded(a, RoundingMode::Down)),
+    row("trunc", &[Float8], Float8, |a| Ok(Value::Real(real(a, 0).trunc()))),
+    row("ceil", &[Numeric], Numeric, |a| {
+        decimal(&numeric::stored(text(a, 0)?)?.with_scale_round(0, RoundingMode::Ceiling))
+    }),
+    row("ceil", &[Float8], Float8, |a| Ok(Value::Real(real(a, 0).ceil()))),
+    row("ceiling", &[Float8], Float8, |a| Ok(Value::Real(real(a, 0).ceil()))),
+    row("floor", &[Numeric], Numeric, |a| {
+        decimal(&numeric::stored(text(a, 0)?)?.with_scale_round(0, RoundingMode::Floor))
+    }),
+    row("floor", &[Float8], Float8, |a| Ok(Value::Real(real(a, 0).floor()))),
+    row("sqrt", &[Float8], Float8, |a| {
+        let x = real(a, 0);
+        if x < 0.0 {
+            Err(SqlError::new("2201F", "cannot take square root of a negative number"))
+        } else {
+            Ok(Value::Real(x.sqrt()))
+        }
+    }),
+    row("power", &[Float8, Float8], Float8, |a| finite(real(a, 0).powf(real(a, 1)))),
+    row("pow", &[Float8, Float8], Float8, |a| finite(real(a, 0).powf(real(a, 1)))),
+    row("exp", &[Float8], Float8, |a| finite(real(a, 0).exp())),
+    row("ln", &[Float8], Float8, |a| logarithm(real(a, 0), f64::ln)),
+    row("log", &[Float8], Float8, |a| logarithm(real(a, 0), f64::log10)),
+    row("pi", &[], Float8, |_| Ok(Value::Real(std::f64::consts::PI))),
+    row("sin", &[Float8], Float8, |a| Ok(Value::Real(real(a, 0).sin()))),
+    row("cos", &[Float8], Float8, |a| Ok(Value::Real(real(a, 0).cos()))),
+    row("tan", &[Float8], Float8, |a| Ok(Value::Real(real(a, 0).tan()))),
+    row("mod", &[Int8, Int8], Int8, |a| {
+        let (x, y) = (number(a, 0), number(a, 1));
+        x.checked_rem(y).map(int).ok_or_else(|| SqlError::new("22012", "division by zero"))
+    }),
+    row("date_part", &[Text, Timestamptz], Float8, |a| date_part(text(a, 0)?, number(a, 1))),
+    row("date_trunc", &[Text, Timestamp], Timestamp, |a| date_trunc(text(a, 0)?, number(a, 1))),
+    row("date_trunc", &[Text, Timestamptz], Timestamptz, |a| date_trunc(text(a, 0)?, number(a, 1))),
+    row("to_timestamp", &[Float8], Timestamptz, |a| {
+        Ok(int((real(a, 0) * 1e6).round() as i64 - datetime::EPOCH_DAYS * datetime::DAY))
+    }),
+    row("json_typeof", &[Type::Json], Text, |a| json_typeof(text(a, 0)?)),
+    row("jsonb_typeof", &[Type::Jsonb], Text, |a| json_typeof(text(a, 0)?)),
+    row("pg_table_is_visible", &[Oid], Type::Bool, |_| Ok(int(1))),
+    row("pg_get_userbyid", &[Oid], Type::Name, |_| text_result("scratchbird".to_owned())),
+    row("pg_encoding_to_char", &[Int4], Type::Name, |_| text_result("UTF8".to_owned())),
+    row("pg_is_in_recovery", &[], Type::Bool, |_| Ok(int(0))),
+];
+
+fn text<'a>(args: &[ValueRef<'a>], index: usize) -> Result<&'a str> {
+    match args.get(index) {
+        Some(ValueRef::Text(bytes)) => value::utf8(bytes),
+        _ => Err(SqlError::new("42804", "a function met an argument of another class than text")),
+    }
+}
+
+fn bytes<'a>(args: &[ValueRef<'a>], index: usize) -> &'a [u8] {
+    match args.get(index) {
+        Some(ValueRef::Blob(bytes) | ValueRef::Text(bytes)) => bytes,
+        _ => &[],
+    }
+}
+
+fn number(args: &[ValueRef<'_>], index: usize) -> i64 {
+    match args.get(index) {
+        Some(ValueRef::Integer(number)) => *number,
+        _ => 0,
+    }
+}
+
+fn real(args: &[ValueRef<'_>], index: usize) -> f64 {
+    match args.get(index) {
+        Some(ValueRef::Real(number)) => *number,
+        Some(ValueRef::Integer(number)) => *number as f64,
+        _ => 0.0,
+    }
+}
+
+fn int(number: i64) -> Value {
+    Value::Integer(number)
+}
+
+fn text_result(text: String) -> Result<Value> {
+    Ok(Value::Text(text))
+}
+
+fn decimal(number: &bigdecimal::BigDecimal) -> Result<Value> {
+    Ok(Value::Text(numeric::format(number)))
+}
+
+fn count(text: &str) -> i64 {
+    text.chars().count() as i64
+}
+
+fn finite(number: f64) -> Result<Value> {
+    if number.is_finite() {
+        Ok(Value::Real(number))
+    } else {
+        Err(SqlError::new("22003", "value out of range: overflow"))
+    }
+}
+
+fn logarithm(x: f64, log: fn(f64) -> f64) -> Result<Value> {
+    if x > 0.0 {
+        return Ok(Value::Real(log(x)));
+    }
+    let what = if x == 0.0 { "zero" } else { "a negative number" };
+    Err(SqlError::new("2201E", format!("cannot take logarithm of {what}")))
+}
+
+fn rounded(args: &[ValueRef<'_>], mode: RoundingMode) -> Result<Value> {
+    let digits = number(args, 1).clamp(-1000, 1000);
+    let rounded = numeric::stored(text(args, 0)?)?.with_scale_round(digits, mode);
+    decimal(&rounded.with_scale(digits.max(0)))
+}
+
+fn initcap(text: &str) -> String {
+    let mut start = true;
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if start {
+            out.extend(c.to_uppercase())
+        } else {
+            out.extend(c.to_lowercase())
+        }
+        start = !c.is_alphanumeric();
+    }
+    out
+}
+
+fn substring(text: &str, from: i64, length: i64) -> Result<String> {
+    if length < 0 {
+        return Err(SqlError::new("22011", "negative substring length not allowed"));
+    }
+    let end = from.saturating_add(length);
+    let start = from.max(1);
+    let take = usize::try_from(end - start).unwrap_or(0);
+    Ok(text.chars().skip(usize::try_from(start - 1).unwrap_or(usize::MAX)).take(take).collect())
+}
+
+fn left(text: &str, n: i64) -> String {
+    let take = if n < 0 { (count(text) + n).max(0) } else { n };
+    text.chars().take(usize::try_from(take).unwrap_or(0)).collect()
+}
+
+fn trim(args: &[ValueRef<'_>], start: bool, end: bool) -> Result<Value> {
+    let (source, set) = (text(args, 0)?, text(args, 1)?);
+    let in_set = |c: char| set.contains(c);
+    let source = if start { source.trim_start_matches(in_set) } else { source };
+    text_result(if end { source.trim_end_matches(in_set) } else { source }.to_owned())
+}
+
+fn bounded(text: &str, times: usize) -> Result<&str> {
+    let legal = text.len().checked_mul(times).is_some_and(|length| length < 1 << 28);
+    if legal { Ok(text) } else { Err(SqlError::new("54000", "requested length too large")) }
+}
+
+fn pad(args: &[ValueRef<'_>], fill: &str, at_start: bool) -> Result<Value> {
+    let (source, length) = (text(args, 0)?, number(args, 1));
+    let length = usize::try_from(length).unwrap_or(0);
+    bounded("x", length)?;
+    let have = source.chars().count();
+    if have >= length || fill.is_empty() {
+        return text_result(source.chars().take(length).collect());
+    }
+    let padding: String = fill.chars().cycle().take(length - have).collect();
+    text_result(if at_start { padding + source } else { source.to_owned() + &padding })
+}
+
+fn json_typeof(text: &str) -> Result<Value> {
+    let name = match json::parse(text)? {
+        serde_json::Value::Null => "null",
+        serde_json::Value::Bool(_) => "boolean",
+        serde_json::Value::Number(_) => "number",
+        serde_json::Value::String(_) => "string",
+        serde_json::Value::Array(_) => "array",
+        serde_json::Value::Object(_) => "object",
+    };
+    text_result(name.to_owned())
+}
+
+fn date_part(field: &str, micros: i64) -> Result<Value> {
+    let (days, clock) = (micros.div_euclid(datetime::DAY), micros.rem_euclid(datetime::DAY));
+    let date = datetime::date_of(days).ok_or_else(|| SqlError::new("22008", "timestamp out of range"))?;
+    let seconds = clock as f64 / 1e6;
+    let part = match field.to_ascii_lowercase().as_str() {
+        "year" => f64::from(date.year()),
+        "quarter" => f64::from((date.month() - 1) / 3 + 1),
+        "month" => f64::from(date.month()),
+        "week" => f64::from(date.iso_week_date().week()),
+        "isoyear" => f64::from(date.iso_week_date().year()),
+        "day" => f64::from(date.day()),
+        "doy" => f64::from(date.day_of_year()),
+        "dow" => f64::from(date.weekday().to_sunday_zero_offset()),
+        "isodow" => f64::from(date.weekday().to_monday_one_offset()),
+        "hour" => (seconds / 3600.0).floor(),
+        "minute" => (seconds / 60.0 % 60.0).floor(),
+        "second" => (clock % 60_000_000) as f64 / 1e6,
+        "milliseconds" => (clock % 60_000_000) as f64 / 1e3,
+        "microseconds" => (clock % 60_000_000) as f64,
+        "epoch" => (micros + datetime::EPOCH_DAYS * datetime::DAY) as f64 / 1e6,
+        other => {
+            return Err(SqlError::new(
+                "22023",
+                format!("unit \"{other}\" not recognized for type timestamp"),
+            ));
+        }
+    };
+    Ok(Value::Real(part))
+}
+
+fn date_trunc(field: &str, micros: i64) -> Result<Value> {
+    let (days, clock) = (micros.div_euclid(datetime::DAY), micros.rem_euclid(datetime::DAY));
+    let date = datetime::date_of(days).ok_or_else(|| SqlError::new("22008", "timestamp out of range"))?;
+    let first = |year: i16, month: i8| jiff::civil::Date::new(year, month, 1).map_or(days, datetime::days_of);
+    let within = |unit: i64| micros - clock.rem_euclid(unit);
+    let start = match field.to_ascii_lowercase().as_str() {
+        "microseconds" => return Ok(int(micros)),
+        "milliseconds" => return Ok(int(within(1000))),
+        "second" => return Ok(int(within(1_000_000))),
+        "minute" => return Ok(int(within(60_000_000))),
+        "hour" => return Ok(int(within(3_600_000_000))),
+        "day" => days,
+        "week" => days - i64::from(date.weekday().to_monday_zero_offset()),
+        "month" => first(date.year(), date.month()),
+        "quarter" => first(date.year(), (date.month() - 1) / 3 * 3 + 1),
+        "year" => first(date.year(), 1),
+        other => {
+            return Err(SqlError::new(
+                "22023",
+                format!("unit \"{other}\" not recognized for type timestamp"),
+            ));
+        }
+    };
+    Ok(int(start * datetime::DAY))
+}

@@ -1,0 +1,416 @@
+//! What a statement asks for, ready to run.
+
+use super::catalog::Relation;
+use super::compile::{Compiler, Context, Output};
+use super::error::{Result, SqlError};
+use super::types::{Type, Typed};
+use super::{ddl, expr_text, fold};
+use sqlparser::ast::{
+    CopyLegacyOption, CopyOption, CopySource, CopyTarget, Expr, Reset, Set, Statement, TransactionAccessMode,
+    TransactionIsolationLevel, TransactionMode, Value,
+};
+
+/// A statement ready to run.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// What to do.
+    pub action: Action,
+    /// The result columns; none for a statement without rows.
+    pub columns: Vec<Output>,
+    /// The parameters' types.
+    pub params: Vec<Type>,
+    /// The command tag, without the row count.
+    pub tag: &'static str,
+    /// It takes the write lock.
+    pub writes: bool,
+    /// Its class for `log_statement`.
+    pub class: Class,
+}
+
+/// The classes that `log_statement` tells apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// Changes definitions.
+    Ddl,
+    /// Changes data.
+    Mod,
+    /// Anything else.
+    Other,
+    /// Carries a password: never logged.
+    Secret,
+}
+
+/// What to do.
+#[derive(Debug, Clone)]
+pub enum Action {
+    /// SQLite text that returns rows or changes them.
+    Run(String),
+    /// A plan of SQLite's, shown as text.
+    Explain(String),
+    /// A change of definitions, in steps.
+    Ddl(Vec<Step>),
+    /// BEGIN
+    Begin {
+        /// All statements see one snapshot.
+        snapshot: bool,
+        /// Writing is refused.
+        read_only: bool,
+    },
+    /// COMMIT
+    Commit,
+    /// ROLLBACK
+    Rollback,
+    /// SAVEPOINT
+    Savepoint(String),
+    /// RELEASE SAVEPOINT
+    Release(String),
+    /// ROLLBACK TO SAVEPOINT
+    RollbackTo(String),
+    /// SET and RESET; no value is the default.
+    Set {
+        /// The parameter.
+        name: String,
+        /// Its new value.
+        value: Option<String>,
+    },
+    /// SHOW
+    Show(String),
+    /// COPY … FROM STDIN
+    CopyIn(Box<CopyIn>),
+    /// CREATE, ALTER and DROP of what belongs to the cluster.
+    Cluster(ClusterChange),
+    /// DEALLOCATE and DISCARD; no name is all.
+    Deallocate(Option<String>),
+    /// Nothing to do here, such as VACUUM.
+    Nothing,
+}
+
+/// One step of a change of definitions.
+#[derive(Debug, Clone)]
+pub enum Step {
+    /// SQLite text.
+    Sql(String),
+    /// A relation is new or different.
+    Put(Box<Relation>),
+    /// A relation is gone.
+    Remove(String),
+    /// A sequence is new.
+    PutSequence(Sequence),
+    /// A sequence starts again.
+    RestartSequence(String),
+    /// Something the client should know.
+    Notice(String),
+}
+
+/// A sequence's definition and state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sequence {
+    /// Its name.
+    pub name: String,
+    /// Its first value.
+    pub start: i64,
+    /// The step.
+    pub increment: i64,
+    /// The smallest value.
+    pub min: i64,
+    /// The largest value.
+    pub max: i64,
+    /// Whether it starts again at its end.
+    pub cycle: bool,
+    /// The last value given, or the next one if none was given.
+    pub last: i64,
+    /// Whether `last` was given.
+    pub called: bool,
+}
+
+/// COPY … FROM STDIN.
+#[derive(Debug, Clone)]
+pub struct CopyIn {
+    /// The INSERT for one row, with a parameter a column.
+    pub sql: String,
+    /// The columns' types, in the order of the fields.
+    pub types: Vec<Typed>,
+    /// CSV rather than text.
+    pub csv: bool,
+    /// The field separator.
+    pub delimiter: char,
+    /// What stands for NULL.
+    pub null: String,
+    /// The first line holds names.
+    pub header: bool,
+    /// CSV's quote.
+    pub quote: char,
+}
+
+/// A change of what belongs to the cluster.
+#[derive(Debug, Clone)]
+pub enum ClusterChange {
+    /// CREATE DATABASE
+    CreateDatabase(String),
+    /// DROP DATABASE
+    DropDatabase {
+        /// Its name.
+        name: String,
+        /// IF EXISTS
+        if_exists: bool,
+    },
+    /// CREATE ROLE and CREATE USER
+    CreateRole {
+        /// Its name.
+        name: String,
+        /// What it may do.
+        role: RoleChange,
+    },
+    /// ALTER ROLE
+    AlterRole {
+        /// Its name.
+        name: String,
+        /// What changes.
+        role: RoleChange,
+    },
+    /// DROP ROLE
+    DropRole {
+        /// Its name.
+        name: String,
+        /// IF EXISTS
+        if_exists: bool,
+    },
+}
+
+/// What a role may do; `None` leaves it as it is.
+#[derive(Debug, Clone, Default)]
+pub struct RoleChange {
+    /// May log in.
+    pub login: Option<bool>,
+    /// May do everything.
+    pub superuser: Option<bool>,
+    /// Its password; `Some(None)` removes it.
+    pub password: Option<Option<String>>,
+}
+
+impl Plan {
+    fn new(action: Action, tag: &'static str) -> Self {
+        Self { action, columns: Vec::new(), params: Vec::new(), tag, writes: false, class: Class::Other }
+    }
+
+    fn ddl(steps: Vec<Step>, tag: &'static str) -> Self {
+        Self { writes: true, class: Class::Ddl, ..Self::new(Action::Ddl(steps), tag) }
+    }
+}
+
+/// Makes the plan of a statement. `declared` are the parameter types that the client gave.
+pub fn plan(statement: &Statement, context: &Context<'_>, declared: &[Option<Type>]) -> Result<Plan> {
+    let mut compiler = Compiler::new(context, declared);
+    let mut plan = build(statement, context, &mut compiler)?;
+    plan.writes |= compiler.writes;
+    plan.params = compiler.params.iter().map(|ty| ty.unwrap_or(Type::Text)).collect();
+    Ok(plan)
+}
+
+fn build(statement: &Statement, context: &Context<'_>, compiler: &mut Compiler<'_>) -> Result<Plan> {
+    match statement {
+        Statement::Query(query) => {
+            let (sql, columns) = compiler.query(query)?;
+            Ok(Plan { columns, ..Plan::new(Action::Run(sql), "SELECT") })
+        }
+        Statement::Insert(insert) => Ok(change(compiler.insert(insert)?, "INSERT 0")),
+        Statement::Update(update) => Ok(change(compiler.update(update)?, "UPDATE")),
+        Statement::Delete(delete) => Ok(change(compiler.delete(delete)?, "DELETE")),
+        Statement::Explain { statement, analyze: false, .. } => {
+            let inner = build(statement, context, compiler)?;
+            let Action::Run(sql) = inner.action else {
+                return Err(SqlError::unsupported("EXPLAIN of this statement"));
+            };
+            let columns = vec![Output { name: "QUERY PLAN".to_owned(), typed: Type::Text.into() }];
+            Ok(Plan { columns, ..Plan::new(Action::Explain(sql), "EXPLAIN") })
+        }
+        Statement::StartTransaction { modes, statements, begin, .. } if statements.is_empty() => {
+            let snapshot = modes.iter().any(|mode| {
+                matches!(
+                    mode,
+                    TransactionMode::IsolationLevel(
+                        TransactionIsolationLevel::RepeatableRead | TransactionIsolationLevel::Serializable
+                    )
+                )
+            });
+            let read_only = modes
+                .iter()
+                .any(|mode| matches!(mode, TransactionMode::AccessMode(TransactionAccessMode::ReadOnly)));
+            let tag = if *begin { "BEGIN" } else { "START TRANSACTION" };
+            Ok(Plan::new(Action::Begin { snapshot, read_only }, tag))
+        }
+        Statement::Commit { chain: false, .. } => Ok(Plan::new(Action::Commit, "COMMIT")),
+        Statement::Rollback { chain: false, savepoint: None } => Ok(Plan::new(Action::Rollback, "ROLLBACK")),
+        Statement::Rollback { savepoint: Some(name), .. } => {
+            Ok(Plan::new(Action::RollbackTo(fold(name)), "ROLLBACK"))
+        }
+        Statement::Savepoint { name } => Ok(Plan::new(Action::Savepoint(fold(name)), "SAVEPOINT")),
+        Statement::ReleaseSavepoint { name } => Ok(Plan::new(Action::Release(fold(name)), "RELEASE")),
+        Statement::Set(set) => set_plan(set),
+        Statement::Reset(reset) => match &reset.reset {
+            Reset::ConfigurationParameter(name) => {
+                Ok(Plan::new(Action::Set { name: name.to_string().to_lowercase(), value: None }, "RESET"))
+            }
+            Reset::ALL => Ok(Plan::new(Action::Set { name: "all".to_owned(), value: None }, "RESET")),
+            Reset::SessionAuthorization => Err(SqlError::unsupported("RESET SESSION AUTHORIZATION")),
+        },
+        Statement::ShowVariable { variable } => {
+            let words: Vec<String> = variable.iter().map(fold).collect();
+            let name = match words.join(" ").as_str() {
+                "transaction isolation level" => "transaction_isolation".to_owned(),
+                "time zone" => "timezone".to_owned(),
+                _ => words.join("."),
+            };
+            let columns = vec![Output { name: name.clone(), typed: Type::Text.into() }];
+            Ok(Plan { columns, ..Plan::new(Action::Show(name), "SHOW") })
+        }
+        Statement::Copy { source, to: false, target: CopyTarget::Stdin, options, legacy_options, .. } => {
+            copy_in(source, options, legacy_options, compiler)
+        }
+        Statement::Vacuum(_) => Ok(Plan::new(Action::Nothing, "VACUUM")),
+        Statement::Analyze(_) => Ok(Plan::new(Action::Ddl(vec![Step::Sql("ANALYZE".to_owned())]), "ANALYZE")),
+        Statement::Deallocate { name, .. } => {
+            let name = fold(name);
+            Ok(Plan::new(Action::Deallocate((name != "all").then_some(name)), "DEALLOCATE"))
+        }
+        Statement::Discard { .. } => Ok(Plan::new(Action::Deallocate(None), "DISCARD")),
+        _ => match ddl::cluster(statement)? {
+            Some((change, tag)) => {
+                let role =
+                    matches!(change, ClusterChange::CreateRole { .. } | ClusterChange::AlterRole { .. });
+                let class = if role { Class::Secret } else { Class::Ddl };
+                Ok(Plan { class, ..Plan::new(Action::Cluster(change), tag) })
+            }
+            None => ddl::steps(statement, context, compiler).map(|(steps, tag)| Plan::ddl(steps, tag)),
+        },
+    }
+}
+
+fn change((sql, columns): (String, Vec<Output>), tag: &'static str) -> Plan {
+    Plan { columns, class: Class::Mod, ..Plan::new(Action::Run(sql), tag) }
+}
+
+fn set_plan(set: &Set) -> Result<Plan> {
+    let plan = |name: String, value: Option<String>| Ok(Plan::new(Action::Set { name, value }, "SET"));
+    match set {
+        Set::SingleAssignment { variable, values, .. } => {
+            let texts: Vec<String> = values.iter().map(setting_text).collect();
+            let is_default = values.len() == 1 && texts[0].eq_ignore_ascii_case("default");
+            plan(variable.to_string().to_lowercase(), (!is_default).then(|| texts.join(", ")))
+        }
+        Set::SetTimeZone { value, .. } => plan("timezone".to_owned(), Some(setting_text(value))),
+        Set::SetNames { charset_name, .. } => plan("client_encoding".to_owned(), Some(fold(charset_name))),
+        Set::SetTransaction { .. } => {
+            plan("transaction_isolation".to_owned(), Some("read committed".to_owned()))
+        }
+        other => Err(SqlError::unsupported(other.to_string())),
+    }
+}
+
+fn setting_text(expr: &Expr) -> String {
+    match expr {
+        Expr::Identifier(ident) => fold(ident),
+        _ => expr_text(expr),
+    }
+}
+
+fn copy_in(
+    source: &CopySource,
+    options: &[CopyOption],
+    legacy: &[CopyLegacyOption],
+    compiler: &mut Compiler<'_>,
+) -> Result<Plan> {
+    let CopySource::Table { table_name, columns } = source else {
+        return Err(SqlError::unsupported("COPY from a query"));
+    };
+    let mut copy = CopyIn {
+        sql: String::new(),
+        types: Vec::new(),
+        csv: legacy.iter().any(|option| matches!(option, CopyLegacyOption::Csv(_))),
+        delimiter: '\0',
+        null: String::new(),
+        header: false,
+        quote: '"',
+    };
+    let mut null = None;
+    let mut delimiter = None;
+    for option in options {
+        match option {
+            CopyOption::Format(format) => match fold(format).as_str() {
+                "csv" => copy.csv = true,
+                "text" => copy.csv = false,
+                other => return Err(SqlError::unsupported(format!("COPY format \"{other}\""))),
+            },
+            CopyOption::Freeze(_) => {}
+            CopyOption::Delimiter(character) => delimiter = Some(*character),
+            CopyOption::Null(text) => null = Some(text.clone()),
+            CopyOption::Header(on) => copy.header = *on,
+            CopyOption::Quote(character) => copy.quote = *character,
+            CopyOption::Encoding(name) if name.eq_ignore_ascii_case("utf8") => {}
+            other => return Err(SqlError::unsupported(format!("COPY option {other}"))),
+        }
+    }
+    for option in legacy {
+        match option {
+            CopyLegacyOption::Csv(list) if list.is_empty() => {}
+            CopyLegacyOption::Delimiter(character) => delimiter = Some(*character),
+            CopyLegacyOption::Null(text) => null = Some(text.clone()),
+            other => return Err(SqlError::unsupported(format!("COPY option {other}"))),
+        }
+    }
+    copy.delimiter = delimiter.unwrap_or(if copy.csv { ',' } else { '\t' });
+    copy.null = null.unwrap_or_else(|| (if copy.csv { "" } else { "\\N" }).to_owned());
+    let names: Vec<String> = columns.iter().map(fold).collect();
+    (copy.sql, copy.types) = compiler.copy_row(table_name, &names)?;
+    Ok(Plan { writes: true, class: Class::Mod, ..Plan::new(Action::CopyIn(Box::new(copy)), "COPY") })
+}
+
+/// The text of a literal or a word, for SET and defaults of options.
+pub(super) fn literal_text(expr: &Expr) -> Option<String> {
+    match expr {
+        Expr::Value(value) => match &value.value {
+            Value::SingleQuotedString(text) | Value::EscapedStringLiteral(text) => Some(text.clone()),
+            Value::Number(text, _) => Some(text.clone()),
+            Value::Boolean(flag) => Some((if *flag { "on" } else { "off" }).to_owned()),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sql::catalog::Catalog;
+
+    fn check(text: &str, expect: &str) {
+        let catalog = Catalog::default();
+        let context = Context { catalog: &catalog, user: "u", database: "d" };
+        let planned = crate::sql::parse(text).and_then(|statements| plan(&statements[0], &context, &[]));
+        let got = match planned.map(|plan| plan.action) {
+            Ok(Action::Run(sql)) => sql,
+            Ok(other) => format!("{other:?}"),
+            Err(error) => format!("{} at {:?}", error.code, error.position(text)),
+        };
+        assert_eq!(got, expect, "{text}");
+    }
+
+    #[test]
+    fn a_statement_is_compiled_whole_or_refused_with_its_place() {
+        check("SELECT 1 AS a", "SELECT 1 AS \"a\"");
+        check("SELECT $$it's$$", "SELECT 'it''s' AS \"?column?\"");
+        check("SELECT 1 + 2", "SELECT sb_add(1, 2, 23) AS \"?column?\"");
+        check("SELECT '2000-01-02'::date", "SELECT 1 AS \"date\"");
+        check("SELECT $1::int ORDER BY 1", "SELECT ?1 AS \"int4\" ORDER BY 1 NULLS LAST");
+        check(
+            "SELECT x FROM (SELECT 1) AS v(x) WHERE x = '7'",
+            "SELECT \"v\".\"x\" AS \"x\" FROM (WITH \"w\" (\"x\") AS (SELECT * FROM (SELECT 1 AS \"?column?\")) SELECT * FROM \"w\") AS \"v\" WHERE (\"v\".\"x\" = 7)",
+        );
+        check("SELECT x", "42703 at Some(8)");
+        check("SELECT 1 FROM t", "42P01 at Some(15)");
+        check("SELECT ARRAY[1]", "0A000 at Some(14)");
+        check("SELECT load_extension('x')", "42883 at Some(8)");
+        check("PRAGMA writable_schema = 1", "0A000 at None");
+        check("ATTACH DATABASE 'x' AS y", "0A000 at None");
+    }
+}
