@@ -11,7 +11,9 @@ use serde::{Deserialize, Serialize};
 use crate::blobs::Blobs;
 use crate::cache::Cache;
 use crate::digest::{Hasher, sha256};
+use crate::entry::Entry;
 use crate::error::{Error, Result};
+use crate::image::Part;
 use crate::layer::Layer;
 use crate::layout::{document, is_index};
 use crate::platform;
@@ -100,6 +102,29 @@ impl Base {
             }
         }
         Ok(real.join("/"))
+    }
+
+    /// This base with layers of ours on top, as the base of the next image: `parts` are all its layers, `entries` what
+    /// ours put over `self`, `env` what the image sets.
+    pub fn over(&self, parts: &[Part], entries: &[Entry], env: &[String]) -> Base {
+        let mut base = Base { env: env.to_vec(), ..self.clone() };
+        base.layers = parts.iter().map(|p| p.layer.clone()).collect();
+        base.history = parts.iter().map(|p| p.history.clone()).collect();
+        for entry in entries {
+            let (path, node) = match entry {
+                Entry::Dir { path, .. } => (path, Node::Dir),
+                Entry::File { path, .. } => (path, Node::File),
+                Entry::Inline { path, contents, .. } => {
+                    if TEXTS.contains(&path.as_str()) {
+                        base.texts.insert(path.clone(), String::from_utf8_lossy(contents).into_owned());
+                    }
+                    (path, Node::File)
+                }
+                Entry::Symlink { path, target } => (path, Node::Symlink(target.clone())),
+            };
+            base.files.insert(path.clone(), node);
+        }
+        base
     }
 
     /// Follows `path` to the end, also where its last part is a link; None where nothing lies there.

@@ -55,6 +55,23 @@ impl Blobs {
         Ok(Blobs { root, lock: Some(lock) })
     }
 
+    /// Runs `work` while no other process has the store open; where one has, gives the default instead.
+    ///
+    /// # Errors
+    /// Those of `work`, and [`Error::Io`] when the lock can't be taken back.
+    pub fn exclusively<T: Default>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        let Some(lock) = &self.lock else { return Ok(T::default()) };
+        let path = self.root.join("lock");
+        if lock.try_lock().is_err() {
+            // The shared lock may be gone after a failed attempt (flock(2): a conversion is no single step).
+            lock.lock_shared().map_err(Error::io("lock", &path))?;
+            return Ok(T::default());
+        }
+        let result = work();
+        lock.lock_shared().map_err(Error::io("lock", &path))?;
+        result
+    }
+
     /// Opens an existing store for reading.
     pub fn at(root: impl Into<PathBuf>) -> Blobs {
         Blobs { root: root.into(), lock: None }

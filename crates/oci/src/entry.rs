@@ -1,9 +1,10 @@
 //! What goes into a layer: plain data that one can print, hash, compare, and only then write.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use oci_spec::image::Digest;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::digest;
 use crate::error::{Error, Result};
@@ -13,7 +14,7 @@ use crate::json;
 pub(crate) const LINK_MODE: u32 = 0o777;
 
 /// Numeric owner and group of an entry.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Owner {
     /// User id.
     pub uid: u32,
@@ -137,29 +138,77 @@ pub fn sorted(entries: &[Entry]) -> Result<Vec<&Entry>> {
     Ok(list)
 }
 
-/// The digest of all that decides a layer's bytes: each entry's path, kind, mode, owner and content, and the
-/// time that they are given. Two layers with one fingerprint are one layer, so the second needs no work.
+/// What decides an entry's bytes in a layer, as plain data: to hash, to keep, and to compare with the last time's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Line {
+    /// Where in the image.
+    pub path: String,
+    /// `dir`, `file` or `symlink`.
+    pub kind: String,
+    /// Permission bits.
+    pub mode: u32,
+    /// Owner and group.
+    pub owner: Owner,
+    /// A file's digest, a link's target.
+    pub content: String,
+}
+
+/// The entries as lines, in the order in which they are written.
 ///
 /// # Errors
 /// Those of [`sorted`].
-pub fn fingerprint(entries: &[Entry], mtime: u64) -> Result<Digest> {
-    #[derive(Serialize)]
-    struct Line<'a>(&'a str, &'a str, u32, Owner, String);
-    let mut lines = Vec::new();
-    for entry in sorted(entries)? {
-        lines.push(match entry {
-            Entry::Dir { path, mode, owner } => Line("dir", path, *mode, *owner, String::new()),
-            Entry::File { path, source, mode, owner } => {
-                Line("file", path, *mode, *owner, source.digest.to_string())
+pub fn lines(entries: &[Entry]) -> Result<Vec<Line>> {
+    let line = |entry: &Entry| {
+        let (kind, mode, owner, content) = match entry {
+            Entry::Dir { mode, owner, .. } => ("dir", *mode, *owner, String::new()),
+            Entry::File { source, mode, owner, .. } => ("file", *mode, *owner, source.digest.to_string()),
+            Entry::Inline { contents, mode, owner, .. } => {
+                ("file", *mode, *owner, digest::sha256(contents).to_string())
             }
-            Entry::Inline { path, contents, mode, owner } => {
-                Line("file", path, *mode, *owner, digest::sha256(contents).to_string())
+            Entry::Symlink { target, .. } => ("symlink", LINK_MODE, Owner::ROOT, target.clone()),
+        };
+        Line { path: entry.path().to_string(), kind: kind.to_string(), mode, owner, content }
+    };
+    Ok(sorted(entries)?.into_iter().map(line).collect())
+}
+
+/// The digest of all that decides a layer's bytes: its lines, and the time that its entries are given. Two layers with
+/// one fingerprint are one layer, so the second needs no work.
+pub fn fingerprint(lines: &[Line], mtime: u64) -> Digest {
+    // The format's number changes when the same entries would be written as other bytes.
+    digest::sha256(&json::to_vec(&("layer format 1", mtime, lines)))
+}
+
+/// What is different between the lines of two layers, a sentence each; at most `most`, and how many more.
+pub fn differences(old: &[Line], new: &[Line], most: usize) -> Vec<String> {
+    let by_path = |lines: &[Line]| -> BTreeMap<String, Line> {
+        lines.iter().map(|line| (line.path.clone(), line.clone())).collect()
+    };
+    let (old, new) = (by_path(old), by_path(new));
+    let mut said: Vec<String> = Vec::new();
+    for path in old.keys().chain(new.keys()).collect::<BTreeSet<_>>() {
+        said.push(match (old.get(path), new.get(path)) {
+            (Some(before), Some(after)) if before == after => continue,
+            (Some(before), Some(after)) if before.kind != after.kind => {
+                format!("{path}: a {} instead of a {}", after.kind, before.kind)
             }
-            Entry::Symlink { path, target } => Line("symlink", path, LINK_MODE, Owner::ROOT, target.clone()),
+            (Some(before), Some(after)) if before.content != after.content => {
+                format!("{path}: other content")
+            }
+            (Some(before), Some(after)) if before.mode != after.mode => {
+                format!("{path}: mode {:04o} instead of {:04o}", after.mode, before.mode)
+            }
+            (Some(_), Some(_)) => format!("{path}: another owner"),
+            (Some(_), None) => format!("{path}: gone"),
+            (None, _) => format!("{path}: new"),
         });
     }
-    // The format's number changes when the same entries would be written as other bytes.
-    Ok(digest::sha256(&json::to_vec(&("layer format 1", mtime, lines))))
+    let more = said.len().saturating_sub(most);
+    said.truncate(most);
+    if more > 0 {
+        said.push(format!("{more} more"));
+    }
+    said
 }
 
 #[cfg(test)]
@@ -216,7 +265,7 @@ mod tests {
             (vec![], 0),
         ]
         .iter()
-        .map(|(entries, mtime)| fingerprint(entries, *mtime).unwrap().to_string())
+        .map(|(entries, mtime)| fingerprint(&lines(entries).unwrap(), *mtime).to_string())
         .collect();
         let different: std::collections::BTreeSet<_> = prints.iter().collect();
         assert_eq!(different.len(), prints.len());
@@ -226,8 +275,35 @@ mod tests {
         let source = Source::read(source.path()).unwrap();
         let on_host = Entry::File { path: "a".into(), source, mode: 0o644, owner: Owner::ROOT };
         assert_eq!(
-            fingerprint(&[on_host, dir("z")], 0).unwrap(),
-            fingerprint(&[dir("z"), file("a", b"x", 0o644, 0)], 0).unwrap()
+            lines(&[on_host, dir("z")]).unwrap(),
+            lines(&[dir("z"), file("a", b"x", 0o644, 0)]).unwrap()
         );
+    }
+
+    #[test]
+    fn what_is_different() {
+        let line = |path: &str, kind: &str, mode, content: &str| Line {
+            path: path.into(),
+            kind: kind.into(),
+            mode,
+            owner: Owner::ROOT,
+            content: content.into(),
+        };
+        let old = [line("a", "file", 0o644, "x"), line("b", "file", 0o644, "x"), line("c", "dir", 0o755, "")];
+        let check = |new: &[Line], expect: &[&str]| assert_eq!(differences(&old, new, 2), expect);
+        check(&old, &[]);
+        check(&[line("a", "file", 0o644, "y"), old[1].clone(), old[2].clone()], &["a: other content"]);
+        check(
+            &[line("a", "file", 0o755, "x"), old[1].clone(), old[2].clone()],
+            &["a: mode 0755 instead of 0644"],
+        );
+        check(
+            &[line("a", "symlink", 0o777, "b"), old[1].clone(), old[2].clone()],
+            &["a: a symlink instead of a file"],
+        );
+        check(&[line("d", "dir", 0o755, "")], &["a: gone", "b: gone", "2 more"]);
+        let mut owned = old.to_vec();
+        owned[1].owner.uid = 7;
+        check(&owned, &["b: another owner"]);
     }
 }

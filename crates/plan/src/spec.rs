@@ -1,0 +1,460 @@
+//! `docker/images.toml`, the one source of truth, as types. An unknown key is an error, and so is a name that
+//! nothing defines.
+
+mod image;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use oci_spec::image::Platform;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::error::{Error, Result, suggest};
+
+use image::RawImage;
+pub use image::{From, ImageSpec};
+
+/// The whole catalogue.
+#[derive(Clone, Debug)]
+pub struct Spec {
+    /// What all images say of their origin.
+    pub project: Project,
+    /// What can be built for, by name (`linux/arm/v7`).
+    pub platforms: BTreeMap<String, PlatformSpec>,
+    /// The bases to build on, by name.
+    pub variants: BTreeMap<String, VariantSpec>,
+    /// The images, by name, each with what it inherits.
+    pub images: BTreeMap<String, ImageSpec>,
+    /// The names of the images, each after the one that it is made from.
+    pub order: Vec<String>,
+}
+
+/// The catalogue as it is written.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct RawSpec {
+    project: Project,
+    platforms: BTreeMap<String, PlatformSpec>,
+    variants: BTreeMap<String, VariantSpec>,
+    images: BTreeMap<String, RawImage>,
+}
+
+/// The labels that all images share (image-spec "annotations", pre-defined keys).
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Project {
+    /// `org.opencontainers.image.title`.
+    pub title: String,
+    /// `org.opencontainers.image.description`.
+    pub description: String,
+    /// `org.opencontainers.image.vendor`.
+    pub vendor: String,
+    /// `org.opencontainers.image.url`.
+    pub url: String,
+    /// `org.opencontainers.image.source`.
+    pub source: String,
+    /// `org.opencontainers.image.documentation`.
+    pub documentation: String,
+    /// `org.opencontainers.image.licenses`, an SPDX expression.
+    pub licenses: String,
+    /// The image that is built when none is named.
+    pub default_image: String,
+}
+
+/// How one platform is built for.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct PlatformSpec {
+    /// The ways to build for it, the best first.
+    pub toolchains: Vec<Toolchain>,
+}
+
+/// A Rust target with what compiles C and links for it.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Toolchain {
+    /// The Rust target.
+    pub target: String,
+    /// Flags for rustc, for this target alone.
+    #[serde(default)]
+    pub rustflags: Vec<String>,
+    /// The C compiler, which links too; on a machine of that platform its own `cc` does it.
+    pub cc: Option<String>,
+    /// Whether cargo-zigbuild compiles and links instead of a `cc`.
+    #[serde(default)]
+    pub zig: bool,
+    /// The command that installs the program.
+    pub install: String,
+}
+
+/// A base.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct VariantSpec {
+    /// A fully qualified reference with a tag, or `scratch`.
+    pub base: String,
+}
+
+/// The user of an image, with a group of the same name.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct User {
+    /// Name of user and group.
+    pub name: String,
+    /// User id.
+    pub uid: u32,
+    /// Group id.
+    pub gid: u32,
+    /// Home folder.
+    pub home: String,
+}
+
+/// A static multi-call binary of the workspace.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Binary {
+    /// The Cargo package, whose only binary has its name.
+    pub package: String,
+    /// Where it lies in the image, absolute.
+    pub path: String,
+    /// Names beside it that link to it.
+    #[serde(default)]
+    pub links: Vec<String>,
+}
+
+/// Docker's `HEALTHCHECK` in its exec form.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct HealthcheckSpec {
+    /// Program and arguments.
+    pub test: Vec<String>,
+    /// Such as `10s`.
+    #[serde(deserialize_with = "duration")]
+    pub interval: std::time::Duration,
+    /// Such as `5s`.
+    #[serde(deserialize_with = "duration")]
+    pub timeout: std::time::Duration,
+    /// Such as `30s`.
+    #[serde(deserialize_with = "duration")]
+    pub start_period: std::time::Duration,
+    /// Failures in a row that make the container unhealthy.
+    pub retries: u32,
+}
+
+/// A folder of an image.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Directory {
+    /// Absolute.
+    pub path: String,
+    /// Permission bits as an octal string.
+    #[serde(deserialize_with = "octal")]
+    pub mode: u32,
+    /// `root` or the image's user.
+    pub owner: String,
+}
+
+/// A file of an image.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct FileSpec {
+    /// Where it lies in the image, absolute.
+    pub path: String,
+    /// A file beside the catalogue's root that it is a copy of.
+    pub source: Option<String>,
+    /// Its text, where it is not a copy.
+    pub contents: Option<String>,
+    /// Permission bits as an octal string.
+    #[serde(deserialize_with = "octal")]
+    pub mode: u32,
+    /// `root` or the image's user.
+    pub owner: String,
+}
+
+/// The name of a variant: docker-library's word for the same image on another base.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, PartialOrd, Ord)]
+#[serde(transparent)]
+pub struct Variant(pub String);
+
+impl fmt::Display for Variant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+fn duration<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> std::result::Result<std::time::Duration, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    humantime::parse_duration(&text)
+        .map_err(|e| serde::de::Error::custom(format!("`{text}` is no duration such as `10s`: {e}")))
+}
+
+fn octal<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<u32, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    u32::from_str_radix(&text, 8).ok().filter(|mode| *mode <= 0o7777).ok_or_else(|| {
+        serde::de::Error::custom(format!(
+            "`{text}` is no mode; allowed are octal digits up to \"7777\", such as \"0755\""
+        ))
+    })
+}
+
+impl Spec {
+    /// Parses and checks the text of `file`.
+    ///
+    /// # Errors
+    /// [`Error::Document`] with line and column.
+    pub fn parse(file: &str, text: &str) -> Result<Spec> {
+        let raw: RawSpec = parse_toml(file, text)?;
+        let problem = |problem| Error::Document { file: file.into(), at: None, problem };
+        let order = image::order(&raw.images).map_err(problem)?;
+        let mut spec = Spec {
+            project: raw.project,
+            platforms: raw.platforms,
+            variants: raw.variants,
+            images: BTreeMap::new(),
+            order,
+        };
+        let mut images = raw.images;
+        for name in &spec.order {
+            let Some(raw) = images.remove(name) else { continue };
+            let below = raw.below().and_then(|below| spec.images.get(below));
+            let image = ImageSpec::resolve(name, raw.clone(), below).map_err(problem)?;
+            spec.images.insert(name.clone(), image);
+        }
+        spec.check().map_err(problem)?;
+        Ok(spec)
+    }
+
+    /// The platform of that name.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] with the names there are.
+    pub fn platform(&self, name: &str) -> Result<(Platform, &PlatformSpec)> {
+        let unknown = || Error::unknown("platform", name, self.platforms.keys());
+        let platform = oci::platform::parse(name).map_err(|_| unknown())?;
+        let canonical = oci::platform::display(&platform);
+        let spec = self.platforms.get(&canonical).ok_or_else(unknown)?;
+        Ok((platform, spec))
+    }
+
+    /// What no type says: names refer to something, paths are absolute.
+    fn check(&self) -> std::result::Result<(), String> {
+        for name in self.platforms.keys() {
+            let canonical = oci::platform::parse(name).map(|p| oci::platform::display(&p));
+            if canonical.as_deref().ok() != Some(name) {
+                return Err(format!(
+                    "platforms.\"{name}\": must be written os/architecture[/variant], such as `linux/arm/v7`"
+                ));
+            }
+        }
+        for (name, platform) in &self.platforms {
+            if platform.toolchains.is_empty() {
+                return Err(format!("platforms.\"{name}\": needs at least one toolchain"));
+            }
+            for toolchain in &platform.toolchains {
+                if toolchain.cc.is_some() == toolchain.zig {
+                    return Err(format!(
+                        "platforms.\"{name}\": the toolchain {} needs either `cc` or `zig = true`",
+                        toolchain.target
+                    ));
+                }
+            }
+        }
+        for (name, variant) in &self.variants {
+            // A suffix of tags: `1.0.0-alpine` must never read as a pre-release.
+            if !name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+                || !name.starts_with(|c: char| c.is_ascii_lowercase())
+            {
+                return Err(format!(
+                    "variants.{name}: must be lower-case letters and digits, a letter first"
+                ));
+            }
+            let host = variant.base.split('/').next().unwrap_or_default();
+            if variant.base != "scratch"
+                && !(variant.base.contains('/') && (host.contains(['.', ':']) || host == "localhost"))
+            {
+                return Err(format!(
+                    "variants.{name}.base: `{}` must be fully qualified, such as `docker.io/library/alpine:3.24`, or `scratch`",
+                    variant.base
+                ));
+            }
+        }
+        if !self.images.contains_key(&self.project.default_image) {
+            return Err(format!(
+                "project.default-image: no image `{}` is defined",
+                self.project.default_image
+            ));
+        }
+        self.images.iter().try_for_each(|(name, image)| self.check_image(name, image))
+    }
+
+    fn check_image(&self, name: &str, image: &ImageSpec) -> std::result::Result<(), String> {
+        let here = format!("images.{name}");
+        for variant in &image.variants {
+            if !self.variants.contains_key(&variant.0) {
+                let names: Vec<&String> = self.variants.keys().collect();
+                let hint = suggest(&variant.0, &names).map(|n| format!(", did you mean `{n}`?"));
+                return Err(format!(
+                    "{here}.variants: no variant `{variant}` is defined{}",
+                    hint.unwrap_or_default()
+                ));
+            }
+            if let From::Image(below) = &image.from
+                && !self.images[below].variants.contains(variant)
+            {
+                return Err(format!("{here}.variants: `{below}` has no variant `{variant}`"));
+            }
+        }
+        if !image.variants.contains(&image.default_variant) {
+            return Err(format!(
+                "{here}.default-variant: `{}` is not among its variants",
+                image.default_variant
+            ));
+        }
+        if !image.working_dir.is_empty() {
+            absolute(&format!("{here}.working-dir"), &image.working_dir)?;
+        }
+        let user = image.user.as_ref().map(|u| u.name.as_str());
+        let owned = |what: &str, path: &str, owner: &str| -> std::result::Result<(), String> {
+            absolute(&format!("{here}.{what}"), path)?;
+            if owner == "root" || Some(owner) == user {
+                return Ok(());
+            }
+            let allowed = user.map(|u| format!(", {u}")).unwrap_or_default();
+            Err(format!("{here}.{what}: `{path}` has the owner `{owner}`; allowed: root{allowed}"))
+        };
+        for directory in &image.directories {
+            owned("directories", &directory.path, &directory.owner)?;
+        }
+        for file in &image.files {
+            owned("files", &file.path, &file.owner)?;
+            if file.source.is_some() == file.contents.is_some() {
+                return Err(format!("{here}.files: `{}` needs either `source` or `contents`", file.path));
+            }
+        }
+        if let Some(binary) = &image.binary {
+            absolute(&format!("{here}.binary"), &binary.path)?;
+            if let Some(link) = binary.links.iter().find(|l| l.contains('/') || l.is_empty()) {
+                return Err(format!("{here}.binary.links: `{link}` must be a plain file name"));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn absolute(what: &str, path: &str) -> std::result::Result<(), String> {
+    if path.starts_with('/') && !path.ends_with('/') {
+        return Ok(());
+    }
+    Err(format!("{what}: path `{path}` must be absolute, without a `/` at its end"))
+}
+
+/// Parses TOML; what is wrong comes with line and column, in one line.
+pub(crate) fn parse_toml<T: serde::de::DeserializeOwned>(file: &str, text: &str) -> Result<T> {
+    toml::from_str(text).map_err(|e: toml::de::Error| {
+        let at = e.span().map(|span| {
+            let before = text.get(..span.start).unwrap_or_default();
+            let line_start = before.rfind('\n').map_or(0, |i| i + 1);
+            (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+        });
+        Error::Document { file: file.into(), at, problem: one_line(e.message()) }
+    })
+}
+
+/// serde's `unknown field` with the nearest of the expected ones in front.
+fn one_line(message: &str) -> String {
+    let message = message.lines().map(str::trim).collect::<Vec<_>>().join(", ");
+    let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
+    match (message.starts_with("unknown field"), quoted.split_first()) {
+        (true, Some((wrong, known))) => match suggest(wrong, known) {
+            Some(near) => {
+                message.replacen(&format!("`{wrong}`"), &format!("`{wrong}`, did you mean `{near}`?"), 1)
+            }
+            None => message,
+        },
+        _ => message,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REAL: &str = include_str!("../../../docker/images.toml");
+
+    #[test]
+    fn the_projects_own_catalogue() {
+        let spec = Spec::parse("docker/images.toml", REAL).unwrap();
+        assert_eq!(spec.platforms.keys().collect::<Vec<_>>(), ["linux/amd64", "linux/arm/v7", "linux/arm64"]);
+        assert_eq!(spec.images["server"].default_variant.0, "alpine");
+    }
+
+    #[test]
+    fn mistakes_are_told_in_one_line_with_place_and_way_out() {
+        let check = |from: &str, to: &str, expect: &str| {
+            assert!(REAL.contains(from), "{from}");
+            let error = Spec::parse("docker/images.toml", &REAL.replacen(from, to, 1)).unwrap_err();
+            let text = error.to_string();
+            let line = REAL[..REAL.find(from).unwrap()].matches('\n').count() + 1;
+            let expect = expect.replace("LINE", &line.to_string());
+            assert!(text.contains(&expect) && text.starts_with("docker/images.toml"), "{text}");
+            assert!(!text.contains('\n') && !error.is_usage(), "{text}");
+        };
+        check(
+            "repository = ",
+            "repositry = ",
+            ":LINE:1: unknown field `repositry`, did you mean `repository`?",
+        );
+        check("[platforms.", "[platfroms.", "unknown field `platfroms`, did you mean `platforms`?");
+        check("retries = 3", "retries = \"3\"", "expected u32");
+        check("uid = 1000\n", "", "missing field `uid`");
+        check("uid = 1000\n", "uid = -1\n", "invalid value");
+        check("uid = 1000\n", "uid = \n", ":LINE:7: ");
+        check("interval = \"10s\"", "interval = \"10\"", "`10` is no duration such as `10s`");
+        check("mode = \"0755\"", "mode = \"0789\"", "`0789` is no mode");
+        check("mode = \"0755\"", "mode = \"77777\"", "`77777` is no mode");
+        check(
+            "owner = \"scratchbird\"",
+            "owner = \"bob\"",
+            "has the owner `bob`; allowed: root, scratchbird",
+        );
+        check("path = \"/backup\"", "path = \"backup\"", "path `backup` must be absolute");
+        check("path = \"/backup\"", "path = \"/backup/\"", "path `/backup/` must be absolute");
+        check(
+            "\"debian\", \"dist",
+            "\"debain\", \"dist",
+            "no variant `debain` is defined, did you mean `debian`?",
+        );
+        check("default-variant = \"alpine\"", "default-variant = \"x\"", "`x` is not among its variants");
+        check(
+            "base = \"docker.io/library/alpine:3.24\"",
+            "base = \"alpine:3.24\"",
+            "must be fully qualified",
+        );
+        check("[variants.alpine]", "[variants.rc-1]", "variants.rc-1: must be lower-case");
+        check("cc = \"x86_64-linux-gnu-gcc\"\n", "", "needs either `cc` or `zig = true`");
+        check("\"linux/arm/v7\"", "\"linux/arm/v7/x\"", "must be written os/architecture");
+        check("\"linux/arm64\"", "\"linux/arm64/v8\"", "must be written os/architecture");
+        check("\"initdb\"", "\"bin/initdb\"", "must be a plain file name");
+    }
+
+    #[test]
+    fn platforms_by_name() {
+        let spec = Spec::parse("docker/images.toml", REAL).unwrap();
+        let check = |name: &str, expect: std::result::Result<&str, &str>| match (spec.platform(name), expect)
+        {
+            (Ok((_, platform)), Ok(target)) => assert_eq!(platform.toolchains[0].target, target),
+            (Err(e), Err(text)) => assert!(e.is_usage() && e.to_string().contains(text), "{e}"),
+            (got, expect) => panic!("{name}: {got:?}, not {expect:?}"),
+        };
+        check("linux/amd64", Ok("x86_64-unknown-linux-gnu"));
+        check("linux/arm64/v8", Ok("aarch64-unknown-linux-gnu"));
+        check(
+            "linux/amd46",
+            Err("unknown platform `linux/amd46`, did you mean `linux/amd64`?; allowed: linux/amd64"),
+        );
+        check("windows/amd64", Err("allowed: linux/amd64, linux/arm/v7, linux/arm64"));
+        check("amd64", Err("allowed: linux/amd64"));
+    }
+}

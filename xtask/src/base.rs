@@ -1,0 +1,145 @@
+//! `cargo xtask base`: the images that ours are built on.
+
+use anyhow::{Context as _, Result};
+use oci::Cache;
+use plan::{Lock, Locked, Variant};
+
+use crate::bases::{self, Import};
+use crate::facts::{LOCK, Workspace};
+use crate::ui::Ui;
+
+/// List, update or import the bases that images are built on
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    /// Show each variant's base, its pinned digest, and for which platforms it is at hand
+    List,
+    /// Ask the registries what the references mean today and pin that in docker/bases.lock; drops imports
+    Update {
+        /// The variants to update [default: all]
+        variants: Vec<String>,
+    },
+    /// Keep a root file system tar, OCI layout or archive, or docker archive as a variant's base
+    Import {
+        /// The variant
+        variant: String,
+        /// The file or folder; of several images in it name one: PATH:NAME
+        source: String,
+        /// The platform that it is for [default: this machine's]
+        #[arg(long)]
+        platform: Option<String>,
+    },
+}
+
+impl Args {
+    /// Runs the command.
+    pub fn run(self, workspace: &Workspace, ui: &Ui) -> Result<()> {
+        match self.command {
+            Command::List => list(workspace),
+            Command::Update { variants } => update(workspace, &variants, ui),
+            Command::Import { variant, source, platform } => {
+                import(workspace, variant, source, platform.as_deref(), ui)
+            }
+        }
+    }
+}
+
+fn list(workspace: &Workspace) -> Result<()> {
+    let (spec, lock) = (workspace.spec()?, workspace.lock()?);
+    let cache = Cache::create(&workspace.cache_dir())?;
+    for (name, variant) in &spec.variants {
+        if variant.base == "scratch" {
+            println!("{name}: built from nothing");
+            continue;
+        }
+        let locked = lock.bases.get(&variant.base);
+        let digest = locked.map_or_else(|| "not pinned".into(), |l| l.digest.to_string());
+        println!("{name}: {} {digest}", variant.base);
+        let root = locked.and_then(|l| bases::cached_root(cache.blobs(), &l.digest));
+        for platform_name in spec.platforms.keys() {
+            let (platform, _) = spec.platform(platform_name)?;
+            let pulled = root.as_ref().is_some_and(|root| {
+                oci::base::manifest_for(cache.blobs(), root, &platform)
+                    .and_then(|manifest| oci::layout::closure(cache.blobs(), &manifest))
+                    .is_ok_and(|parts| parts.iter().all(|p| cache.blobs().contains(p)))
+            });
+            let state = match bases::imported(&cache, &Variant(name.clone()), &platform) {
+                Some(import) => format!("imported from {} ({})", import.source, import.imported.digest),
+                None if pulled => "cached".into(),
+                None => "not cached".into(),
+            };
+            println!("  {platform_name}: {state}");
+        }
+    }
+    Ok(())
+}
+
+fn update(workspace: &Workspace, only: &[String], ui: &Ui) -> Result<()> {
+    let (spec, old) = (workspace.spec()?, workspace.lock()?);
+    for name in only {
+        if !spec.variants.contains_key(name) {
+            return Err(plan::Error::unknown("variant", name, spec.variants.keys()).into());
+        }
+    }
+    let client = bases::client(ui)?;
+    let mut lock = Lock::default();
+    for (name, variant) in spec.variants.iter().filter(|(_, v)| v.base != "scratch") {
+        let before = old.bases.get(&variant.base);
+        if !only.is_empty() && !only.contains(name) {
+            lock.bases.extend(before.map(|locked| (variant.base.clone(), locked.clone())));
+            continue;
+        }
+        let root = client
+            .resolve(&registry::parse(&variant.base)?)
+            .with_context(|| format!("{LOCK} is unchanged"))?;
+        let before = before.map_or_else(|| "none".into(), |l| l.digest.to_string());
+        let after = root.digest().to_string();
+        println!(
+            "{}: {}",
+            variant.base,
+            if before == after { after } else { format!("{before} -> {after}") }
+        );
+        lock.bases.insert(variant.base.clone(), Locked { digest: root.digest().clone() });
+    }
+    let cache = Cache::create(&workspace.cache_dir())?;
+    for name in spec.variants.keys().filter(|name| only.is_empty() || only.contains(name)) {
+        for platform in spec.platforms.keys() {
+            bases::forget(&cache, &Variant(name.clone()), &spec.platform(platform)?.0)?;
+        }
+    }
+    if lock.bases != old.bases {
+        let path = workspace.root.join(LOCK);
+        oci::cache::write_atomically(&path, &workspace.root.join("docker"), lock.render().as_bytes())?;
+    }
+    Ok(())
+}
+
+fn import(
+    workspace: &Workspace,
+    variant: String,
+    source: String,
+    platform: Option<&str>,
+    ui: &Ui,
+) -> Result<()> {
+    let spec = workspace.spec()?;
+    if spec.variants.get(&variant).is_none_or(|v| v.base == "scratch") {
+        let based = spec.variants.iter().filter(|(_, v)| v.base != "scratch").map(|(name, _)| name);
+        return Err(plan::Error::unknown("variant with a base", &variant, based).into());
+    }
+    let platform = match platform {
+        Some(name) => spec.platform(name)?.0,
+        None => workspace.facts(&spec)?.host,
+    };
+    let cache = Cache::create(&workspace.cache_dir())?;
+    let (imported, _) = bases::from_source(&source, &platform, &cache, true, ui)
+        .with_context(|| format!("base import {variant} {source}"))?;
+    let base = oci::base::read(&cache, &imported.manifest)?;
+    plan::filesystem::check_base(&platform, &base)?;
+    println!("{variant} {}: {}", oci::platform::display(&platform), imported.digest);
+    bases::remember(&cache, &Variant(variant), &platform, &Import { imported, source })
+}

@@ -1,0 +1,168 @@
+//! `cargo build` for a platform, so that the same commit gives the same binary everywhere.
+//!
+//! 1. The target's standard library is there, or rustup adds it; so is a C compiler.
+//! 2. Paths of this machine are mapped away: the workspace, Cargo's registry, rustc's own sources.
+//! 3. Flags come from images.toml alone: CARGO_ENCODED_RUSTFLAGS outranks every configuration file.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use oci::Source;
+use plan::Target;
+use plan::filesystem::BuiltBinary;
+use plan::toolchain::Candidate;
+use serde::Deserialize;
+use xshell::{Shell, cmd};
+
+use crate::facts::{self, Workspace};
+use crate::ui::Ui;
+
+/// What came of a build.
+pub struct Built {
+    /// The programs, by package.
+    pub binaries: BTreeMap<String, BuiltBinary>,
+    /// How many crates had to be compiled.
+    pub compiled: usize,
+}
+
+/// A line of `cargo build --message-format json`.
+#[derive(Deserialize)]
+struct Message {
+    reason: String,
+    #[serde(default)]
+    fresh: bool,
+    executable: Option<PathBuf>,
+    target: Option<MessageTarget>,
+}
+
+#[derive(Deserialize)]
+struct MessageTarget {
+    name: String,
+}
+
+/// Checks that everything is at hand for all `targets` before anything is built, and adds Rust targets where rustup
+/// can. What is missing is told at once, for all of them.
+pub fn prepare(workspace: &Workspace, targets: &[Target], offline: bool, ui: &Ui) -> Result<()> {
+    let sh = workspace.shell()?;
+    let mut missing = Vec::new();
+    for target in targets {
+        let platform = oci::platform::display(&target.platform);
+        let Candidate { target: triple, program, install, has_program, has_target, .. } = &target.toolchain;
+        if !has_program {
+            missing.push(format!(
+                "{platform} needs {program}, which is not installed; on Debian run `{install}`"
+            ));
+            continue;
+        }
+        if *has_target {
+            continue;
+        }
+        if !offline && facts::find_program("rustup").is_some() {
+            ui.line("rustup", format_args!("target add {triple}"));
+            if cmd!(sh, "rustup target add {triple}").quiet().ignore_stdout().ignore_stderr().run().is_ok() {
+                continue;
+            }
+        }
+        missing.push(format!(
+            "{platform} needs the Rust target {triple}, which is not installed; run `rustup target add {triple}`"
+        ));
+    }
+    if !missing.is_empty() {
+        bail!("{}", missing.join("; "));
+    }
+    Ok(())
+}
+
+/// Builds the programs of `target`, all at once.
+pub fn build(workspace: &Workspace, target: &Target, offline: bool, ui: &Ui) -> Result<Built> {
+    let sh = workspace.shell()?;
+    let Candidate { target: triple, cc, .. } = &target.toolchain;
+    let (rust_flags, c_flags) = flags(workspace, &sh, &target.toolchain.rustflags)?;
+    let verb = if cc.is_some() { "build" } else { "zigbuild" };
+    let mut args = vec![verb, "--release", "--locked", "--target", triple];
+    for package in &target.packages {
+        args.extend(["--package", package]);
+    }
+    args.extend(["--message-format", "json-render-diagnostics"]);
+    if offline {
+        args.push("--offline");
+    }
+    if ui.is_quiet() {
+        args.push("--quiet");
+    }
+    let env_triple = triple.replace('-', "_");
+    let mut command = duct::cmd(facts::cargo(), &args).dir(&workspace.root);
+    for name in facts::build_influences() {
+        command = command.env_remove(name);
+    }
+    if let Some(cc) = cc {
+        command = command
+            .env(format!("CARGO_TARGET_{}_LINKER", env_triple.to_uppercase()), cc)
+            .env(format!("CC_{env_triple}"), cc);
+    }
+    command = command
+        .env("CARGO_ENCODED_RUSTFLAGS", rust_flags.join("\x1f"))
+        .env(format!("CFLAGS_{env_triple}"), c_flags.join(" "))
+        // What C calls __DATE__.
+        .env("SOURCE_DATE_EPOCH", plan::facts::LAYER_TIME.to_string());
+    let run = format!("cargo {}", args.join(" "));
+    let mut binaries = BTreeMap::new();
+    let mut compiled = 0;
+    let reader = command.unchecked().reader().with_context(|| format!("`{run}` does not start"))?;
+    for line in BufReader::new(&reader).lines() {
+        let Ok(message) = serde_json::from_str::<Message>(&line.with_context(|| format!("`{run}` was cut"))?)
+        else {
+            continue;
+        };
+        if message.reason == "compiler-artifact" {
+            compiled += usize::from(!message.fresh);
+            if let (Some(name), Some(path)) = (message.target.map(|t| t.name), message.executable)
+                && target.packages.contains(&name)
+            {
+                binaries.insert(name, inspect(&path)?);
+            }
+        }
+    }
+    let status = reader.try_wait()?.context("cargo did not end")?.status;
+    if !status.success() {
+        bail!("`{run}` failed ({status}); its own messages say why");
+    }
+    if let Some(package) = target.packages.iter().find(|package| !binaries.contains_key(*package)) {
+        bail!("`{run}` built no program named {package}");
+    }
+    Ok(Built { binaries, compiled })
+}
+
+/// Reads what the plan wants to know of a program.
+pub fn inspect(path: &Path) -> Result<BuiltBinary> {
+    let bytes = std::fs::read(path).with_context(|| format!("{}: cannot read", path.display()))?;
+    let source = Source { path: path.into(), digest: oci::digest::sha256(&bytes), size: bytes.len() as u64 };
+    Ok(BuiltBinary { source, elf: oci::platform::elf(&bytes) })
+}
+
+/// The flags for rustc and for the C compiler: those of images.toml, and the paths of this machine mapped to ones
+/// that are the same everywhere.
+fn flags(workspace: &Workspace, sh: &Shell, rustflags: &[String]) -> Result<(Vec<String>, Vec<String>)> {
+    let (rust_sources, rust_commit) = facts::rust_sources(sh)?;
+    let mut map: Vec<(PathBuf, String)> = vec![(workspace.root.clone(), "/scratchbird".into())];
+    map.extend(facts::cargo_home().map(|home| (home, "/cargo".into())));
+    map.extend(workspace.registry_sources.iter().map(|dir| (dir.clone(), "/cargo/registry".into())));
+    map.push((rust_sources, format!("/rustc/{rust_commit}")));
+    // Where one folder lies in another the last match wins, in rustc and gcc alike: the outer one first.
+    map.sort_by_key(|(from, _)| from.as_os_str().len());
+    let mut rust_flags = rustflags.to_vec();
+    let mut c_flags = Vec::new();
+    for (from, to) in map {
+        let from =
+            from.to_str().with_context(|| format!("{}: is no UTF-8 path", from.display()))?.to_string();
+        rust_flags.push(format!("--remap-path-prefix={from}={to}"));
+        // The cc crate splits at white space: a path with some can't be mapped, and needs no mapping unless a
+        // C file prints its own name.
+        if !from.contains(char::is_whitespace) {
+            c_flags.push(format!("-ffile-prefix-map={from}={to}"));
+        }
+    }
+    Ok((rust_flags, c_flags))
+}

@@ -1,0 +1,294 @@
+//! The one place that reads git and the environment. Everything else gets what it needs from here.
+#![allow(clippy::disallowed_methods, reason = "this is the file that the ban points to")]
+
+use std::collections::BTreeSet;
+use std::env;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use oci_spec::image::Platform;
+use plan::{Facts, Lock, Revision, Spec, toolchain};
+use semver::Version;
+use serde::Deserialize;
+use xshell::{Shell, cmd};
+
+/// The workspace's catalogue of images.
+pub const SPEC: &str = "docker/images.toml";
+/// The digests of its bases.
+pub const LOCK: &str = "docker/bases.lock";
+
+/// The checkout that is worked on, as Cargo sees it.
+pub struct Workspace {
+    /// Its root folder.
+    pub root: PathBuf,
+    /// Where Cargo puts what it builds.
+    pub target: PathBuf,
+    /// The folders that hold the sources of packages from registries.
+    pub registry_sources: Vec<PathBuf>,
+    /// The version of the workspace's packages.
+    pub version: Version,
+}
+
+/// What `cargo metadata` says, as far as it is needed.
+#[derive(Deserialize)]
+struct Metadata {
+    workspace_root: PathBuf,
+    target_directory: PathBuf,
+    packages: Vec<Package>,
+}
+
+#[derive(Deserialize)]
+struct Package {
+    name: String,
+    version: Version,
+    manifest_path: PathBuf,
+    source: Option<String>,
+}
+
+impl Workspace {
+    /// Finds the workspace that this program belongs to.
+    pub fn find() -> Result<Workspace> {
+        // Cargo names the package when it runs us; started by hand, the folder that we were built from counts.
+        let manifest_dir =
+            env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+        let sh = Shell::new()?;
+        sh.change_dir(&manifest_dir);
+        let host = rust_host(&sh)?;
+        let cargo = cargo();
+        // --locked: a lock file that doesn't fit is somebody's unfinished change, not ours to finish.
+        let json = cmd!(sh, "{cargo} metadata --format-version 1 --locked --filter-platform {host}")
+            .quiet()
+            .ignore_stderr()
+            .read()
+            .or_else(|_| {
+                cmd!(sh, "{cargo} metadata --format-version 1 --filter-platform {host}").quiet().read()
+            })
+            .context("cannot read the workspace; run `cargo metadata` to see why")?;
+        let metadata: Metadata =
+            serde_json::from_str(&json).context("cargo metadata gave no JSON that we know")?;
+        let own = metadata
+            .packages
+            .iter()
+            .find(|p| p.name == "xtask")
+            .context("the workspace has no package xtask")?;
+        let mut registry_sources: Vec<PathBuf> = metadata
+            .packages
+            .iter()
+            .filter(|p| p.source.is_some())
+            .filter_map(|p| Some(p.manifest_path.parent()?.parent()?.to_path_buf()))
+            .collect();
+        registry_sources.sort();
+        registry_sources.dedup();
+        Ok(Workspace {
+            version: own.version.clone(),
+            root: metadata.workspace_root,
+            target: metadata.target_directory,
+            registry_sources,
+        })
+    }
+
+    /// A shell in the workspace's root.
+    pub fn shell(&self) -> Result<Shell> {
+        let sh = Shell::new()?;
+        sh.change_dir(&self.root);
+        Ok(sh)
+    }
+
+    /// The text of one of the workspace's files.
+    pub fn read(&self, path: &str) -> Result<String> {
+        std::fs::read_to_string(self.root.join(path)).with_context(|| format!("{path}: cannot read"))
+    }
+
+    /// The catalogue.
+    pub fn spec(&self) -> Result<Spec> {
+        Ok(Spec::parse(SPEC, &self.read(SPEC)?)?)
+    }
+
+    /// The lock; an absent one is empty.
+    pub fn lock(&self) -> Result<Lock> {
+        if !self.root.join(LOCK).exists() {
+            return Ok(Lock::default());
+        }
+        Ok(Lock::parse(LOCK, &self.read(LOCK)?)?)
+    }
+
+    /// Where blobs, layers and bases are kept between runs.
+    pub fn cache_dir(&self) -> PathBuf {
+        self.target.join("oci-cache")
+    }
+
+    /// All that the plan wants to know.
+    pub fn facts(&self, spec: &Spec) -> Result<Facts> {
+        let source_date_epoch = match env::var("SOURCE_DATE_EPOCH") {
+            Ok(text) => Some(text.trim().parse().ok().with_context(|| {
+                format!("SOURCE_DATE_EPOCH=`{text}`: must be seconds since 1970, such as `1700000000`")
+            })?),
+            Err(_) => None,
+        };
+        Ok(Facts {
+            version: self.version.clone(),
+            revision: self.revision()?,
+            source_date_epoch,
+            host: host_platform()?,
+            programs: toolchain::programs(spec.platforms.values())
+                .into_iter()
+                .filter(|program| find_program(program).is_some())
+                .collect(),
+            rust_targets: rust_targets(&self.shell()?)?,
+            lock: self.lock()?,
+        })
+    }
+
+    /// The commit that is checked out; none where this is no git checkout or git is not installed.
+    fn revision(&self) -> Result<Option<Revision>> {
+        if !self.root.join(".git").exists() {
+            return Ok(None);
+        }
+        let sh = self.shell()?;
+        let Ok(head) = cmd!(sh, "git show --no-patch --format=%H%n%ct HEAD").quiet().ignore_stderr().read()
+        else {
+            return Ok(None);
+        };
+        let (commit, time) = head.split_once('\n').context("git show gave no commit and time")?;
+        let dirty = !cmd!(sh, "git status --porcelain").quiet().read()?.is_empty();
+        Ok(Some(Revision { commit: commit.to_string(), time: time.trim().parse()?, dirty }))
+    }
+}
+
+/// The Cargo that runs us.
+pub fn cargo() -> PathBuf {
+    env::var_os("CARGO").map_or_else(|| "cargo".into(), PathBuf::from)
+}
+
+/// This program, to run it again as users do.
+pub fn own_program() -> Result<PathBuf> {
+    env::current_exe().context("cannot tell where this program lies")
+}
+
+/// The rustc that Cargo would use.
+fn rustc() -> OsString {
+    env::var_os("RUSTC").unwrap_or_else(|| "rustc".into())
+}
+
+/// The target triple of this machine's Rust.
+fn rust_host(sh: &Shell) -> Result<String> {
+    Ok(rustc_version(sh)?.1)
+}
+
+/// The commit of rustc and the host's target triple.
+fn rustc_version(sh: &Shell) -> Result<(String, String)> {
+    let rustc = rustc();
+    let text = cmd!(sh, "{rustc} -vV").quiet().read()?;
+    let field = |name: &str| text.lines().find_map(|l| l.strip_prefix(name)).map(|v| v.trim().to_string());
+    let host = field("host:").context("rustc -vV names no host")?;
+    Ok((field("commit-hash:").unwrap_or_else(|| "unknown".into()), host))
+}
+
+/// The toolchain's own sources, where rustup installed them, and rustc's commit: what rustc calls
+/// `/rustc/<commit>` everywhere else.
+pub fn rust_sources(sh: &Shell) -> Result<(PathBuf, String)> {
+    let rustc = rustc();
+    let sysroot = cmd!(sh, "{rustc} --print sysroot").quiet().read()?;
+    Ok((Path::new(&sysroot).join("lib/rustlib/src/rust"), rustc_version(sh)?.0))
+}
+
+/// The Rust targets whose standard library is installed.
+fn rust_targets(sh: &Shell) -> Result<BTreeSet<String>> {
+    let rustc = rustc();
+    let dir = PathBuf::from(cmd!(sh, "{rustc} --print sysroot").quiet().read()?).join("lib/rustlib");
+    let entries = std::fs::read_dir(&dir).with_context(|| format!("{}: cannot read", dir.display()))?;
+    let installed = entries.flatten().filter(|entry| entry.path().join("lib").is_dir());
+    Ok(installed.filter_map(|entry| entry.file_name().into_string().ok()).collect())
+}
+
+/// What containers run on here.
+fn host_platform() -> Result<Platform> {
+    let architecture = match env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        "arm" => "arm/v7",
+        other => bail!("no image is built for hosts with `{other}`; name a platform with --platform"),
+    };
+    Ok(oci::platform::parse(&format!("linux/{architecture}"))?)
+}
+
+/// The variables of our environment that would change what Cargo builds: they are kept from it, so that the same
+/// commit gives the same binary in everybody's shell.
+pub fn build_influences() -> Vec<String> {
+    env::vars_os()
+        .filter_map(|(name, _)| name.into_string().ok())
+        .filter(|name| {
+            matches!(
+                name.as_str(),
+                "RUSTFLAGS" | "CARGO_ENCODED_RUSTFLAGS" | "CARGO_BUILD_RUSTFLAGS" | "CARGO_BUILD_TARGET"
+            ) || matches!(
+                name.as_str(),
+                "CFLAGS" | "TARGET_CFLAGS" | "HOST_CFLAGS" | "CPPFLAGS" | "LDFLAGS" | "CC" | "TARGET_CC"
+            ) || name.starts_with("CARGO_PROFILE_")
+                || (name.starts_with("CARGO_TARGET_") && name != "CARGO_TARGET_DIR")
+        })
+        .collect()
+}
+
+/// Where Cargo keeps its registries.
+pub fn cargo_home() -> Option<PathBuf> {
+    let home = env::var_os("HOME").map(|home| PathBuf::from(home).join(".cargo"));
+    env::var_os("CARGO_HOME").map(PathBuf::from).or(home)
+}
+
+/// The program `name` on the PATH.
+pub fn find_program(name: &str) -> Option<PathBuf> {
+    find_programs(name).into_iter().next()
+}
+
+/// Every program `name` on the PATH, in its order.
+pub fn find_programs(name: &str) -> Vec<PathBuf> {
+    let paths = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&paths).map(|dir| dir.join(name)).filter(|path| is_executable(path)).collect()
+}
+
+fn is_executable(path: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        path.metadata().is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
+    }
+    #[cfg(not(unix))]
+    path.is_file()
+}
+
+/// The registry client's view of this machine: credentials, proxy, mirrors.
+pub fn registry_config() -> Result<registry::Config> {
+    let home = env::var_os("HOME").map(PathBuf::from);
+    let set = |name: &str| env::var_os(name).filter(|v| !v.is_empty());
+    let text = |names: &[&str]| names.iter().find_map(|n| env::var(n).ok().filter(|v| !v.is_empty()));
+    let docker = set("DOCKER_CONFIG")
+        .map(PathBuf::from)
+        .or(home.map(|h| h.join(".docker")))
+        .map(|d| d.join("config.json"));
+    let podman = set("XDG_RUNTIME_DIR").map(|d| PathBuf::from(d).join("containers/auth.json"));
+    let explicit = set("REGISTRY_AUTH_FILE").map(PathBuf::from);
+    let mut config = registry::Config {
+        user_agent: format!("scratchbird-xtask/{}", env!("CARGO_PKG_VERSION")),
+        credential_files: [explicit, podman, docker].into_iter().flatten().collect(),
+        helper_environment: env::vars_os().collect(),
+        proxy: text(&["HTTPS_PROXY", "https_proxy"]),
+        no_proxy: text(&["NO_PROXY", "no_proxy"])
+            .iter()
+            .flat_map(|t| t.split(','))
+            .map(|h| h.trim().to_string())
+            .collect(),
+        root_certificates: set("SSL_CERT_FILE").map(PathBuf::from),
+        ..registry::Config::default()
+    };
+    for pair in
+        text(&["XTASK_REGISTRY_MIRRORS"]).iter().flat_map(|t| t.split(',')).filter(|p| !p.trim().is_empty())
+    {
+        let (registry, mirror) = pair.trim().split_once('=').with_context(|| {
+            format!("XTASK_REGISTRY_MIRRORS: `{pair}` must be REGISTRY=MIRROR, such as `docker.io=mirror.example.org`")
+        })?;
+        config.mirrors.entry(registry.to_string()).or_default().push(mirror.to_string());
+    }
+    Ok(config)
+}

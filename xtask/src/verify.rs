@@ -1,0 +1,233 @@
+//! `cargo xtask verify`: tells by running it whether an image keeps its promises.
+//!
+//! A probe is a name and a function; it passes, fails with a reason, or is skipped with a reason. Nothing passes by
+//! default: an image that is not there fails, and where there is no engine everything is skipped, which is said and
+//! counted as such.
+
+mod contract;
+mod interrupted;
+mod readers;
+mod rebuild;
+mod structure;
+
+use std::time::Instant;
+
+use anyhow::{Result, bail};
+use plan::{Facts, PlannedImage, Selection, Spec};
+use serde::Serialize;
+
+use crate::engine::Engine;
+use crate::facts::Workspace;
+use crate::image::Format;
+use crate::ui::Ui;
+
+/// Check images by running them: structure, contract, persistence, and other tools' opinion
+///
+/// Loads nothing: build and load first, with `cargo xtask image --variant all --load`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// The images, by the engine's names [default: this version's, and the layout in target/oci]
+    image: Vec<String>,
+    /// Of this version's images only these variants; may be repeated or a list [default: all]
+    #[arg(long, value_name = "VARIANT", conflicts_with = "image")]
+    variant: Vec<String>,
+    /// The engine to use: docker or podman [default: the one that answers]
+    #[arg(long)]
+    engine: Option<String>,
+    /// Also build the checked-out commit a second time, in another folder with another CARGO_HOME, and compare
+    #[arg(long)]
+    rebuild: bool,
+    /// How results are printed
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+/// What came of a probe.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase", tag = "outcome", content = "why")]
+pub enum Outcome {
+    /// It holds.
+    Passed,
+    /// It does not, with what was seen.
+    Failed(String),
+    /// It could not be tried, with the reason.
+    Skipped(String),
+}
+
+/// An image under test.
+pub struct Subject<'a> {
+    /// Who runs it.
+    pub engine: &'a Engine,
+    /// Its name there.
+    pub image: &'a str,
+    /// What it should be.
+    pub spec: &'a Spec,
+    /// Which version it should be.
+    pub facts: &'a Facts,
+}
+
+/// A promise and how it is tried. An error is a failure; [`skip`] makes it a skip.
+pub struct Probe {
+    /// The promise, as a sentence without its subject.
+    pub name: &'static str,
+    /// Tries it.
+    pub run: fn(&Subject) -> Result<()>,
+}
+
+/// The reason for which a probe can't be tried.
+#[derive(Debug)]
+struct Skip(String);
+
+impl std::fmt::Display for Skip {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Skip {}
+
+/// Leaves a probe untried.
+pub fn skip<T>(why: impl Into<String>) -> Result<T> {
+    Err(anyhow::Error::new(Skip(why.into())))
+}
+
+/// A line of the table.
+#[derive(Serialize)]
+struct Line {
+    subject: String,
+    probe: &'static str,
+    #[serde(flatten)]
+    outcome: Outcome,
+    seconds: f64,
+}
+
+impl Args {
+    /// Runs the command.
+    pub fn run(self, workspace: &Workspace, ui: &Ui) -> Result<()> {
+        let spec = workspace.spec()?;
+        let facts = workspace.facts(&spec)?;
+        let by_name = match self.engine.as_deref() {
+            Some(name) => Engine::named(name).map(Some)?,
+            None => None,
+        };
+        let engine = by_name.map_or_else(Engine::find, Ok);
+        let own = own_images(&spec, &facts, &self.variant)?;
+        let images = if self.image.is_empty() {
+            own.iter().map(PlannedImage::name).collect()
+        } else {
+            self.image.clone()
+        };
+        let mut lines = Vec::new();
+        for image in &images {
+            for probe in structure::PROBES.iter().chain(contract::PROBES) {
+                let outcome = |engine: &Engine| {
+                    outcome((probe.run)(&Subject { engine, image, spec: &spec, facts: &facts }))
+                };
+                record(&mut lines, ui, image, probe.name, || match &engine {
+                    Ok(engine) => outcome(engine),
+                    Err(e) => Outcome::Skipped(format!("no engine: {e}")),
+                });
+            }
+        }
+        if self.image.is_empty() {
+            for probe in readers::PROBES.iter().chain(interrupted::PROBES) {
+                record(&mut lines, ui, "target/oci", probe.name, || {
+                    outcome((probe.run)(&readers::Subject {
+                        workspace,
+                        spec: &spec,
+                        facts: &facts,
+                        images: &own,
+                    }))
+                });
+            }
+        }
+        if self.rebuild {
+            record(&mut lines, ui, "HEAD", "gives the same digest in another folder", || {
+                outcome(rebuild::same_digest(workspace, &facts))
+            });
+        }
+        finish(&lines, self.format)
+    }
+}
+
+/// The images that a build of those variants loads; of none named, of all.
+fn own_images(spec: &Spec, facts: &Facts, variants: &[String]) -> Result<Vec<PlannedImage>> {
+    let variants = if variants.is_empty() { vec!["all".to_string()] } else { variants.to_vec() };
+    Ok(plan::plan(spec, facts, &Selection { variants, ..Selection::default() })?.images)
+}
+
+fn outcome(result: Result<()>) -> Outcome {
+    match result {
+        Ok(()) => Outcome::Passed,
+        Err(e) => match e.downcast::<Skip>() {
+            Ok(Skip(why)) => Outcome::Skipped(why),
+            Err(e) => Outcome::Failed(format!("{e:#}").replace('\n', "; ")),
+        },
+    }
+}
+
+fn record(lines: &mut Vec<Line>, ui: &Ui, subject: &str, probe: &'static str, run: impl FnOnce() -> Outcome) {
+    let start = Instant::now();
+    let outcome = run();
+    let seconds = start.elapsed().as_secs_f64();
+    let (verb, why) = match &outcome {
+        Outcome::Passed => ("passed", String::new()),
+        Outcome::Failed(why) => ("FAILED", format!(": {why}")),
+        Outcome::Skipped(why) => ("skipped", format!(": {why}")),
+    };
+    ui.line(verb, format_args!("{subject} {probe} ({seconds:.1} s){why}"));
+    lines.push(Line { subject: subject.into(), probe, outcome, seconds });
+}
+
+/// Prints the result and fails if anything did.
+fn finish(lines: &[Line], format: Format) -> Result<()> {
+    let count = |wanted: fn(&Outcome) -> bool| lines.iter().filter(|l| wanted(&l.outcome)).count();
+    let failed = count(|o| matches!(o, Outcome::Failed(_)));
+    let passed = count(|o| matches!(o, Outcome::Passed));
+    let skipped = count(|o| matches!(o, Outcome::Skipped(_)));
+    match format {
+        Format::Json => println!("{}", serde_json::to_string_pretty(lines)?),
+        Format::Human => {
+            for line in lines {
+                match &line.outcome {
+                    Outcome::Failed(why) => println!("failed: {} {}: {why}", line.subject, line.probe),
+                    Outcome::Skipped(why) => println!("skipped: {} {}: {why}", line.subject, line.probe),
+                    Outcome::Passed => {}
+                }
+            }
+            println!("{passed} passed, {failed} failed, {skipped} skipped");
+        }
+    }
+    if failed > 0 {
+        bail!("{failed} of {} probes failed", lines.len());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outcomes() {
+        assert_eq!(outcome(Ok(())), Outcome::Passed);
+        assert_eq!(outcome(skip("no psql")), Outcome::Skipped("no psql".into()));
+        assert_eq!(outcome(Err(anyhow::anyhow!("one\ntwo"))), Outcome::Failed("one; two".into()));
+    }
+
+    #[test]
+    fn a_failure_fails_the_command_and_a_skip_does_not() {
+        let line = |outcome| Line { subject: "x".into(), probe: "y", outcome, seconds: 0.0 };
+        finish(&[line(Outcome::Passed), line(Outcome::Skipped("z".into()))], Format::Human).unwrap();
+        let error =
+            finish(&[line(Outcome::Passed), line(Outcome::Failed("z".into()))], Format::Json).unwrap_err();
+        assert_eq!(error.to_string(), "1 of 2 probes failed");
+    }
+
+    #[test]
+    fn every_probe_has_a_name_of_its_own() {
+        let names: Vec<&str> = structure::PROBES.iter().chain(contract::PROBES).map(|p| p.name).collect();
+        let different: std::collections::BTreeSet<&&str> = names.iter().collect();
+        assert_eq!(different.len(), names.len());
+    }
+}

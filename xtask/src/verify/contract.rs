@@ -1,0 +1,283 @@
+//! What a running container does, seen by a user with `psql`.
+
+use std::process::Output;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail, ensure};
+
+use super::{Probe, Subject, skip};
+use crate::engine::Engine;
+use crate::facts;
+
+/// The promises about a container at work.
+pub const PROBES: &[Probe] = &[
+    Probe {
+        name: "refuses to start without a password and says how to give one",
+        run: refuses_without_password,
+    },
+    Probe { name: "lets psql in with SCRAM, and nobody with a wrong password", run: authenticates },
+    Probe { name: "creates, inserts, selects, and rolls back", run: answers },
+    Probe { name: "runs as uid 1000 as the only process", run: unprivileged },
+    Probe { name: "keeps its rows through SIGKILL and in a new container", run: durable },
+    Probe { name: "stops within 2 s with status 0", run: stops },
+    Probe { name: "turns healthy", run: healthy },
+    Probe { name: "works on a read-only root without capabilities", run: hardened },
+    Probe { name: "never tells its password", run: discreet },
+];
+
+/// A password that nothing else would print by chance.
+const PASSWORD: &str = "verify-7f3a-correct-horse";
+/// No start takes longer, even on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A container and its volume, which end with this value.
+struct Container<'a> {
+    engine: &'a Engine,
+    name: String,
+    volume: String,
+}
+
+impl<'a> Container<'a> {
+    /// Starts the image with a password, a volume of its own and a published port.
+    fn start(subject: &Subject<'a>, options: &[&str]) -> Result<Container<'a>> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let id = format!("verify-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let container = Container { engine: subject.engine, volume: format!("{id}-data"), name: id };
+        container.run(subject, options)?;
+        Ok(container)
+    }
+
+    fn run(&self, subject: &Subject, options: &[&str]) -> Result<()> {
+        let volume = format!("{}:/var/lib/scratchbird/data", self.volume);
+        let password = format!("SCRATCHBIRD_PASSWORD={PASSWORD}");
+        let mut args = vec!["run", "--detach", "--name", &self.name, "--env", &password, "--volume", &volume];
+        args.extend(["--publish", "127.0.0.1::5432"]);
+        args.extend(options);
+        args.push(subject.image);
+        self.engine.output(&args).map(drop)
+    }
+
+    /// Runs psql on the host against the published port.
+    fn psql(&self, password: &str, sql: &str) -> Result<Output> {
+        let Some(psql) = facts::find_program("psql") else {
+            return skip("no psql; on Debian run `apt-get install postgresql-client`");
+        };
+        // Asked anew each time: a restarted container has another port.
+        let address = self.engine.output(&["port", &self.name, "5432/tcp"])?;
+        let port = address
+            .lines()
+            .next()
+            .and_then(|l| l.rsplit_once(':'))
+            .context("no port is published")?
+            .1
+            .to_string();
+        let uri =
+            format!("host=127.0.0.1 port={port} user=scratchbird dbname=scratchbird connect_timeout=10");
+        Ok(duct::cmd!(psql, &uri, "-XAtq", "-v", "ON_ERROR_STOP=1", "-c", sql)
+            .env("PGPASSWORD", password)
+            .stdout_capture()
+            .stderr_capture()
+            .unchecked()
+            .run()?)
+    }
+
+    /// What `sql` answers.
+    fn query(&self, sql: &str) -> Result<String> {
+        let output = self.psql(PASSWORD, sql)?;
+        ensure!(output.status.success(), "`{sql}`: {}", String::from_utf8_lossy(&output.stderr).trim());
+        Ok(String::from_utf8_lossy(&output.stdout).trim().to_string())
+    }
+
+    /// Waits until a query is answered.
+    fn ready(&self) -> Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.query("select 1") {
+                Ok(answer) => {
+                    ensure!(answer == "1", "`select 1` answers `{answer}`");
+                    return Ok(());
+                }
+                Err(e) if e.is::<super::Skip>() => return Err(e),
+                Err(e) => {
+                    let state = self.state("{{.State.Status}}")?;
+                    if state == "exited" || Instant::now() > deadline {
+                        bail!(
+                            "no answer, the container is {state}: {e:#}; its log ends: {}",
+                            self.log_end()?
+                        );
+                    }
+                }
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn state(&self, format: &str) -> Result<String> {
+        self.engine.output(&["inspect", "--format", format, &self.name])
+    }
+
+    fn log(&self) -> Result<String> {
+        self.engine.both(&["logs", &self.name])
+    }
+
+    fn log_end(&self) -> Result<String> {
+        let log = self.log()?;
+        let lines: Vec<&str> = log.lines().collect();
+        Ok(lines[lines.len().saturating_sub(3)..].join(" | "))
+    }
+}
+
+impl Drop for Container<'_> {
+    fn drop(&mut self) {
+        // A container that never came to be can't be removed, and need not be.
+        let _ = self.engine.output(&["rm", "--force", &self.name]);
+        let _ = self.engine.output(&["volume", "rm", "--force", &self.volume]);
+    }
+}
+
+fn refuses_without_password(subject: &Subject) -> Result<()> {
+    let output = subject.engine.raw(&["run", "--rm", subject.image])?;
+    let words = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.code() == Some(1), "its status is {}, not 1: {}", output.status, words.trim());
+    for hint in ["SCRATCHBIRD_PASSWORD", "SCRATCHBIRD_HOST_AUTH_METHOD"] {
+        ensure!(words.contains(hint), "its message does not name {hint}: {}", words.trim());
+    }
+    Ok(())
+}
+
+fn authenticates(subject: &Subject) -> Result<()> {
+    let container = Container::start(subject, &[])?;
+    container.ready()?;
+    for wrong in ["", "wrong", "verify-7f3a-correct-horsE"] {
+        let output = container.psql(wrong, "select 1")?;
+        ensure!(!output.status.success(), "psql got in with the password `{wrong}`");
+    }
+    Ok(())
+}
+
+fn answers(subject: &Subject) -> Result<()> {
+    let container = Container::start(subject, &[])?;
+    container.ready()?;
+    container.query("create table birds (id integer primary key, name text not null)")?;
+    container.query("insert into birds values (1, 'wren'), (2, 'owl')")?;
+    let names = container.query("select name from birds order by id")?;
+    ensure!(names == "wren\nowl", "the select answers `{names}`");
+    container.query("begin; delete from birds; rollback")?;
+    let count = container.query("select count(*) from birds")?;
+    ensure!(count == "2", "after a rollback there are {count} rows, not 2");
+    let output = container.psql(PASSWORD, "insert into birds values (1, 'twice')")?;
+    let words = String::from_utf8_lossy(&output.stderr);
+    ensure!(
+        !output.status.success() && words.contains("unique"),
+        "a second row with one key: {}",
+        words.trim()
+    );
+    Ok(())
+}
+
+fn unprivileged(subject: &Subject) -> Result<()> {
+    let container = Container::start(subject, &[])?;
+    container.ready()?;
+    let pid = container.state("{{.State.Pid}}")?;
+    let Ok(status) = std::fs::read_to_string(format!("/proc/{pid}/status")) else {
+        return skip("the engine runs elsewhere: its processes can't be seen");
+    };
+    let field = |name: &str| status.lines().find_map(|l| l.strip_prefix(name)).unwrap_or_default();
+    let ids: Vec<&str> = field("Uid:").split_whitespace().collect();
+    ensure!(ids == ["1000"; 4], "its user ids are {ids:?}");
+    let groups: Vec<&str> = field("Gid:").split_whitespace().collect();
+    ensure!(groups == ["1000"; 4], "its group ids are {groups:?}");
+    ensure!(
+        field("NSpid:").split_whitespace().next_back() == Some("1"),
+        "it is not PID 1: {}",
+        field("NSpid:")
+    );
+    ensure!(
+        field("CapEff:").trim().trim_matches('0').is_empty(),
+        "it has capabilities: {}",
+        field("CapEff:")
+    );
+    let mut children = String::new();
+    for task in std::fs::read_dir(format!("/proc/{pid}/task"))?.flatten() {
+        children.push_str(&std::fs::read_to_string(task.path().join("children")).unwrap_or_default());
+    }
+    ensure!(children.trim().is_empty(), "it has child processes: {children}");
+    Ok(())
+}
+
+fn durable(subject: &Subject) -> Result<()> {
+    let container = Container::start(subject, &[])?;
+    container.ready()?;
+    container.query("create table birds (id integer primary key, name text)")?;
+    container
+        .query("insert into birds select n, 'bird ' || n from generate_series(1, 1000) as n")
+        .or_else(|_| container.query("insert into birds values (1, 'wren'), (2, 'owl'), (3, 'kite')"))?;
+    let before = container.query("select count(*), max(name) from birds")?;
+    let after = |how: &str| -> Result<()> {
+        container.ready()?;
+        let rows = container.query("select count(*), max(name) from birds")?;
+        ensure!(rows == before, "{how} the rows are `{rows}`, not `{before}`");
+        Ok(())
+    };
+    container.engine.output(&["kill", "--signal", "KILL", &container.name])?;
+    container.engine.output(&["wait", &container.name])?;
+    container.engine.output(&["start", &container.name])?;
+    after("after SIGKILL")?;
+    container.engine.output(&["rm", "--force", &container.name])?;
+    container.run(subject, &[])?;
+    after("in a new container")
+}
+
+fn stops(subject: &Subject) -> Result<()> {
+    let container = Container::start(subject, &[])?;
+    container.ready()?;
+    let start = Instant::now();
+    container.engine.output(&["stop", "--time", "10", &container.name])?;
+    let seconds = start.elapsed().as_secs_f64();
+    let code = container.state("{{.State.ExitCode}}")?;
+    ensure!(code == "0", "its status is {code}: {}", container.log_end()?);
+    ensure!(seconds < 2.0, "it took {seconds:.1} s");
+    Ok(())
+}
+
+fn healthy(subject: &Subject) -> Result<()> {
+    // The image's own check, asked more often than the image says, so that nobody has to wait for it here.
+    let container = Container::start(subject, &["--health-interval", "1s"])?;
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let health = container.state("{{.State.Health.Status}}")?;
+        match health.as_str() {
+            "healthy" => return Ok(()),
+            _ if Instant::now() > deadline => bail!("it is still {health}: {}", container.log_end()?),
+            _ => std::thread::sleep(Duration::from_millis(100)),
+        }
+    }
+}
+
+fn hardened(subject: &Subject) -> Result<()> {
+    let options =
+        ["--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"];
+    let container = Container::start(subject, &options)?;
+    container.ready()?;
+    container.query("create table birds (id integer primary key); insert into birds values (1)")?;
+    let rows = container.query("select count(*) from birds")?;
+    ensure!(rows == "1", "there are {rows} rows, not 1");
+    Ok(())
+}
+
+fn discreet(subject: &Subject) -> Result<()> {
+    let container = Container::start(subject, &[])?;
+    container.ready()?;
+    container.psql("not-the-password-9b1c", "select 1")?;
+    let log = container.log()?;
+    ensure!(!log.is_empty(), "it logs nothing at all");
+    for secret in [PASSWORD, "not-the-password-9b1c"] {
+        ensure!(!log.contains(secret), "its log holds the password");
+    }
+    let pid = container.state("{{.State.Pid}}")?;
+    if let Ok(arguments) = std::fs::read_to_string(format!("/proc/{pid}/cmdline")) {
+        ensure!(!arguments.contains(PASSWORD), "its arguments hold the password");
+    }
+    Ok(())
+}

@@ -1,0 +1,115 @@
+//! The invariants of ARCHITECTURE.md that a dependency could break.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+fn manifest(path: &str) -> toml::Table {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path);
+    std::fs::read_to_string(&file).unwrap_or_else(|e| panic!("{}: {e}", file.display())).parse().unwrap()
+}
+
+/// The names under `[dependencies]`.
+fn dependencies(path: &str) -> BTreeSet<String> {
+    manifest(path)
+        .get("dependencies")
+        .and_then(|d| d.as_table())
+        .into_iter()
+        .flat_map(|t| t.keys().cloned())
+        .collect()
+}
+
+#[test]
+fn each_crate_depends_only_on_what_its_place_allows() {
+    let check = |path: &str, allowed: &[&str]| {
+        let allowed: BTreeSet<String> = allowed.iter().map(|s| (*s).to_string()).collect();
+        let surplus: Vec<String> = dependencies(path).difference(&allowed).cloned().collect();
+        assert!(surplus.is_empty(), "{path} may not depend on {surplus:?}; see ARCHITECTURE.md, Invariants");
+    };
+    check("crates/settings/Cargo.toml", &[]);
+    // Data, parsing and formatting alone: nothing here can open a file or a connection.
+    check(
+        "crates/plan/Cargo.toml",
+        &[
+            "base64",
+            "humantime",
+            "oci",
+            "oci-spec",
+            "semver",
+            "serde",
+            "serde_json",
+            "settings",
+            "thiserror",
+            "toml",
+            "webpki-root-certs",
+        ],
+    );
+    // No network, no programs, no clock.
+    check(
+        "crates/oci/Cargo.toml",
+        &[
+            "flate2",
+            "libdeflater",
+            "oci-spec",
+            "ruzstd",
+            "serde",
+            "serde_json",
+            "sha2",
+            "tar",
+            "tempfile",
+            "thiserror",
+        ],
+    );
+}
+
+#[test]
+fn xtask_stays_small() {
+    let lock = manifest("Cargo.lock");
+    let packages = lock["package"].as_array().unwrap();
+    let mut pending = vec!["xtask".to_string()];
+    let mut seen = BTreeSet::new();
+    while let Some(name) = pending.pop() {
+        if !seen.insert(name.clone()) {
+            continue;
+        }
+        for package in packages.iter().filter(|p| p["name"].as_str() == Some(&name)) {
+            let list = package.get("dependencies").and_then(|d| d.as_array());
+            // `name version` where there are several versions.
+            pending.extend(
+                list.into_iter().flatten().filter_map(|d| Some(d.as_str()?.split(' ').next()?.to_string())),
+            );
+        }
+    }
+    // An async runtime, a C++ build or OpenSSL alone would break the budget for a cold build, and the server
+    // would be compiled twice. The lock names every platform's and every test's dependencies, so what is meant is
+    // what nothing of ours may lead to.
+    for heavy in [
+        "tokio",
+        "openssl-sys",
+        "aws-lc-sys",
+        "zstd-sys",
+        "scratchbird",
+        "rusqlite",
+        "k8s-openapi",
+        "jsonschema",
+    ] {
+        assert!(!seen.contains(heavy), "xtask leads to {heavy}; see ARCHITECTURE.md, Invariants");
+    }
+}
+
+#[test]
+fn only_facts_reads_git_and_the_environment() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut pending = vec![src];
+    while let Some(dir) = pending.pop() {
+        for entry in std::fs::read_dir(dir).unwrap().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                pending.push(path);
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            let lifted = text.contains("allow(clippy::disallowed_methods");
+            assert_eq!(lifted, path.ends_with("facts.rs"), "{}", path.display());
+        }
+    }
+}
