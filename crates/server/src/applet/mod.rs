@@ -47,6 +47,18 @@ const APPLETS: &[Applet] = &[
     },
 ];
 
+impl Applet {
+    /// Runs it, or says what it is: every applet answers `--help` and `--version` alike.
+    fn call(&self, args: &[String]) -> Result<ExitCode, Failure> {
+        match args.first().map(String::as_str) {
+            Some("--help") => print!("{}: {}\n\n{}", self.name, self.help, help()),
+            Some("--version") => println!("{} (scratchbird) {}", self.name, env!("CARGO_PKG_VERSION")),
+            _ => return (self.run)(args),
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
 /// Why an applet stopped: a message and an exit code.
 #[derive(Debug)]
 pub(crate) struct Failure {
@@ -93,7 +105,7 @@ fn dispatch(args: &[String]) -> Result<ExitCode, Failure> {
     let called = called.unwrap_or("scratchbird");
     let rest = args.get(1..).unwrap_or_default();
     if let Some(applet) = find(called.strip_prefix("scratchbird-").unwrap_or(called)) {
-        return (applet.run)(rest);
+        return applet.call(rest);
     }
     match rest.split_first() {
         None => {
@@ -108,7 +120,7 @@ fn dispatch(args: &[String]) -> Result<ExitCode, Failure> {
             Ok(ExitCode::SUCCESS)
         }
         Some((name, rest)) => match find(name) {
-            Some(applet) => (applet.run)(rest),
+            Some(applet) => applet.call(rest),
             None => Err(unknown("applet", name, APPLETS.iter().map(|applet| applet.name))),
         },
     }
