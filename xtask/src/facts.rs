@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use oci_spec::image::Platform;
+use plan::tags::event::{self, Event};
 use plan::{Facts, Lock, Revision, Spec, toolchain};
 use semver::Version;
 use serde::Deserialize;
@@ -120,16 +121,10 @@ impl Workspace {
 
     /// All that the plan wants to know.
     pub fn facts(&self, spec: &Spec) -> Result<Facts> {
-        let source_date_epoch = match env::var("SOURCE_DATE_EPOCH") {
-            Ok(text) => Some(text.trim().parse().ok().with_context(|| {
-                format!("SOURCE_DATE_EPOCH=`{text}`: must be seconds since 1970, such as `1700000000`")
-            })?),
-            Err(_) => None,
-        };
         Ok(Facts {
             version: self.version.clone(),
             revision: self.revision()?,
-            source_date_epoch,
+            source_date_epoch: source_date_epoch()?,
             host: host_platform()?,
             programs: toolchain::programs(spec.platforms.values())
                 .into_iter()
@@ -154,6 +149,105 @@ impl Workspace {
         let dirty = !cmd!(sh, "git status --porcelain").quiet().read()?.is_empty();
         Ok(Some(Revision { commit: commit.to_string(), time: time.trim().parse()?, dirty }))
     }
+
+    /// What git prints for this checkout; none where it has nothing to say, or this is no checkout.
+    fn git(&self, arguments: &[&str]) -> Option<String> {
+        if !self.root.join(".git").exists() {
+            return None;
+        }
+        let sh = self.shell().ok()?;
+        let output = cmd!(sh, "git {arguments...}").quiet().ignore_stderr().read().ok()?;
+        Some(output).filter(|text| !text.is_empty())
+    }
+
+    fn git_lines(&self, arguments: &[&str]) -> Vec<String> {
+        self.git(arguments).unwrap_or_default().lines().map(String::from).collect()
+    }
+
+    /// The tags of the repository.
+    pub fn git_tags(&self) -> Vec<String> {
+        self.git_lines(&["tag", "--list"])
+    }
+
+    /// Whether commits, and with them perhaps tags, were left out when this was cloned.
+    pub fn is_shallow(&self) -> bool {
+        self.git(&["rev-parse", "--is-shallow-repository"]).as_deref() == Some("true")
+    }
+
+    /// The branches that this checkout knows, here and at `origin`.
+    pub fn branches(&self) -> Vec<String> {
+        let mut names = self.git_lines(&["for-each-ref", "--format=%(refname:lstrip=2)", "refs/heads"]);
+        names.extend(self.git_lines(&[
+            "for-each-ref",
+            "--format=%(refname:lstrip=3)",
+            "refs/remotes/origin",
+        ]));
+        names
+    }
+
+    /// The full name of what is checked out: a branch, else a tag that stands there.
+    pub fn head_ref(&self) -> Option<String> {
+        self.git(&["symbolic-ref", "--quiet", "HEAD"]).or_else(|| {
+            let tags = self.git_lines(&["tag", "--points-at", "HEAD", "--sort=-version:refname"]);
+            tags.first().map(|tag| format!("refs/tags/{tag}"))
+        })
+    }
+
+    /// The commit that a name means.
+    pub fn commit_of(&self, name: &str) -> Option<String> {
+        self.git(&["rev-parse", "--verify", "--quiet", "--end-of-options", &format!("{name}^{{commit}}")])
+    }
+
+    /// When a commit was made, in seconds since 1970.
+    pub fn commit_time(&self, commit: &str) -> Option<u64> {
+        self.git(&["show", "--no-patch", "--format=%ct", "--end-of-options", commit])?.parse().ok()
+    }
+
+    /// The branch that others start from: what `origin` says, else `main` or `master` where there is one.
+    pub fn default_branch(&self) -> Option<String> {
+        let origin = self.git(&["symbolic-ref", "--quiet", "refs/remotes/origin/HEAD"]);
+        let origin = origin.and_then(|name| name.strip_prefix("refs/remotes/origin/").map(String::from));
+        let branches = self.branches();
+        origin.or_else(|| {
+            ["main", "master"].into_iter().find(|n| branches.iter().any(|b| b == n)).map(String::from)
+        })
+    }
+}
+
+/// What the CI that runs us says of the build; empty where there is none.
+pub fn ci_event() -> Result<Event> {
+    let variables = event::VARIABLES
+        .iter()
+        .filter_map(|name| Some(((*name).to_string(), env::var(name).ok()?)))
+        .collect();
+    let payload = match env::var_os("GITHUB_EVENT_PATH").filter(|path| !path.is_empty()).map(PathBuf::from) {
+        Some(path) => Some(
+            std::fs::read_to_string(&path)
+                .with_context(|| format!("GITHUB_EVENT_PATH: {}: cannot read", path.display()))?,
+        ),
+        None => None,
+    };
+    Ok(Event::read(&variables, payload.as_deref())?)
+}
+
+/// The files that a GitHub workflow reads a step's outputs and summary from.
+pub fn github_files() -> Option<(PathBuf, PathBuf)> {
+    let file = |name: &str| env::var_os(name).filter(|path| !path.is_empty()).map(PathBuf::from);
+    Some((file("GITHUB_OUTPUT")?, file("GITHUB_STEP_SUMMARY")?))
+}
+
+/// SOURCE_DATE_EPOCH, in seconds since 1970.
+pub fn source_date_epoch() -> Result<Option<u64>> {
+    let Ok(text) = env::var("SOURCE_DATE_EPOCH") else { return Ok(None) };
+    let seconds = text.trim().parse().ok().with_context(|| {
+        format!("SOURCE_DATE_EPOCH=`{text}`: must be seconds since 1970, such as `1700000000`")
+    })?;
+    Ok(Some(seconds))
+}
+
+/// The clock, in seconds since 1970.
+pub fn clock() -> u64 {
+    std::time::SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs())
 }
 
 /// The Cargo that runs us.

@@ -10,6 +10,7 @@ mod engine;
 mod facts;
 mod generate;
 mod image;
+mod tags;
 mod ui;
 mod verify;
 
@@ -36,6 +37,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Image(image::Args),
+    Tags(tags::Args),
     Base(base::Args),
     Verify(verify::Args),
     Bench(bench::Args),
@@ -54,6 +56,7 @@ fn main() -> ExitCode {
     let ui = Ui::new(cli.quiet);
     let result = facts::Workspace::find().and_then(|workspace| match command {
         Command::Image(args) => args.run(&workspace, &ui),
+        Command::Tags(args) => args.run(&workspace, &ui),
         Command::Base(args) => args.run(&workspace, &ui),
         Command::Verify(args) => args.run(&workspace, &ui),
         Command::Bench(args) => args.run(&workspace, &ui),

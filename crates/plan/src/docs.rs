@@ -45,7 +45,7 @@ fn image(text: &mut String, spec: &Spec, image: &ImageSpec) {
     text.push_str("\n| variant | base | tags of release 1.2.3 |\n|---|---|---|\n");
     let release = semver::Version::new(1, 2, 3);
     for variant in &image.variants {
-        let tags = tags::release(&release, variant, *variant == image.default_variant);
+        let tags = tags::newest(&spec.tags, image, &release, variant);
         let _ = writeln!(text, "| {variant} | {} | {} |", base(spec, variant), code(&tags));
     }
     text.push_str("\n| | |\n|---|---|\n");

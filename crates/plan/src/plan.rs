@@ -151,7 +151,7 @@ pub fn plan(spec: &Spec, facts: &Facts, selection: &Selection) -> Result<Plan> {
                 image: name.clone(),
                 version: facts.version.to_string(),
                 repository: image.repository.clone(),
-                tags: tags::release(&facts.version, variant, *variant == image.default_variant),
+                tags: tags::newest(&spec.tags, image, &facts.version, variant),
                 platforms: platforms.iter().map(|(p, _)| p.clone()).collect(),
                 base: base(spec, image, variant, &overrides, facts)?,
                 variant: variant.clone(),

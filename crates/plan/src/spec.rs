@@ -10,6 +10,7 @@ use oci_spec::image::Platform;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::error::{Error, Result, suggest};
+use crate::tags::TagSpec;
 
 use image::RawImage;
 pub use image::{From, ImageSpec};
@@ -27,6 +28,8 @@ pub struct Spec {
     pub images: BTreeMap<String, ImageSpec>,
     /// The names of the images, each after the one that it is made from.
     pub order: Vec<String>,
+    /// How images are called.
+    pub tags: TagSpec,
 }
 
 /// The catalogue as it is written.
@@ -37,6 +40,7 @@ struct RawSpec {
     platforms: BTreeMap<String, PlatformSpec>,
     variants: BTreeMap<String, VariantSpec>,
     images: BTreeMap<String, RawImage>,
+    tags: TagSpec,
 }
 
 /// The labels that all images share (image-spec "annotations", pre-defined keys).
@@ -214,6 +218,7 @@ impl Spec {
             variants: raw.variants,
             images: BTreeMap::new(),
             order,
+            tags: raw.tags,
         };
         let mut images = raw.images;
         for name in &spec.order {
@@ -286,7 +291,8 @@ impl Spec {
                 self.project.default_image
             ));
         }
-        self.images.iter().try_for_each(|(name, image)| self.check_image(name, image))
+        self.images.iter().try_for_each(|(name, image)| self.check_image(name, image))?;
+        self.tags.check(&self.images, &self.project.default_image)
     }
 
     fn check_image(&self, name: &str, image: &ImageSpec) -> std::result::Result<(), String> {

@@ -32,6 +32,9 @@ pub(super) struct RawImage {
     #[serde(default)]
     variants: Vec<Variant>,
     default_variant: Option<Variant>,
+    #[serde(default)]
+    compat: Vec<String>,
+    default_compat: Option<String>,
     user: Option<User>,
     binary: Option<Binary>,
     entrypoint: Option<Vec<String>>,
@@ -66,6 +69,10 @@ pub struct ImageSpec {
     pub variants: Vec<Variant>,
     /// The one that owns the tags without a suffix.
     pub default_variant: Variant,
+    /// Another program's versions that it is built for (`pg18`): an axis of the tags beside the variants.
+    pub compat: Vec<String>,
+    /// The one of these that owns `latest`.
+    pub default_compat: Option<String>,
     /// The user that it runs as; root where there is none.
     pub user: Option<User>,
     /// Whether that user is this image's own and not one of an image below.
@@ -183,6 +190,12 @@ impl ImageSpec {
             from: raw.from,
             variants,
             default_variant,
+            default_compat: raw.default_compat.or_else(|| below?.default_compat.clone()),
+            compat: if raw.compat.is_empty() {
+                below.map(|b| b.compat.clone()).unwrap_or_default()
+            } else {
+                raw.compat
+            },
             adds_user: raw.user.is_some(),
             user: raw.user.or_else(|| below?.user.clone()),
             binary: raw.binary,
