@@ -3,6 +3,7 @@
 //! These are no tests: machines are noisy. Contenders take turns (round by round, not one after the other), the
 //! median counts, and the spread is shown beside it.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::{self, File};
@@ -110,7 +111,14 @@ struct Contender<'a> {
     what: &'static str,
     /// Whose time this one's is divided by.
     against: Option<&'static str>,
+    /// What has to be so before each round, and is not measured.
+    prepare: Box<dyn FnMut() -> Result<()> + 'a>,
     run: Box<dyn FnMut() -> Result<()> + 'a>,
+}
+
+/// For a contender that needs nothing before a round.
+fn nothing<'a>() -> Box<dyn FnMut() -> Result<()> + 'a> {
+    Box::new(|| Ok(()))
 }
 
 /// Runs the contenders in turns and takes medians.
@@ -118,6 +126,7 @@ fn race(contenders: &mut [Contender], rounds: u32, ui: &Ui) -> Result<Vec<Row>> 
     let mut times: Vec<Vec<f64>> = contenders.iter().map(|_| Vec::new()).collect();
     for round in 0..=rounds {
         for (contender, times) in contenders.iter_mut().zip(&mut times) {
+            (contender.prepare)().with_context(|| contender.what.to_string())?;
             let start = Instant::now();
             (contender.run)().with_context(|| contender.what.to_string())?;
             // The first round warms caches and counts for nobody.
@@ -182,15 +191,19 @@ fn bench_image(workspace: &Workspace, cold: bool, rounds: u32, ui: &Ui) -> Resul
 
     let quiet = Ui::new(true);
     let sh = workspace.shell()?;
+    let docker = buildkit();
+    let registry = RefCell::new(None);
     let mut contenders = vec![
         Contender {
             what: ASSEMBLE,
             against: Some(GZIP),
+            prepare: nothing(),
             run: Box::new(|| assemble(&spec, &facts, &plan.images[0], &built, temp.path(), &quiet)),
         },
         Contender {
             what: GZIP,
             against: None,
+            prepare: nothing(),
             run: Box::new(|| {
                 let tar = &tar;
                 duct::cmd!("gzip", "-6", "-c", tar).pipe(duct::cmd!("sha256sum")).stdout_null().run()?;
@@ -200,6 +213,7 @@ fn bench_image(workspace: &Workspace, cold: bool, rounds: u32, ui: &Ui) -> Resul
         Contender {
             what: NOTHING,
             against: Some(CARGO),
+            prepare: nothing(),
             run: Box::new(|| {
                 let cargo = facts::cargo();
                 let output = temp.path().join("unchanged");
@@ -210,6 +224,7 @@ fn bench_image(workspace: &Workspace, cold: bool, rounds: u32, ui: &Ui) -> Resul
         Contender {
             what: CARGO,
             against: None,
+            prepare: nothing(),
             run: Box::new(|| {
                 let cargo = facts::cargo();
                 cmd!(sh, "{cargo} build --quiet --package xtask").quiet().run()?;
@@ -217,39 +232,43 @@ fn bench_image(workspace: &Workspace, cold: bool, rounds: u32, ui: &Ui) -> Resul
             }),
         },
     ];
-    match buildkit() {
+    match &docker {
         Some(docker) => {
-            let registry = Registry::start(temp.path())?;
             contenders.push(Contender {
                 what: BUILDKIT,
                 against: Some(ASSEMBLE),
+                prepare: nothing(),
                 run: Box::new({
-                    let (context, docker) = (&context, docker.clone());
-                    move || docker_build(&docker, context, "scratchbird-bench")
+                    let context = &context;
+                    move || docker_build(docker, context, "scratchbird-bench")
                 }),
             });
-            match registry {
-                Some(registry) => contenders.push(Contender {
+            if facts::find_program("docker-registry").is_none() {
+                skipped.push("push to a local registry: no docker-registry on the PATH".into());
+            } else {
+                contenders.push(Contender {
                     what: PUSH,
                     against: Some(ASSEMBLE),
+                    // A new registry each time: the engine remembers what it has sent to an old one.
+                    prepare: Box::new(|| {
+                        registry.replace(None);
+                        registry.replace(Some(Registry::start(temp.path())?));
+                        Ok(())
+                    }),
                     run: Box::new({
-                        let context = &context;
-                        let mut round = 0;
+                        let (context, registry) = (&context, &registry);
                         move || {
-                            // Another repository each time, or the registry has it all already.
-                            round += 1;
-                            let name = format!("{}/bench/round{round}", registry.address);
-                            docker_build(&docker, context, &name)?;
-                            duct::cmd!(&docker, "push", "--quiet", &name)
+                            let address = registry.borrow().as_ref().map(|r| r.address.clone());
+                            let name = format!("{}/bench/image", address.unwrap_or_default());
+                            docker_build(docker, context, &name)?;
+                            duct::cmd!(docker, "push", "--quiet", &name)
                                 .stdout_null()
                                 .stderr_capture()
                                 .run()?;
-                            duct::cmd!(&docker, "image", "rm", &name).stdout_null().run()?;
                             Ok(())
                         }
                     }),
-                }),
-                None => skipped.push("push to a local registry: no docker-registry on the PATH".into()),
+                });
             }
         }
         None => skipped.push("docker build: no engine with a BuildKit client answers".into()),
@@ -355,12 +374,12 @@ struct Registry {
 }
 
 impl Registry {
-    fn start(temp: &Path) -> Result<Option<Registry>> {
-        let Some(program) = facts::find_program("docker-registry") else { return Ok(None) };
+    fn start(temp: &Path) -> Result<Registry> {
+        let program = facts::find_program("docker-registry").context("there is no docker-registry")?;
         let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let address = format!("127.0.0.1:{port}");
         let config = temp.join("registry.yml");
-        let storage = temp.join("registry");
+        let storage = tempfile::tempdir_in(temp)?.keep();
         fs::write(
             &config,
             format!(
@@ -376,7 +395,7 @@ impl Registry {
             anyhow::ensure!(Instant::now() < deadline, "docker-registry does not answer at {address}");
             std::thread::sleep(std::time::Duration::from_millis(50));
         }
-        Ok(Some(Registry { address, process }))
+        Ok(Registry { address, process })
     }
 }
 
@@ -442,11 +461,12 @@ mod tests {
 
     #[test]
     fn contenders_take_turns_and_the_first_round_does_not_count() {
-        let order = std::cell::RefCell::new(String::new());
+        let order = RefCell::new(String::new());
         let mut contenders: Vec<Contender> = ["a", "b"]
             .map(|what| Contender {
                 what,
                 against: (what == "b").then_some("a"),
+                prepare: nothing(),
                 run: Box::new(|| {
                     order.borrow_mut().push_str(what);
                     Ok(())

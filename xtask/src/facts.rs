@@ -250,9 +250,9 @@ pub fn clock() -> u64 {
     std::time::SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs())
 }
 
-/// The Cargo that runs us.
-pub fn cargo() -> PathBuf {
-    env::var_os("CARGO").map_or_else(|| "cargo".into(), PathBuf::from)
+/// The Cargo that runs us. No path: duct takes a relative one for a file in the working folder.
+pub fn cargo() -> OsString {
+    env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
 }
 
 /// This program, to run it again as users do.

@@ -154,7 +154,22 @@ fn podman(subject: &Subject) -> Result<()> {
     let archive = archive(subject, temp.path())?;
     podman.output(&["load", "--quiet", "--input", &archive.display().to_string()])?;
     for name in subject.images.iter().map(PlannedImage::name) {
-        let version = podman.output(&["run", "--rm", "--network", "none", &name, "scratchbird", "--version"]);
+        // Where podman is itself in a container it may not raise limits, as its defaults do, nor ask systemd for the
+        // timers of health checks.
+        let version = podman.output(&[
+            "run",
+            "--rm",
+            "--network",
+            "none",
+            "--no-healthcheck",
+            "--ulimit",
+            "nofile=1024:1024",
+            "--ulimit",
+            "nproc=1024:1024",
+            &name,
+            "scratchbird",
+            "--version",
+        ]);
         podman.output(&["rmi", "--force", &name])?;
         ensure!(version?.contains(&subject.facts.version.to_string()), "{name} does not run in podman");
     }
