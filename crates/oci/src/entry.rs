@@ -267,7 +267,7 @@ mod tests {
         .iter()
         .map(|(entries, mtime)| fingerprint(&lines(entries).unwrap(), *mtime).to_string())
         .collect();
-        let different: std::collections::BTreeSet<_> = prints.iter().collect();
+        let different: BTreeSet<_> = prints.iter().collect();
         assert_eq!(different.len(), prints.len());
         // The order in which entries are listed and where a content comes from do not matter.
         let source = tempfile::NamedTempFile::new().unwrap();
