@@ -1,10 +1,14 @@
 //! `cargo xtask base`: the images that ours are built on.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context as _, Result};
 use oci::Cache;
-use plan::{Lock, Locked, Variant};
+use oci_spec::image::{Descriptor, ImageIndex};
+use plan::{Lock, Locked, Spec, Variant};
+use registry::{Client, Repository};
 
-use crate::bases::{self, Import};
+use crate::bases::{self, Import, Sources};
 use crate::facts::{LOCK, Workspace};
 use crate::ui::Ui;
 
@@ -86,7 +90,8 @@ fn update(workspace: &Workspace, only: &[String], ui: &Ui) -> Result<()> {
             return Err(plan::Error::unknown("variant", name, spec.variants.keys()).into());
         }
     }
-    let client = bases::client(ui)?;
+    let cache = Cache::create(&workspace.cache_dir())?;
+    let client = bases::client(&Sources { spec: &spec, cache: &cache, offline: false, ui })?;
     let mut lock = Lock::default();
     for (name, variant) in spec.variants.iter().filter(|(_, v)| v.base != "scratch") {
         let before = old.bases.get(&variant.base);
@@ -94,19 +99,16 @@ fn update(workspace: &Workspace, only: &[String], ui: &Ui) -> Result<()> {
             lock.bases.extend(before.map(|locked| (variant.base.clone(), locked.clone())));
             continue;
         }
-        let root = client
-            .resolve(&registry::parse(&variant.base)?)
-            .with_context(|| format!("{LOCK} is unchanged"))?;
+        let locked = today(&client, &spec, &variant.base).with_context(|| format!("{LOCK} is unchanged"))?;
         let before = before.map_or_else(|| "none".into(), |l| l.digest.to_string());
-        let after = root.digest().to_string();
+        let after = locked.digest.to_string();
         println!(
             "{}: {}",
             variant.base,
             if before == after { after } else { format!("{before} -> {after}") }
         );
-        lock.bases.insert(variant.base.clone(), Locked { digest: root.digest().clone() });
+        lock.bases.insert(variant.base.clone(), locked);
     }
-    let cache = Cache::create(&workspace.cache_dir())?;
     for name in spec.variants.keys().filter(|name| only.is_empty() || only.contains(name)) {
         for platform in spec.platforms.keys() {
             bases::forget(&cache, &Variant(name.clone()), &spec.platform(platform)?.0)?;
@@ -117,6 +119,28 @@ fn update(workspace: &Workspace, only: &[String], ui: &Ui) -> Result<()> {
         oci::cache::write_atomically(&path, &workspace.root.join("docker"), lock.render().as_bytes())?;
     }
     Ok(())
+}
+
+/// What a reference means today: its index, and below it the image of each platform of the catalogue.
+fn today(client: &Client, spec: &Spec, reference: &str) -> Result<Locked> {
+    let reference = registry::parse(reference)?;
+    let root = client.resolve(&reference)?;
+    let mut locked = Locked { digest: root.digest().clone(), platforms: BTreeMap::new() };
+    if !oci::layout::is_index(root.media_type()) {
+        return Ok(locked);
+    }
+    let bytes = client.manifest(&Repository::of(&reference), &root)?;
+    let whole = reference.whole();
+    let index: ImageIndex =
+        serde_json::from_slice(&bytes).with_context(|| format!("{whole}: is no index"))?;
+    for name in spec.platforms.keys() {
+        let (platform, _) = spec.platform(name)?;
+        let fits = |d: &&Descriptor| d.platform().as_ref().is_some_and(|p| oci::platform::fits(p, &platform));
+        let found = index.manifests().iter().find(fits);
+        let found = found.with_context(|| format!("{whole}: has no image for {name}"))?;
+        locked.platforms.insert(name.clone(), found.digest().clone());
+    }
+    Ok(locked)
 }
 
 fn import(
@@ -136,7 +160,8 @@ fn import(
         None => workspace.facts(&spec)?.host,
     };
     let cache = Cache::create(&workspace.cache_dir())?;
-    let (imported, _) = bases::from_source(&source, &platform, &cache, true, ui)
+    let sources = Sources { spec: &spec, cache: &cache, offline: true, ui };
+    let (imported, _) = bases::from_source(&source, &platform, &sources)
         .with_context(|| format!("base import {variant} {source}"))?;
     let base = oci::base::read(&cache, &imported.manifest)?;
     plan::filesystem::check_base(&platform, &base)?;

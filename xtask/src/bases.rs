@@ -11,7 +11,7 @@ use oci::layout::{closure, is_index, is_manifest};
 use oci::{Blobs, Cache};
 use oci_spec::image::{Descriptor, Digest, MediaType, Platform};
 use plan::config::BaseIdentity;
-use plan::{BaseChoice, Variant};
+use plan::{BaseChoice, Spec, Variant};
 use registry::Client;
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +26,18 @@ pub struct Found {
     pub identity: BaseIdentity,
 }
 
+/// With what bases are found.
+pub struct Sources<'a> {
+    /// The catalogue, for the registries.
+    pub spec: &'a Spec,
+    /// Where they are kept.
+    pub cache: &'a Cache,
+    /// Whether no connection may be opened.
+    pub offline: bool,
+    /// Who is told.
+    pub ui: &'a Ui,
+}
+
 /// What `base import` keeps in the cache.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Import {
@@ -36,20 +48,14 @@ pub struct Import {
 }
 
 /// Finds the base of `variant` for `platform`, and fetches it where it must be.
-pub fn find(
-    choice: &BaseChoice,
-    variant: &Variant,
-    platform: &Platform,
-    cache: &Cache,
-    offline: bool,
-    ui: &Ui,
-) -> Result<Found> {
+pub fn find(choice: &BaseChoice, variant: &Variant, platform: &Platform, sources: &Sources) -> Result<Found> {
+    let Sources { cache, ui, .. } = sources;
     match choice {
         BaseChoice::Scratch => Ok(Found { base: Base::default(), identity: BaseIdentity::default() }),
         BaseChoice::Image { image } => bail!("{image} is an image of this run, not a base to be found"),
         BaseChoice::Dockerfile { path } => bail!("{path} names its bases itself"),
         BaseChoice::Given { source } => {
-            let (imported, reference) = from_source(source, platform, cache, offline, ui)
+            let (imported, reference) = from_source(source, platform, sources)
                 .with_context(|| format!("--base {variant}={source}"))?;
             found(cache, &imported, reference.unwrap_or_else(|| local_name(variant)))
         }
@@ -64,7 +70,7 @@ pub fn find(
                 }
                 return found(cache, &import.imported, reference.clone());
             }
-            let imported = pinned(reference, digest, variant, platform, cache, offline, ui)?;
+            let imported = pinned(reference, digest, variant, platform, sources)?;
             found(cache, &imported, reference.clone())
         }
     }
@@ -90,10 +96,9 @@ fn found(cache: &Cache, imported: &Imported, reference: String) -> Result<Found>
 pub fn from_source(
     source: &str,
     platform: &Platform,
-    cache: &Cache,
-    offline: bool,
-    ui: &Ui,
+    sources: &Sources,
 ) -> Result<(Imported, Option<String>)> {
+    let Sources { cache, offline, .. } = sources;
     let (path, name) = match source.rsplit_once(':') {
         _ if Path::new(source).exists() => (source, None),
         Some((path, name)) if Path::new(path).exists() => (path, Some(name)),
@@ -105,10 +110,10 @@ pub fn from_source(
                 );
             }
             let reference = registry::parse(source)?;
-            if offline {
+            if *offline {
                 bail!("{} would be pulled, which --offline forbids", reference.whole());
             }
-            let pulled = client(ui)?.pull(&reference, std::slice::from_ref(platform), cache.blobs())?;
+            let pulled = client(sources)?.pull(&reference, std::slice::from_ref(platform), cache.blobs())?;
             let imported = from_cache(cache.blobs(), &pulled.root, platform)?;
             return Ok((imported, Some(reference.whole())));
         }
@@ -122,10 +127,9 @@ fn pinned(
     digest: &Digest,
     variant: &Variant,
     platform: &Platform,
-    cache: &Cache,
-    offline: bool,
-    ui: &Ui,
+    sources: &Sources,
 ) -> Result<Imported> {
+    let Sources { cache, offline, ui, .. } = sources;
     if let Some(root) = cached_root(cache.blobs(), digest)
         && let Ok(imported) = from_cache(cache.blobs(), &root, platform)
         && closure(cache.blobs(), &imported.manifest)
@@ -140,17 +144,21 @@ fn pinned(
             reference.split('/').next().unwrap_or_default(),
         )
     };
-    if offline {
+    if *offline {
         bail!("{} (--offline forbids to pull it)", ways_out());
     }
     ui.line("pull", format_args!("{reference}@{digest}"));
     // The tag plays no part once there is a digest.
     let (repository, _) = reference.rsplit_once(':').unwrap_or((reference, ""));
     let pinned = registry::parse(&format!("{repository}@{digest}"))?;
-    let pulled = client(ui)?
+    let pulled = client(sources)?
         .pull(&pinned, std::slice::from_ref(platform), cache.blobs())
         .map_err(|e| anyhow!("{}: {e}", ways_out()))?;
-    from_cache(cache.blobs(), &pulled.root, platform)
+    let imported = from_cache(cache.blobs(), &pulled.root, platform)?;
+    // A record by which pruning knows that these blobs are of use.
+    let key = sha256(format!("{digest} {}", oci::platform::display(platform)).as_bytes());
+    cache.remember("pulled", &key, &imported)?;
+    Ok(imported)
 }
 
 fn from_cache(blobs: &Blobs, root: &Descriptor, platform: &Platform) -> Result<Imported> {
@@ -192,10 +200,10 @@ fn import_key(variant: &Variant, platform: &Platform) -> Digest {
     sha256(format!("{variant} {}", oci::platform::display(platform)).as_bytes())
 }
 
-/// A registry client that reports to `ui`.
-pub fn client(ui: &Ui) -> Result<Client> {
-    let mut config = facts::registry_config()?;
-    let ui = ui.clone();
+/// A registry client that reports to the user.
+pub fn client(sources: &Sources) -> Result<Client> {
+    let mut config = facts::registry_config(sources.spec)?;
+    let ui = sources.ui.clone();
     config.on_event = Arc::new(move |event| ui.transfer(event));
     Ok(Client::new(config)?)
 }

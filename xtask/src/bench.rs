@@ -301,7 +301,7 @@ fn assemble(
     let binaries = built.binaries.iter().map(reread).collect::<Result<_>>()?;
     let inputs = [(planned.platforms[0].clone(), Inputs { binaries, files: BTreeMap::new() })];
     let bases = [Found { base: Base::default(), identity: plan::config::BaseIdentity::default() }];
-    let scene = Scene { spec, facts, cache: &cache, inputs: &inputs, ui };
+    let scene = Scene { spec, facts, cache: &cache, inputs: &inputs, explain: false, ui };
     let (assembled, work) = image::assemble(&scene, planned, &bases)?;
     image::write_layout(&layout, &cache, &[assembled], &work)?;
     drop(cache);

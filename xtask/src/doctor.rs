@@ -1,10 +1,11 @@
 //! `cargo xtask doctor`: what this machine has for the work, what it lacks, and the command that gets it.
 
 use anyhow::{Result, bail};
+use oci_spec::image::Platform;
 use plan::toolchain::{self, Candidate};
 use serde::Serialize;
 
-use crate::engine::Engine;
+use crate::engine::{self, Engine};
 use crate::facts::{self, Workspace};
 use crate::image::Format;
 use crate::ui::Ui;
@@ -103,13 +104,8 @@ fn platform_finding(name: &str, candidates: Vec<Candidate>, required: bool) -> F
 }
 
 /// What lets this machine run another platform's programs.
-fn emulator(platform: &oci_spec::image::Platform) -> Finding {
-    let name = match platform.architecture().to_string().as_str() {
-        "arm64" => "aarch64".to_string(),
-        "amd64" => "x86_64".to_string(),
-        other => other.to_string(),
-    };
-    let program = format!("qemu-{name}-static");
+fn emulator(platform: &Platform) -> Finding {
+    let program = engine::emulator(platform);
     let found = facts::find_program(&program).map(|path| path.display().to_string());
     Finding {
         purpose: format!("cargo xtask verify: to run {} here", oci::platform::display(platform)),

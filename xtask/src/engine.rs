@@ -6,6 +6,7 @@ use std::process::Output;
 
 use anyhow::{Context as _, Result, bail};
 use duct::{Handle, cmd};
+use oci_spec::image::Platform;
 
 use crate::facts;
 
@@ -118,4 +119,15 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+/// The program that runs another platform's programs on this machine (Debian's qemu-user-static).
+pub fn emulator(platform: &Platform) -> String {
+    let architecture = platform.architecture().to_string();
+    let name = match architecture.as_str() {
+        "arm64" => "aarch64",
+        "amd64" => "x86_64",
+        other => other,
+    };
+    format!("qemu-{name}-static")
 }

@@ -353,7 +353,7 @@ fn is_executable(path: &Path) -> bool {
 }
 
 /// The registry client's view of this machine: credentials, proxy, mirrors.
-pub fn registry_config() -> Result<registry::Config> {
+pub fn registry_config(spec: &Spec) -> Result<registry::Config> {
     let home = env::var_os("HOME").map(PathBuf::from);
     let set = |name: &str| env::var_os(name).filter(|v| !v.is_empty());
     let text = |names: &[&str]| names.iter().find_map(|n| env::var(n).ok().filter(|v| !v.is_empty()));
@@ -383,6 +383,11 @@ pub fn registry_config() -> Result<registry::Config> {
             format!("XTASK_REGISTRY_MIRRORS: `{pair}` must be REGISTRY=MIRROR, such as `docker.io=mirror.example.org`")
         })?;
         config.mirrors.entry(registry.to_string()).or_default().push(mirror.to_string());
+    }
+    // The environment's mirrors come before the catalogue's: whoever sets one knows this machine's network.
+    for (host, registry) in &spec.registries {
+        config.mirrors.entry(host.clone()).or_default().extend(registry.mirrors.iter().cloned());
+        config.insecure.extend(registry.insecure.then(|| host.clone()));
     }
     Ok(config)
 }

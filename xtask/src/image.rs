@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use oci::archive::{self, Archived};
 use oci::base::Base;
+use oci::cache::Limits;
+use oci::entry::Line;
 use oci::image::{self, Image, Part};
 use oci::layout::{self, Named};
 use oci::validate::{self, Depth};
@@ -18,10 +20,10 @@ use plan::filesystem::{Inputs, PlannedLayer};
 use plan::{BaseChoice, Facts, Plan, PlannedImage, Selection, Spec};
 use serde::Serialize;
 
-use crate::bases::{self, Found};
+use crate::bases::{self, Found, Sources};
 use crate::build;
 use crate::engine::Engine;
-use crate::facts::Workspace;
+use crate::facts::{self, LOCK, Workspace};
 use crate::ui::{Ui, Usage, bytes_text};
 
 /// Build the server and its container images, without a Docker daemon
@@ -61,6 +63,12 @@ pub struct Args {
     /// Open no network connection
     #[arg(long)]
     offline: bool,
+    /// Refuse a docker/bases.lock that does not fit docker/images.toml
+    #[arg(long)]
+    locked: bool,
+    /// Say why something was made again
+    #[arg(long)]
+    explain: bool,
     /// Print the plan and touch nothing
     #[arg(long)]
     dry_run: bool,
@@ -146,6 +154,9 @@ impl Args {
             platforms: self.platform.clone(),
             bases: self.base.clone(),
         };
+        if self.locked {
+            facts.lock.fits(LOCK, &spec)?;
+        }
         let plan = plan::plan(&spec, &facts, &selection)?;
         if self.dry_run {
             match self.format {
@@ -158,10 +169,12 @@ impl Args {
         build::prepare(workspace, &plan.targets, self.offline, ui)?;
         let cache = Cache::create(&workspace.cache_dir())?;
         // Bases come before the build: they are what may be missing, and the build is what takes long.
-        let bases = find_bases(&plan, &cache, self.offline, ui)?;
+        let sources = Sources { spec: &spec, cache: &cache, offline: self.offline, ui };
+        let bases = find_bases(&plan, &sources)?;
         let mut work = Work::default();
         let inputs = read_inputs(workspace, &spec, &plan, self.offline, &mut work, ui)?;
-        let scene = Scene { spec: &spec, facts: &facts, cache: &cache, inputs: &inputs, ui };
+        let scene =
+            Scene { spec: &spec, facts: &facts, cache: &cache, inputs: &inputs, explain: self.explain, ui };
         let assembled = assemble_all(&scene, &plan, bases, &mut work)?;
         let assembled: Vec<Assembled> = assembled.into_iter().filter(|image| image.planned.wanted).collect();
         let output = self.output.clone().unwrap_or_else(|| workspace.target.join("oci"));
@@ -172,6 +185,9 @@ impl Args {
         }
         if let Some(engine) = &engine {
             load(engine, &cache, &facts, &assembled, ui)?;
+        }
+        if !work.is_nothing() {
+            prune(&cache, ui)?;
         }
         ui.line(if work.is_nothing() { "unchanged" } else { "done" }, work.summary(&output));
         self.print(&output, &assembled)
@@ -194,6 +210,21 @@ impl Args {
         }
         Ok(())
     }
+}
+
+/// What the cache may hold between runs; what was not of use for longest goes first.
+const CACHE_LIMITS: Limits = Limits { bytes: 10 << 30, age: Duration::from_secs(30 * 86_400) };
+
+fn prune(cache: &Cache, ui: &Ui) -> Result<()> {
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(facts::clock());
+    let pruned = cache.prune(now, CACHE_LIMITS)?;
+    if pruned.bytes > 0 {
+        ui.line(
+            "pruned",
+            format_args!("{} blobs of no use any more, {}", pruned.blobs, bytes_text(pruned.bytes)),
+        );
+    }
+    Ok(())
 }
 
 /// What had to be done, to say so when it was nothing.
@@ -233,12 +264,14 @@ pub struct Scene<'a> {
     pub cache: &'a Cache,
     /// What was built and read, by platform.
     pub inputs: &'a [(Platform, Inputs)],
+    /// Whether to say why a layer was made again.
+    pub explain: bool,
     /// Who is told.
     pub ui: &'a Ui,
 }
 
 /// For each image of the plan the base for each of its platforms.
-fn find_bases(plan: &Plan, cache: &Cache, offline: bool, ui: &Ui) -> Result<Vec<Bases>> {
+fn find_bases(plan: &Plan, sources: &Sources) -> Result<Vec<Bases>> {
     let of_image = |image: &PlannedImage| -> Result<Bases> {
         match &image.base {
             BaseChoice::Image { .. } => Ok(Vec::new()),
@@ -247,20 +280,14 @@ fn find_bases(plan: &Plan, cache: &Cache, offline: bool, ui: &Ui) -> Result<Vec<
                 image.image
             ))
             .into()),
-            _ => image.platforms.iter().map(|p| base_for(image, p, cache, offline, ui)).collect(),
+            _ => image.platforms.iter().map(|p| base_for(image, p, sources)).collect(),
         }
     };
     plan.images.iter().map(of_image).collect()
 }
 
-fn base_for(
-    image: &PlannedImage,
-    platform: &Platform,
-    cache: &Cache,
-    offline: bool,
-    ui: &Ui,
-) -> Result<Found> {
-    let found = bases::find(&image.base, &image.variant, platform, cache, offline, ui)?;
+fn base_for(image: &PlannedImage, platform: &Platform, sources: &Sources) -> Result<Found> {
+    let found = bases::find(&image.base, &image.variant, platform, sources)?;
     plan::filesystem::check_base(platform, &found.base)
         .with_context(|| format!("variant {}", image.variant))?;
     Ok(found)
@@ -347,7 +374,7 @@ fn assemble_all(
 
 /// Makes the layers, configuration, manifests and index of one planned image.
 pub fn assemble(scene: &Scene, planned: &PlannedImage, bases: &[Found]) -> Result<(Assembled, Work)> {
-    let Scene { spec, facts, cache, inputs, ui } = scene;
+    let Scene { spec, facts, cache, inputs, ui, .. } = scene;
     let mut work = Work::default();
     let mut images = Vec::new();
     for (platform, found) in planned.platforms.iter().zip(bases) {
@@ -356,7 +383,10 @@ pub fn assemble(scene: &Scene, planned: &PlannedImage, bases: &[Found]) -> Resul
         let inputs = &inputs.iter().find(|(p, _)| p == platform).context("a platform was not built for")?.1;
         let layers = plan::filesystem::layers(spec, facts, &planned.image, platform, &found.base, inputs)
             .with_context(name)?;
-        let (parts, layers, entries) = make_layers(facts, &found.base, layers, cache).with_context(name)?;
+        let key = format!("{} {} {}", planned.image, planned.variant, oci::platform::display(platform));
+        let (parts, layers, entries) = make_layers(scene, &key, &found.base, layers).with_context(name)?;
+        let sizes: Vec<(&Layer, &str)> = layers.iter().map(|(layer, from, _)| (layer, *from)).collect();
+        plan::budget::check(&spec.images[&planned.image], &name(), &planned.variant, &sizes, &entries)?;
         let config = plan::config::config(spec, facts, &planned.image, &found.identity);
         let image = Image::assemble(cache.blobs(), platform, &facts.created(), &parts, &config)?;
         let made = layers.iter().filter(|(_, _, cached)| !cached).count();
@@ -381,7 +411,8 @@ pub fn assemble(scene: &Scene, planned: &PlannedImage, bases: &[Found]) -> Resul
 
 type MadeLayers = (Vec<Part>, Vec<(Layer, &'static str, bool)>, Vec<Entry>);
 
-fn make_layers(facts: &Facts, base: &Base, planned: Vec<PlannedLayer>, cache: &Cache) -> Result<MadeLayers> {
+fn make_layers(scene: &Scene, key: &str, base: &Base, planned: Vec<PlannedLayer>) -> Result<MadeLayers> {
+    let Scene { facts, cache, .. } = scene;
     let mut parts: Vec<Part> = base
         .layers
         .iter()
@@ -393,6 +424,9 @@ fn make_layers(facts: &Facts, base: &Base, planned: Vec<PlannedLayer>, cache: &C
     let mut entries = Vec::new();
     for layer in planned {
         let (made, cached) = cache.layer(&layer.entries, facts.layer_time())?;
+        if !cached {
+            explain(scene, &format!("{key} {}", layer.from), &layer)?;
+        }
         let history = HistoryBuilder::default()
             .created(facts.created())
             .created_by(format!("cargo xtask image: the {} layer", layer.from))
@@ -402,6 +436,23 @@ fn make_layers(facts: &Facts, base: &Base, planned: Vec<PlannedLayer>, cache: &C
         entries.extend(layer.entries);
     }
     Ok((parts, layers, entries))
+}
+
+/// Says what is different since the layer of that key was last made, and keeps what it is made of now.
+fn explain(scene: &Scene, key: &str, layer: &PlannedLayer) -> Result<()> {
+    let key_digest = oci::digest::sha256(key.as_bytes());
+    let now = (oci::entry::lines(&layer.entries)?, scene.facts.layer_time());
+    if scene.explain {
+        let before = scene.cache.record::<(Vec<Line>, u64)>("made", &key_digest);
+        let why = match &before {
+            None => "made for the first time".to_string(),
+            Some((_, time)) if *time != now.1 => format!("files get the time {} instead of {time}", now.1),
+            Some((lines, _)) if *lines == now.0 => "its blob was missing or damaged".to_string(),
+            Some((lines, _)) => oci::entry::differences(lines, &now.0, 5).join("; "),
+        };
+        scene.ui.line("because", format_args!("{key}: {why}"));
+    }
+    Ok(scene.cache.remember("made", &key_digest, &now)?)
 }
 
 /// Puts the images into the layout and reads them back.

@@ -4,6 +4,7 @@
 //! environment, program or network is touched (`clippy.toml` bans them, `tests/boundaries.rs` in xtask checks the
 //! dependencies). What was decided is plain data, which xtask prints or carries out.
 
+pub mod budget;
 pub mod config;
 pub mod docs;
 pub mod error;
@@ -11,6 +12,7 @@ pub mod facts;
 pub mod filesystem;
 pub mod lock;
 pub mod plan;
+pub mod secrets;
 pub mod spec;
 pub mod tags;
 pub mod toolchain;

@@ -1,12 +1,12 @@
 //! `docker/bases.lock`: which content each base reference means.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use oci_spec::image::Digest;
 use serde::Deserialize;
 
-use crate::error::Result;
-use crate::spec::parse_toml;
+use crate::error::{Error, Result};
+use crate::spec::{Spec, parse_toml};
 
 /// The lock.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -23,6 +23,10 @@ pub struct Lock {
 pub struct Locked {
     /// The index's digest.
     pub digest: Digest,
+    /// The digests of the images below it, by platform, as far as they are known. The index pins them too; here they
+    /// show which platforms a change of the index is about.
+    #[serde(default)]
+    pub platforms: BTreeMap<String, Digest>,
 }
 
 impl Lock {
@@ -41,8 +45,41 @@ impl Lock {
         );
         for (reference, locked) in &self.bases {
             text.push_str(&format!("\n[bases.\"{reference}\"]\ndigest = \"{}\"\n", locked.digest));
+            for (platform, digest) in &locked.platforms {
+                text.push_str(&format!("platforms.\"{platform}\" = \"{digest}\"\n"));
+            }
         }
         text
+    }
+
+    /// Checks that the lock is of this catalogue: a digest for each of its bases and for nothing else, and where
+    /// platforms are listed, each of the catalogue's.
+    ///
+    /// # Errors
+    /// [`Error::Document`] that names the first difference.
+    pub fn fits(&self, file: &str, spec: &Spec) -> Result<()> {
+        let problem = |problem: String| {
+            Err(Error::Document {
+                file: file.into(),
+                at: None,
+                problem: format!("{problem}; run `cargo xtask base update`"),
+            })
+        };
+        let bases: BTreeSet<&str> =
+            spec.variants.values().map(|v| v.base.as_str()).filter(|b| *b != "scratch").collect();
+        if let Some(base) = bases.iter().find(|base| !self.bases.contains_key(**base)) {
+            return problem(format!("has no digest for the base `{base}`"));
+        }
+        for (reference, locked) in &self.bases {
+            if !bases.contains(reference.as_str()) {
+                return problem(format!("pins `{reference}`, which is no base"));
+            }
+            let missing = spec.platforms.keys().find(|p| !locked.platforms.contains_key(*p));
+            if let Some(platform) = missing.filter(|_| !locked.platforms.is_empty()) {
+                return problem(format!("has no digest for `{reference}` on {platform}"));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -66,5 +103,35 @@ mod tests {
         check("[bases.a]\ndigest = \"sha256:12\"", "bases.lock:2:10: Invalid digest length 2");
         check("[bases.a]\nsha = \"x\"", "unknown field `sha`");
         check("[base.a]", "unknown field `base`, did you mean `bases`?");
+    }
+
+    #[test]
+    fn whether_it_is_of_the_catalogue() {
+        let spec = crate::testing::spec();
+        let own = include_str!("../../../docker/bases.lock");
+        let check = |text: &str, expect: Option<&str>| {
+            let lock = Lock::parse("bases.lock", text).unwrap();
+            assert_eq!(Lock::parse("bases.lock", &lock.render()).unwrap().bases, lock.bases);
+            match (lock.fits("bases.lock", &spec), expect) {
+                (Ok(()), None) => {}
+                (Err(e), Some(expect)) => assert!(e.to_string().contains(expect), "{e}"),
+                (got, expect) => panic!("{got:?}, not {expect:?}"),
+            }
+        };
+        let digest = format!("sha256:{}", "0".repeat(64));
+        let all = |names: &[&str]| {
+            names.iter().map(|n| format!("platforms.\"{n}\" = \"{digest}\"\n")).collect::<String>()
+        };
+        check(own, None);
+        check(&format!("{own}{}", all(&["linux/amd64", "linux/arm64", "linux/arm/v7"])), None);
+        check(
+            &format!("{own}{}", all(&["linux/amd64"])),
+            Some("on linux/arm/v7; run `cargo xtask base update`"),
+        );
+        check(
+            &format!("{own}\n[bases.\"docker.io/library/old:1\"]\ndigest = \"{digest}\"\n"),
+            Some("pins `docker.io/library/old:1`"),
+        );
+        check("", Some("has no digest for the base `docker.io/library/alpine:"));
     }
 }

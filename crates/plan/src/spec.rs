@@ -10,6 +10,7 @@ use oci_spec::image::Platform;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::error::{Error, Result, suggest};
+use crate::secrets::secret_word;
 use crate::tags::TagSpec;
 
 use image::RawImage;
@@ -22,6 +23,8 @@ pub struct Spec {
     pub project: Project,
     /// What can be built for, by name (`linux/arm/v7`).
     pub platforms: BTreeMap<String, PlatformSpec>,
+    /// How registries are reached, by host; one that is not here is reached as usual.
+    pub registries: BTreeMap<String, RegistrySpec>,
     /// The bases to build on, by name.
     pub variants: BTreeMap<String, VariantSpec>,
     /// The images, by name, each with what it inherits.
@@ -38,6 +41,8 @@ pub struct Spec {
 struct RawSpec {
     project: Project,
     platforms: BTreeMap<String, PlatformSpec>,
+    #[serde(default)]
+    registries: BTreeMap<String, RegistrySpec>,
     variants: BTreeMap<String, VariantSpec>,
     images: BTreeMap<String, RawImage>,
     tags: TagSpec,
@@ -158,6 +163,30 @@ pub struct Directory {
     pub owner: String,
 }
 
+/// How large an image of one variant may be, on any platform.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Budget {
+    /// Bytes of all layers as they are stored and sent, such as `10MB` (1024 kB).
+    #[serde(deserialize_with = "size")]
+    pub compressed: u64,
+    /// Bytes of all layers unpacked, as tars.
+    #[serde(deserialize_with = "size")]
+    pub unpacked: u64,
+}
+
+/// How a registry is reached.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct RegistrySpec {
+    /// Hosts that pulls try before it, in order: `host[:port][/prefix]`.
+    #[serde(default)]
+    pub mirrors: Vec<String>,
+    /// Whether it is spoken to in plain HTTP.
+    #[serde(default)]
+    pub insecure: bool,
+}
+
 /// A file of an image.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -194,6 +223,12 @@ fn duration<'de, D: Deserializer<'de>>(
         .map_err(|e| serde::de::Error::custom(format!("`{text}` is no duration such as `10s`: {e}")))
 }
 
+fn size<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<u64, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    settings::parse_size(&text, 1)
+        .ok_or_else(|| serde::de::Error::custom(format!("`{text}` is no size such as `20MB`")))
+}
+
 fn octal<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<u32, D::Error> {
     let text = String::deserialize(deserializer)?;
     u32::from_str_radix(&text, 8).ok().filter(|mode| *mode <= 0o7777).ok_or_else(|| {
@@ -215,6 +250,7 @@ impl Spec {
         let mut spec = Spec {
             project: raw.project,
             platforms: raw.platforms,
+            registries: raw.registries,
             variants: raw.variants,
             images: BTreeMap::new(),
             order,
@@ -291,8 +327,8 @@ impl Spec {
                 self.project.default_image
             ));
         }
-        self.images.iter().try_for_each(|(name, image)| self.check_image(name, image))?;
-        self.tags.check(&self.images, &self.project.default_image)
+        self.tags.check(&self.images, &self.project.default_image)?;
+        self.images.iter().try_for_each(|(name, image)| self.check_image(name, image))
     }
 
     fn check_image(&self, name: &str, image: &ImageSpec) -> std::result::Result<(), String> {
@@ -333,10 +369,30 @@ impl Spec {
         for directory in &image.directories {
             owned("directories", &directory.path, &directory.owner)?;
         }
+        if let Some((variable, word)) = image
+            .env
+            .iter()
+            .find_map(|(name, value)| Some((name, secret_word(name).filter(|_| !value.is_empty())?)))
+        {
+            return Err(format!(
+                "{here}.env: `{variable}` looks like a secret ({word}), and everybody can read an image's environment; give it to the container, or name a file by `{variable}_FILE`"
+            ));
+        }
         for file in &image.files {
             owned("files", &file.path, &file.owner)?;
+            if file.mode & 0o6000 != 0 {
+                return Err(format!(
+                    "{here}.files: `{}` has the mode {:04o}; setuid and setgid files are not allowed",
+                    file.path, file.mode
+                ));
+            }
             if file.source.is_some() == file.contents.is_some() {
                 return Err(format!("{here}.files: `{}` needs either `source` or `contents`", file.path));
+            }
+        }
+        for variant in image.budgets.keys() {
+            if !image.variants.iter().any(|v| v.0 == *variant) {
+                return Err(format!("{here}.budgets: it has no variant `{variant}`"));
             }
         }
         if let Some(binary) = &image.binary {
@@ -425,6 +481,12 @@ mod tests {
             "owner = \"bob\"",
             "has the owner `bob`; allowed: root, scratchbird",
         );
+        check(
+            "entrypoint = [",
+            "env = { DB_TOKEN = \"x\" }\nentrypoint = [",
+            "`DB_TOKEN` looks like a secret (TOKEN)",
+        );
+        check("compressed = \"", "compressed = \"x", "is no size such as `20MB`");
         check("path = \"/backup\"", "path = \"backup\"", "path `backup` must be absolute");
         check("path = \"/backup\"", "path = \"/backup/\"", "path `/backup/` must be absolute");
         check(

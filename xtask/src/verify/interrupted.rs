@@ -16,7 +16,7 @@ pub const PROBES: &[LayoutProbe] =
     &[LayoutProbe { name: "stays whole when `cargo xtask image` is killed", run: killed }];
 
 /// How often.
-const ROUNDS: u64 = 20;
+const ROUNDS: u64 = 100;
 
 /// Kills runs that change the layout, each after another while, and looks at what is there.
 fn killed(subject: &Subject) -> Result<()> {

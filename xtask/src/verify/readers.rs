@@ -9,11 +9,12 @@ use anyhow::{Context as _, Result, ensure};
 use oci::archive::{self, Archived};
 use oci::layout::Layout;
 use oci::validate::{self, Depth};
+use oci_spec::image::{ImageIndex, ImageManifest};
 use plan::{Facts, PlannedImage, Spec};
 
 use super::skip;
 use crate::build;
-use crate::engine::Engine;
+use crate::engine::{self, Engine};
 use crate::facts::{self, Workspace};
 
 /// The layout under test.
@@ -42,6 +43,7 @@ pub const PROBES: &[LayoutProbe] = &[
     LayoutProbe { name: "is read by skopeo, layout and archive", run: skopeo },
     LayoutProbe { name: "is unpacked by umoci, with modes and owners", run: umoci },
     LayoutProbe { name: "is loaded by podman, as an archive", run: podman },
+    LayoutProbe { name: "starts on its foreign platforms, under qemu", run: foreign },
 ];
 
 fn layout_dir(subject: &Subject) -> PathBuf {
@@ -56,9 +58,13 @@ fn valid(subject: &Subject) -> Result<()> {
 }
 
 fn program(name: &str) -> Result<PathBuf> {
+    program_of(name, name)
+}
+
+fn program_of(name: &str, package: &str) -> Result<PathBuf> {
     match facts::find_program(name) {
         Some(path) => Ok(path),
-        None => skip(format!("no {name}; on Debian run `apt-get install {name}`")),
+        None => skip(format!("no {name}; on Debian run `apt-get install {package}`")),
     }
 }
 
@@ -172,6 +178,39 @@ fn podman(subject: &Subject) -> Result<()> {
         ]);
         podman.output(&["rmi", "--force", &name])?;
         ensure!(version?.contains(&subject.facts.version.to_string()), "{name} does not run in podman");
+    }
+    Ok(())
+}
+
+/// Takes the program of every platform but this machine's out of the layers and starts it.
+fn foreign(subject: &Subject) -> Result<()> {
+    let layout = Layout::open(layout_dir(subject))?;
+    let temp = tempfile::tempdir()?;
+    let mut started = 0;
+    for planned in subject.images {
+        let Some(binary) = &subject.spec.images[&planned.image].binary else { continue };
+        let root = layout.resolve(Some(&planned.layout_name(&planned.tags[0])))?;
+        let index: ImageIndex = oci::layout::document(layout.blobs(), &root)?;
+        for descriptor in index.manifests() {
+            let Some(platform) = descriptor.platform().as_ref().filter(|p| **p != subject.facts.host) else {
+                continue;
+            };
+            let name = oci::platform::display(platform);
+            let qemu = program_of(&engine::emulator(platform), "qemu-user-static")?;
+            let manifest: ImageManifest = oci::layout::document(layout.blobs(), descriptor)?;
+            let top = manifest.layers().last().context("a manifest without layers")?;
+            let path = temp.path().join("program");
+            let mut tar = tar::Archive::new(oci::stream::decode(layout.blobs().open(top.digest())?)?);
+            let wanted = binary.path.trim_start_matches('/');
+            let entry = tar.entries()?.flatten().find(|e| e.path_bytes() == wanted.as_bytes());
+            entry.with_context(|| format!("{name}: the top layer has no {wanted}"))?.unpack(&path)?;
+            let version = duct::cmd!(qemu, &path, "--version").stderr_to_stdout().unchecked().read()?;
+            ensure!(version.contains(&subject.facts.version.to_string()), "{name}: says `{version}`");
+            started += 1;
+        }
+    }
+    if started == 0 {
+        return skip("the layout holds no foreign platform; run `cargo xtask image --platform all`");
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use anyhow::{Context as _, Result, bail, ensure};
 use plan::config::{BaseIdentity, config};
+use plan::secrets::secret_word;
 use serde_json::Value;
 
 use super::{Probe, Subject};
@@ -105,14 +106,6 @@ fn no_secrets(subject: &Subject) -> Result<()> {
     Ok(())
 }
 
-/// A word in `text` that a secret's name has.
-fn secret_word(text: &str) -> Option<&'static str> {
-    let text = text.to_uppercase();
-    ["PASSWORD", "PASSWD", "SECRET", "TOKEN", "API_KEY", "PRIVATE_KEY", "CREDENTIAL"]
-        .into_iter()
-        .find(|w| text.contains(w))
-}
-
 fn runs(subject: &Subject) -> Result<()> {
     let expect = format!("scratchbird {}", subject.facts.version);
     let text = subject.engine.output(&[
@@ -138,17 +131,4 @@ fn applets(subject: &Subject) -> Result<()> {
         subject.engine.output(&["run", "--rm", "--network", "none", subject.image, link, "--help"])?;
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_looks_like_a_secret() {
-        let check = |text: &str, expect: Option<&str>| assert_eq!(secret_word(text), expect, "{text}");
-        check("PATH=/usr/bin", None);
-        check("SCRATCHBIRD_PASSWORD=x", Some("PASSWORD"));
-        check("ARG github_token=abc", Some("TOKEN"));
-    }
 }

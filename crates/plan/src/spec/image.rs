@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Deserializer};
 
-use super::{Binary, Directory, FileSpec, HealthcheckSpec, User, Variant};
+use super::{Binary, Budget, Directory, FileSpec, HealthcheckSpec, User, Variant};
 
 /// What an image is made from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +54,8 @@ pub(super) struct RawImage {
     directories: Vec<Directory>,
     #[serde(default)]
     files: Vec<FileSpec>,
+    #[serde(default)]
+    budgets: BTreeMap<String, Budget>,
 }
 
 /// An image with what it inherits.
@@ -101,6 +103,8 @@ pub struct ImageSpec {
     pub directories: Vec<Directory>,
     /// Files that this image adds.
     pub files: Vec<FileSpec>,
+    /// How large it may be, by variant; without one, any size.
+    pub budgets: BTreeMap<String, Budget>,
 }
 
 impl RawImage {
@@ -210,6 +214,7 @@ impl ImageSpec {
             healthcheck: raw.healthcheck.or_else(|| below?.healthcheck.clone()),
             directories: raw.directories,
             files: raw.files,
+            budgets: raw.budgets,
         })
     }
 }
@@ -288,6 +293,27 @@ mod tests {
         check(
             &image("x", "from = \"image:base\"\nvariants = [\"distroless\"]"),
             "images.x.variants: `base` has no variant `distroless`",
+        );
+        check(
+            &image(
+                "x",
+                "from = \"image:base\"\nbudgets = { distroless = { compressed = \"1MB\", unpacked = \"1MB\" } }",
+            ),
+            "images.x.budgets: it has no variant `distroless`",
+        );
+        check(
+            &image(
+                "x",
+                "from = \"image:base\"\nfiles = [{ path = \"/a\", contents = \"x\", mode = \"4755\", owner = \"root\" }]",
+            ),
+            "`/a` has the mode 4755; setuid",
+        );
+        check(
+            &image(
+                "x",
+                "from = \"image:base\"\nfiles = [{ path = \"/a\", mode = \"0755\", owner = \"root\" }]",
+            ),
+            "`/a` needs either `source` or `contents`",
         );
         let circle = image("a", "from = \"image:b\"")
             + &image("b", "from = \"image:c\"")
