@@ -33,12 +33,18 @@ fn killed(subject: &Subject) -> Result<()> {
             .env("SOURCE_DATE_EPOCH", epoch.to_string())
             .dir(&subject.workspace.root)
             .stdout_null()
-            .stderr_null()
+            .stderr_capture()
             .unchecked()
     };
-    ensure!(run(1).run()?.status.success(), "the first run failed");
+    let whole_run = |epoch: u64| -> Result<()> {
+        let output = run(epoch).run()?;
+        let words = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "a run that nobody killed failed: {}", words.trim());
+        Ok(())
+    };
+    whole_run(1)?;
     let start = Instant::now();
-    ensure!(run(2).run()?.status.success(), "the second run failed");
+    whole_run(2)?;
     let whole = start.elapsed();
     let names: BTreeSet<String> = image.tags.iter().cloned().collect();
     for round in 0..ROUNDS {
@@ -55,7 +61,7 @@ fn killed(subject: &Subject) -> Result<()> {
             .collect::<Result<_>>()?;
         ensure!(targets.len() == 1, "killed in round {round}: the tags point to different images");
     }
-    ensure!(run(1).run()?.status.success(), "a run after the kills failed");
+    whole_run(1)?;
     let layout = Layout::open(&output)?;
     let blobs = std::fs::read_dir(layout.root().join("blobs/sha256"))?.count();
     let reachable = oci::layout::closure(layout.blobs(), &layout.resolve(Some(tag))?)?.len();
