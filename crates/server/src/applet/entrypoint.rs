@@ -2,7 +2,7 @@
 //! that applet, anything else is run as given. It never leaves a child behind: `serve` runs in this
 //! very process, so PID 1 is the server, and another command takes this process's place.
 
-use super::{APPLETS, Failure, dispatch};
+use super::{APPLETS, Failure, dispatch, find};
 use std::os::unix::fs::{MetadataExt, lchown};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -18,13 +18,7 @@ pub(super) fn run(args: &[String]) -> Result<ExitCode, Failure> {
         Some("--version" | "-V" | "--help") => dispatch(&[&["scratchbird".to_owned()], args].concat()),
         Some(flag) if flag.starts_with('-') => own(&serve()),
         Some("entrypoint") => Err(Failure::usage("`entrypoint` can't start itself")),
-        Some(name)
-            if APPLETS
-                .iter()
-                .any(|a| a.name == name || name.strip_prefix("scratchbird-") == Some(a.name)) =>
-        {
-            own(args)
-        }
+        Some(name) if find(name).is_some() => own(args),
         Some("scratchbird") => own(args),
         Some(command) => {
             let error = Command::new(command).args(&args[1..]).exec();

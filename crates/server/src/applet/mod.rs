@@ -1,11 +1,14 @@
 //! What the binary can do: applets, chosen by the name it is called by or by the first argument.
 
 mod config;
+mod databases;
 mod entrypoint;
 mod healthcheck;
 mod initdb;
+mod options;
 mod ready;
 mod serve;
+mod sql;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -40,6 +43,9 @@ const APPLETS: &[Applet] = &[
         help: "say whether this container's server is healthy",
         run: healthcheck::run,
     },
+    Applet { name: "sql", help: "a small client with psql's options; also called psql", run: sql::run },
+    Applet { name: "createdb", help: "create a database", run: databases::create },
+    Applet { name: "dropdb", help: "drop a database", run: databases::drop },
     Applet {
         name: "config",
         help: "print every setting with its value and where it came from",
@@ -92,7 +98,7 @@ fn dispatch(args: &[String]) -> Result<ExitCode, Failure> {
     let called = args.first().and_then(|path| Path::new(path).file_name()).and_then(|name| name.to_str());
     let called = called.unwrap_or("scratchbird");
     let rest = args.get(1..).unwrap_or_default();
-    if let Some(applet) = find(called.strip_prefix("scratchbird-").unwrap_or(called)) {
+    if let Some(applet) = find(called) {
         return (applet.run)(rest);
     }
     match rest.split_first() {
@@ -114,7 +120,9 @@ fn dispatch(args: &[String]) -> Result<ExitCode, Failure> {
     }
 }
 
+/// An applet by its name, with or without the prefix that the images' links have, or as scripts call it.
 fn find(name: &str) -> Option<&'static Applet> {
+    let name = if name == "psql" { "sql" } else { name.strip_prefix("scratchbird-").unwrap_or(name) };
     APPLETS.iter().find(|applet| applet.name == name)
 }
 

@@ -107,13 +107,13 @@ fn listen(server: &Arc<Server>) -> Result<Vec<String>, Failure> {
         .map_err(|error| Failure::new(format!("can't make the Unix socket `{}`: {error}", path.display())))?;
     let mut names = vec![path.display().to_string()];
     let alive = Arc::new(());
-    accept(server, &alive, move || unix.accept().map(|(stream, _)| Stream::Unix(stream)))?;
+    accept(server, &alive, move || unix.accept().map(|(stream, _)| Stream::from(stream)))?;
     for (address, listener) in tcp {
         names.push(address.to_string());
         accept(server, &alive, move || {
             let (stream, _) = listener.accept()?;
             stream.set_nodelay(true)?;
-            Ok(Stream::Tcp(stream))
+            Ok(Stream::from(stream))
         })?;
     }
     Ok(names)
