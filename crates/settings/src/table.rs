@@ -72,6 +72,22 @@ pub const TABLE: &[Setting] = &[
         ..INIT
     },
     Setting {
+        name: "preinitdb_directory",
+        env: "SCRATCHBIRD_PREINITDB_DIRECTORY",
+        kind: Kind::Path,
+        default: "/docker-entrypoint-preinitdb.d",
+        doc: "Executables and `.sh` that run before the first start makes the data directory, in the order of their names.",
+        ..INIT
+    },
+    Setting {
+        name: "initdb_directory",
+        env: "SCRATCHBIRD_INITDB_DIRECTORY",
+        kind: Kind::Path,
+        default: "/docker-entrypoint-initdb.d",
+        doc: "Scripts that the first start runs in the order of their names: `.sql`, `.sql.gz`, `.sql.zst`, `.sql.xz`, `.sh` and executables. The first failure ends the start.",
+        ..INIT
+    },
+    Setting {
         name: "data_directory",
         env: "SCRATCHBIRD_DATA",
         env_aliases: &["PGDATA"],

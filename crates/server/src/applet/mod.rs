@@ -7,6 +7,7 @@ mod healthcheck;
 mod initdb;
 mod options;
 mod ready;
+mod scripts;
 mod serve;
 mod sql;
 

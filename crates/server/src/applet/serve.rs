@@ -1,11 +1,13 @@
 //! `serve`: the server itself: sockets, signals, checkpoints, shutdown.
 
+use super::scripts::Running;
 use super::{Failure, initdb};
 use crate::cluster::Cluster;
 use crate::log;
 use crate::session::{Server, Stream, serve};
+use rustix::process::WaitOptions;
 use settings::Resolved;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
@@ -13,6 +15,7 @@ use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 /// Enough for the deepest tree that `sql::parse` lets pass; only what is used costs memory. Without
@@ -29,34 +32,96 @@ pub(super) fn run(args: &[String]) -> Result<ExitCode, Failure> {
         log::warning(warning);
     }
     // Signals are caught before anything is created, so that PID 1 never misses one.
-    let mut signals = Signals::new([SIGTERM, SIGINT, SIGQUIT, SIGHUP]).map_err(Failure::new)?;
+    let events = Events::watch()?;
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         log::event(log::Level::Error, "a session failed by a mistake in the server", &[("place", &place)]);
     }));
-    let cluster: Cluster = initdb::open(&settings)?;
+    let cluster = open(&settings, &events)?;
     let server = Server::new(cluster, settings);
     let sockets = listen(&server)?;
     checkpoints(&server)?;
     let milliseconds = started.elapsed().as_millis().to_string();
     let fields = [("version", env!("CARGO_PKG_VERSION")), ("start_ms", milliseconds.as_str())];
     log::event(log::Level::Info, &format!("ready for connections on {}", sockets.join(", ")), &fields);
-    for signal in &mut signals {
-        let patience = match signal {
-            SIGHUP => {
+    loop {
+        reap();
+        let patience = match events.next() {
+            Event::Signal(SIGHUP) => {
                 reload(args);
                 continue;
             }
-            SIGQUIT => {
+            Event::Signal(SIGQUIT) => {
                 log::warning("SIGQUIT: stopping without a checkpoint");
                 return Ok(ExitCode::from(2));
             }
-            SIGINT => Duration::ZERO,
-            _ => Duration::from_millis(server.settings.time("shutdown_timeout")),
+            Event::Signal(SIGINT) => Duration::ZERO,
+            Event::Signal(SIGTERM) => Duration::from_millis(server.settings.time("shutdown_timeout")),
+            _ => continue,
         };
         return stop(&server, patience);
     }
-    Ok(ExitCode::SUCCESS)
+}
+
+/// What the main thread waits for.
+enum Event {
+    Signal(i32),
+    Opened(Box<Result<Cluster, Failure>>),
+}
+
+/// One queue for signals and for the end of the first start.
+struct Events {
+    sender: Sender<Event>,
+    queue: Receiver<Event>,
+}
+
+impl Events {
+    fn watch() -> Result<Self, Failure> {
+        let (sender, queue) = channel();
+        let mut signals = Signals::new([SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGCHLD]).map_err(Failure::new)?;
+        let to = sender.clone();
+        spawn("signals", move || {
+            for signal in &mut signals {
+                if to.send(Event::Signal(signal)).is_err() {
+                    return;
+                }
+            }
+        })?;
+        Ok(Self { sender, queue })
+    }
+
+    fn next(&self) -> Event {
+        // The sender beside it keeps the queue open.
+        self.queue.recv().unwrap_or(Event::Signal(SIGQUIT))
+    }
+}
+
+/// Opens the cluster in a thread of its own: the scripts of a first start take their time, and a signal ends them.
+fn open(settings: &Resolved, events: &Events) -> Result<Cluster, Failure> {
+    let running = Arc::<Running>::default();
+    let (sender, settings, work) = (events.sender.clone(), settings.clone(), Arc::clone(&running));
+    spawn("open", move || {
+        let result = initdb::open(&settings, Some(&work));
+        // The main thread waits for this, or has left already.
+        let _ = sender.send(Event::Opened(Box::new(result)));
+    })?;
+    loop {
+        match events.next() {
+            Event::Opened(result) => return *result,
+            Event::Signal(SIGTERM | SIGINT | SIGQUIT) => {
+                running.interrupt();
+                // The other thread tidies up, unless it is in the middle of a long statement.
+                let _ = events.queue.recv_timeout(Duration::from_secs(1));
+                return Err(Failure::new("a signal came before the data directory was opened"));
+            }
+            Event::Signal(_) => {}
+        }
+    }
+}
+
+/// PID 1 inherits every process whose parent is gone. No child of this process's own runs any more.
+fn reap() {
+    while let Ok(Some(_)) = rustix::process::wait(WaitOptions::NOHANG) {}
 }
 
 fn stop(server: &Server, patience: Duration) -> Result<ExitCode, Failure> {
@@ -194,7 +259,7 @@ fn checkpoints(server: &Arc<Server>) -> Result<(), Failure> {
     })
 }
 
-fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Failure> {
+pub(super) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Failure> {
     let spawned = std::thread::Builder::new().name(name.to_owned()).stack_size(STACK).spawn(work);
     spawned.map(|_| ()).map_err(|error| Failure::new(format!("can't start a thread: {error}")))
 }
