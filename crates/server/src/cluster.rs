@@ -303,13 +303,26 @@ impl Cluster {
         Ok(true)
     }
 
-    /// Checkpoints every open database, or those whose log has grown beyond a size.
-    pub fn checkpoint(&self, beyond: u64, last: bool) -> Result<()> {
-        let open: Vec<Arc<Database>> = self.databases().values().cloned().collect();
-        for database in open.iter().filter(|database| database.wal_size() > beyond) {
-            database.checkpoint(last)?;
+    /// Each database's name, and the sizes of its file and of its write-ahead log.
+    pub fn sizes(&self) -> Result<Vec<(String, u64, u64)>> {
+        let databases = self.global().databases()?;
+        let size = |path: PathBuf| fs::metadata(path).map_or(0, |metadata| metadata.len());
+        let sizes = databases.into_iter().map(|(oid, name)| {
+            let file = self.file(oid);
+            (name, size(file.clone()), size(file.with_extension("db-wal")))
+        });
+        Ok(sizes.collect())
+    }
+
+    /// Checkpoints every open database, or those whose log has grown beyond a size; says how many.
+    pub fn checkpoint(&self, beyond: u64, last: bool) -> Result<usize> {
+        let mut open: Vec<Arc<Database>> = self.databases().values().cloned().collect();
+        open.retain(|database| database.wal_size() > beyond);
+        open.iter().try_for_each(|database| database.checkpoint(last))?;
+        if last {
+            self.global().checkpoint()?;
         }
-        if last { self.global().checkpoint() } else { Ok(()) }
+        Ok(open.len())
     }
 
     fn file(&self, oid: i64) -> PathBuf {

@@ -198,8 +198,7 @@ pub const TABLE: &[Setting] = &[
         env: "SCRATCHBIRD_HTTP_PORT",
         kind: Kind::Int { min: 0, max: 65535 },
         default: "0",
-        effect: Effect::AcceptedNoEffect,
-        doc: "The port of the HTTP probes and metrics; 0 is none.",
+        doc: "The port of the HTTP probes `/livez`, `/readyz`, `/health` and of `/metrics`, on the addresses of `listen_addresses`; 0 is none.",
         ..BASE
     },
     Setting {

@@ -3,6 +3,7 @@
 use super::scripts::Running;
 use super::{Failure, initdb};
 use crate::cluster::Cluster;
+use crate::http::{self, Health};
 use crate::log;
 use crate::session::{Server, Stream, serve};
 use rustix::process::WaitOptions;
@@ -37,9 +38,13 @@ pub(super) fn run(args: &[String]) -> Result<ExitCode, Failure> {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         log::event(log::Level::Error, "a session failed by a mistake in the server", &[("place", &place)]);
     }));
+    let health = Health::new(settings.text("replication_mode"));
+    let probes = listen_http(&settings, &health)?;
     let cluster = open(&settings, &events)?;
     let server = Server::new(cluster, settings);
-    let sockets = listen(&server)?;
+    let mut sockets = listen(&server)?;
+    health.ready(&server);
+    sockets.extend(probes);
     checkpoints(&server)?;
     let milliseconds = started.elapsed().as_millis().to_string();
     let fields = [("version", env!("CARGO_PKG_VERSION")), ("start_ms", milliseconds.as_str())];
@@ -51,15 +56,12 @@ pub(super) fn run(args: &[String]) -> Result<ExitCode, Failure> {
                 reload(args);
                 continue;
             }
-            Event::Signal(SIGQUIT) => {
-                log::warning("SIGQUIT: stopping without a checkpoint");
-                return Ok(ExitCode::from(2));
-            }
+            Event::Signal(SIGQUIT) => return Ok(quit()),
             Event::Signal(SIGINT) => Duration::ZERO,
             Event::Signal(SIGTERM) => Duration::from_millis(server.settings.time("shutdown_timeout")),
             _ => continue,
         };
-        return stop(&server, patience);
+        return stop(&server, &events, patience);
     }
 }
 
@@ -67,6 +69,7 @@ pub(super) fn run(args: &[String]) -> Result<ExitCode, Failure> {
 enum Event {
     Signal(i32),
     Opened(Box<Result<Cluster, Failure>>),
+    Stopped(crate::sql::error::Result<usize>),
 }
 
 /// One queue for signals and for the end of the first start.
@@ -114,7 +117,7 @@ fn open(settings: &Resolved, events: &Events) -> Result<Cluster, Failure> {
                 let _ = events.queue.recv_timeout(Duration::from_secs(1));
                 return Err(Failure::new("a signal came before the data directory was opened"));
             }
-            Event::Signal(_) => {}
+            _ => {}
         }
     }
 }
@@ -124,13 +127,34 @@ fn reap() {
     while let Ok(Some(_)) = rustix::process::wait(WaitOptions::NOHANG) {}
 }
 
-fn stop(server: &Server, patience: Duration) -> Result<ExitCode, Failure> {
+/// Stops in a thread of its own, so that a further signal can shorten the wait.
+fn stop(server: &Arc<Server>, events: &Events, patience: Duration) -> Result<ExitCode, Failure> {
     log::info("shutting down");
-    server.stop(patience);
-    let _ = std::fs::remove_file(socket_path(&server.settings));
-    server.cluster.checkpoint(0, true)?;
-    log::info("shut down");
-    Ok(ExitCode::SUCCESS)
+    let (sender, stopping) = (events.sender.clone(), Arc::clone(server));
+    spawn("stop", move || {
+        stopping.stop(patience);
+        let _ = std::fs::remove_file(socket_path(&stopping.settings));
+        // The main thread waits for this, or has left already.
+        let _ = sender.send(Event::Stopped(stopping.cluster.checkpoint(0, true)));
+    })?;
+    loop {
+        match events.next() {
+            Event::Stopped(result) => {
+                result?;
+                log::info("shut down");
+                return Ok(ExitCode::SUCCESS);
+            }
+            Event::Signal(SIGINT) => server.hurry(),
+            Event::Signal(SIGQUIT) => return Ok(quit()),
+            _ => reap(),
+        }
+    }
+}
+
+/// Nothing acknowledged is lost: the write-ahead log holds it.
+fn quit() -> ExitCode {
+    log::warning("SIGQUIT: stopping without a checkpoint");
+    ExitCode::from(2)
 }
 
 fn reload(args: &[String]) {
@@ -152,16 +176,7 @@ fn socket_path(settings: &Resolved) -> PathBuf {
 fn listen(server: &Arc<Server>) -> Result<Vec<String>, Failure> {
     let settings = &server.settings;
     let port = u16::try_from(settings.int("port")).map_err(Failure::new)?;
-    let mut tcp = Vec::new();
-    for address in addresses(settings.list("listen_addresses"), port)? {
-        match TcpListener::bind(address) {
-            Ok(listener) => tcp.push((address, listener)),
-            // `*` means whatever there is: a container may have no IPv6.
-            Err(_) if address.ip() == Ipv6Addr::UNSPECIFIED => {}
-            Err(_) if address.ip() == Ipv4Addr::UNSPECIFIED && !tcp.is_empty() => {}
-            Err(error) => return Err(Failure::new(format!("can't listen on {address}: {error}"))),
-        }
-    }
+    let tcp = bind(settings, port)?;
     let path = socket_path(settings);
     // The data directory's lock is held, so a socket that lies there is an old one of ours.
     let _ = std::fs::remove_file(&path);
@@ -182,6 +197,35 @@ fn listen(server: &Arc<Server>) -> Result<Vec<String>, Failure> {
         })?;
     }
     Ok(names)
+}
+
+/// Probes are answered where clients are.
+fn listen_http(settings: &Resolved, health: &Arc<Health>) -> Result<Vec<String>, Failure> {
+    let port = u16::try_from(settings.int("http_port")).map_err(Failure::new)?;
+    if port == 0 {
+        return Ok(Vec::new());
+    }
+    let mut names = Vec::new();
+    for (address, listener) in bind(settings, port)? {
+        let failed = |error| Failure::new(format!("can't answer HTTP on {address}: {error}"));
+        http::listen(listener, health).map_err(failed)?;
+        names.push(format!("http://{address}"));
+    }
+    Ok(names)
+}
+
+fn bind(settings: &Resolved, port: u16) -> Result<Vec<(SocketAddr, TcpListener)>, Failure> {
+    let mut tcp = Vec::new();
+    for address in addresses(settings.list("listen_addresses"), port)? {
+        match TcpListener::bind(address) {
+            Ok(listener) => tcp.push((address, listener)),
+            // `*` means whatever there is: a container may have no IPv6.
+            Err(_) if address.ip() == Ipv6Addr::UNSPECIFIED => {}
+            Err(_) if address.ip() == Ipv4Addr::UNSPECIFIED && !tcp.is_empty() => {}
+            Err(error) => return Err(Failure::new(format!("can't listen on {address}: {error}"))),
+        }
+    }
+    Ok(tcp)
 }
 
 fn addresses(list: &[String], port: u16) -> Result<Vec<SocketAddr>, Failure> {
@@ -249,7 +293,12 @@ fn checkpoints(server: &Arc<Server>) -> Result<(), Failure> {
         loop {
             std::thread::sleep(Duration::from_secs(1).min(interval));
             let due = last.elapsed() >= interval;
-            if let Err(error) = server.cluster.checkpoint(if due { 0 } else { max_wal }, false) {
+            let began = Instant::now();
+            let result = server.cluster.checkpoint(if due { 0 } else { max_wal }, false);
+            if !matches!(result, Ok(0)) {
+                server.metrics.checkpoint(began.elapsed(), result.is_ok());
+            }
+            if let Err(error) = result {
                 log::error(&format!("checkpoint failed: {}", error.message));
             }
             if due {

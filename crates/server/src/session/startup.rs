@@ -141,9 +141,11 @@ impl Greeting {
                 statements: HashMap::new(),
                 portals: HashMap::new(),
                 skipping: false,
+                rolled_back: false,
             }),
             Err(error) => {
                 let error = SqlError { fatal: true, ..error };
+                server.metrics.error(error.code);
                 log::event(log::Level::Debug, "connection refused", &[("error", &error.message)]);
                 // The client may be gone already.
                 let _ = wire.error(&error, "").and_then(|()| wire.flush());
