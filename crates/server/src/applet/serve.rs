@@ -2,6 +2,7 @@
 
 use super::scripts::Running;
 use super::{Failure, initdb};
+use crate::auth::Access;
 use crate::cluster::Cluster;
 use crate::http::{self, Health};
 use crate::log;
@@ -38,10 +39,12 @@ pub(super) fn run(args: &[String]) -> Result<ExitCode, Failure> {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         log::event(log::Level::Error, "a session failed by a mistake in the server", &[("place", &place)]);
     }));
+    let access = Access::load(&settings).map_err(Failure::new)?;
     let health = Health::new(settings.text("replication_mode"));
     let probes = listen_http(&settings, &health)?;
     let cluster = open(&settings, &events)?;
     let server = Server::new(cluster, settings);
+    server.set_access(access);
     let mut sockets = listen(&server)?;
     health.ready(&server);
     sockets.extend(probes);
@@ -53,7 +56,7 @@ pub(super) fn run(args: &[String]) -> Result<ExitCode, Failure> {
         reap();
         let patience = match events.next() {
             Event::Signal(SIGHUP) => {
-                reload(args);
+                reload(&server, args);
                 continue;
             }
             Event::Signal(SIGQUIT) => return Ok(quit()),
@@ -157,11 +160,15 @@ fn quit() -> ExitCode {
     ExitCode::from(2)
 }
 
-fn reload(args: &[String]) {
-    match super::resolve(args) {
-        Ok(settings) => {
+/// All of it or nothing: a mistake in a file leaves everything as it was.
+fn reload(server: &Server, args: &[String]) {
+    let loaded = super::resolve(args)
+        .and_then(|settings| Access::load(&settings).map(|access| (settings, access)).map_err(Failure::new));
+    match loaded {
+        Ok((settings, access)) => {
             log::configure(&settings);
-            log::info("log settings are reloaded");
+            server.set_access(access);
+            log::info("log settings, access rules and certificates are reloaded");
         }
         Err(failure) => log::error(&format!("settings are not reloaded: {}", failure.message)),
     }

@@ -1,13 +1,14 @@
 //! What all sessions share: the cluster, the settings, and who is connected.
 
 use super::stream::Stream;
+use crate::auth::Access;
 use crate::cluster::Cluster;
 use crate::engine::{Interrupt, Reason};
 use crate::metrics::Metrics;
 use crate::sql::error::{Result, SqlError};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 /// What all sessions share.
@@ -16,6 +17,7 @@ pub struct Server {
     pub cluster: Cluster,
     /// The settings at the start.
     pub settings: settings::Resolved,
+    access: RwLock<Arc<Access>>,
     /// What is counted.
     pub metrics: Metrics,
     /// When it began.
@@ -59,6 +61,7 @@ impl Server {
         Arc::new(Self {
             cluster,
             settings,
+            access: RwLock::default(),
             metrics: Metrics::default(),
             started: Instant::now(),
             sessions: Mutex::default(),
@@ -66,6 +69,16 @@ impl Server {
             next_pid: AtomicI32::new(1),
             stopping: AtomicBool::new(false),
         })
+    }
+
+    /// What a client that comes now meets at the door.
+    pub fn access(&self) -> Arc<Access> {
+        Arc::clone(&self.access.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Changes what clients meet; those that are in stay.
+    pub fn set_access(&self, access: Access) {
+        *self.access.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(access);
     }
 
     /// Takes a place among the connected; the last ones are kept for superusers.
