@@ -8,16 +8,15 @@ use crate::metrics;
 use crate::session::Server;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 /// No probe sends more.
 const LONGEST: usize = 8 * 1024;
 /// How long a request may take to arrive, and its answer to leave.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// How many requests are answered at once; more are closed unanswered.
-const MOST: usize = 32;
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How many requests are answered at once; more wait in the listener's queue.
+const WORKERS: usize = 8;
 /// The page of metrics is the deepest thing that happens here.
 const STACK: usize = 1 << 20;
 
@@ -26,14 +25,12 @@ pub struct Health {
     started: Instant,
     role: String,
     server: OnceLock<Arc<Server>>,
-    answering: AtomicUsize,
 }
 
 impl Health {
     /// A server that is starting.
     pub fn new(role: &str) -> Arc<Self> {
-        let answering = AtomicUsize::new(0);
-        Arc::new(Self { started: Instant::now(), role: role.to_owned(), server: OnceLock::new(), answering })
+        Arc::new(Self { started: Instant::now(), role: role.to_owned(), server: OnceLock::new() })
     }
 
     /// From now on clients are served.
@@ -51,36 +48,25 @@ impl Health {
     }
 }
 
-/// Answers in threads of its own.
+/// Answers in threads of its own. They are there beforehand and wait: when all processors are busy with
+/// statements, the scheduler runs a thread that was asleep at once, and a new one after all the others.
 pub fn listen(listener: TcpListener, health: &Arc<Health>) -> std::io::Result<()> {
-    let health = Arc::clone(health);
-    let accept = move || {
-        loop {
-            let Ok((stream, _)) = listener.accept() else {
-                // Mostly too many open files: some will be closed.
-                std::thread::sleep(Duration::from_millis(100));
-                continue;
-            };
-            if health.answering.fetch_add(1, Ordering::SeqCst) >= MOST {
-                health.answering.fetch_sub(1, Ordering::SeqCst);
-                continue;
+    let listener = Arc::new(listener);
+    for _ in 0..WORKERS {
+        let (listener, health) = (Arc::clone(&listener), Arc::clone(health));
+        let work = move || {
+            loop {
+                match listener.accept() {
+                    // Who asked and left needs no answer.
+                    Ok((stream, _)) => drop(serve(&stream, &health)),
+                    // Mostly too many open files: some will be closed.
+                    Err(_) => std::thread::sleep(Duration::from_millis(100)),
+                }
             }
-            let own = Arc::clone(&health);
-            let spawned = spawn(move || {
-                // Who asked and left needs no answer.
-                let _ = serve(&stream, &own);
-                own.answering.fetch_sub(1, Ordering::SeqCst);
-            });
-            if spawned.is_err() {
-                health.answering.fetch_sub(1, Ordering::SeqCst);
-            }
-        }
-    };
-    spawn(accept)
-}
-
-fn spawn(work: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
-    std::thread::Builder::new().name("http".to_owned()).stack_size(STACK).spawn(work).map(|_| ())
+        };
+        std::thread::Builder::new().name("http".to_owned()).stack_size(STACK).spawn(work)?;
+    }
+    Ok(())
 }
 
 /// An answer before it is put into words.
