@@ -3,6 +3,7 @@
 //! It blocks, speaks simple queries only, and knows nothing of terminals or scripts: [`target`] says
 //! where to connect and as whom, [`scanner`] cuts scripts into statements, [`table`] prints results.
 
+mod hosts;
 pub mod scanner;
 pub mod script;
 pub mod table;
@@ -18,7 +19,7 @@ use pgwire::messages::startup::{Authentication, Password, SASLInitialResponse, S
 use pgwire::messages::terminate::Terminate;
 use pgwire::messages::{DecodeContext, Message, PgWireBackendMessage as Backend, ProtocolVersion};
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use target::Target;
 
@@ -360,8 +361,8 @@ fn open(target: &Target) -> std::io::Result<Stream> {
     if let Some(path) = target.socket() {
         return UnixStream::connect(path).map(Stream::from);
     }
-    let mut last = std::io::Error::other(format!("could not translate host name \"{}\"", target.host));
-    for ip in addresses(&target.host)? {
+    let mut last = std::io::Error::other(format!("host name \"{}\" has no address", target.host));
+    for ip in hosts::addresses(&target.host)? {
         match TcpStream::connect_timeout(&SocketAddr::new(ip, target.port), target.timeout) {
             Ok(stream) => {
                 stream.set_nodelay(true)?;
@@ -371,33 +372,6 @@ fn open(target: &Target) -> std::io::Result<Stream> {
         }
     }
     Err(last)
-}
-
-/// The addresses of a host. A static binary can't ask the C library, so names come from /etc/hosts.
-fn addresses(host: &str) -> std::io::Result<Vec<IpAddr>> {
-    if let Ok(ip) = host.parse() {
-        return Ok(vec![ip]);
-    }
-    let hosts = std::fs::read_to_string("/etc/hosts").unwrap_or_default();
-    let mut found = named(&hosts, host);
-    if found.is_empty() && host == "localhost" {
-        found = vec![IpAddr::from([127, 0, 0, 1])];
-    }
-    if found.is_empty() {
-        return Err(std::io::Error::other(format!(
-            "could not translate host name \"{host}\": it is not in /etc/hosts; give an IP address"
-        )));
-    }
-    Ok(found)
-}
-
-fn named(hosts: &str, host: &str) -> Vec<IpAddr> {
-    let line = |line: &str| {
-        let mut words = line.split('#').next()?.split_whitespace();
-        let ip = words.next()?.parse().ok()?;
-        words.any(|name| name.eq_ignore_ascii_case(host)).then_some(ip)
-    };
-    hosts.lines().filter_map(line).collect()
 }
 
 #[cfg(test)]
@@ -410,13 +384,5 @@ mod tests {
         let report = Report::new(fields.iter().map(|(code, text)| (*code, (*text).to_owned())).collect());
         assert_eq!(report.text("SELECT 1,\n xyz"), "ERROR:  no x\nLINE 2:  xyz\n         ^\nHINT:  look\n");
         assert_eq!(place("ab", 9), None);
-    }
-
-    #[test]
-    fn hosts_are_found_by_any_of_their_names() {
-        let hosts = "127.0.0.1 localhost # 10.9.9.9 db\n10.0.0.2 primary Db\n::1 localhost\n";
-        assert_eq!(named(hosts, "db"), ["10.0.0.2".parse::<IpAddr>().unwrap()]);
-        assert_eq!(named(hosts, "localhost").len(), 2);
-        assert!(named(hosts, "d").is_empty());
     }
 }

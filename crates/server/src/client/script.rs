@@ -183,7 +183,7 @@ impl Runner {
             // A byte order mark is no part of the first statement.
             let line = line.strip_prefix('\u{feff}').unwrap_or(&line);
             if self.echo == Echo::Lines {
-                print!("{line}");
+                say(line);
             }
             source.scanner.push_line(line);
             while let Some(piece) = source.scanner.next(&self.variables) {
@@ -211,20 +211,19 @@ impl Runner {
         let superuser = self.client.parameters.get("is_superuser").is_some_and(|value| value == "on");
         let (star, mark) =
             (if self.client.in_transaction() { "*" } else { "" }, if superuser { '#' } else { '>' });
-        print!("{}{state}{star}{mark} ", self.target.dbname);
-        let _ = std::io::stdout().flush();
+        say(&format!("{}{state}{star}{mark} ", self.target.dbname));
     }
 
     /// Runs what is one query to the server; says whether all of it worked.
     fn statement(&mut self, text: &str, source: &mut Source<'_>) -> Result<bool, Stop> {
         let started = Instant::now();
         if self.echo == Echo::Queries {
-            println!("{text}");
+            say(&format!("{text}\n"));
         }
         let result = self.talk(text, source);
         let good = result.map_err(|lost| Stop::Lost(format!("{}{lost}", source.place())))?;
         if self.timing {
-            println!("Time: {:.3} ms", started.elapsed().as_secs_f64() * 1000.0);
+            say(&format!("Time: {:.3} ms\n", started.elapsed().as_secs_f64() * 1000.0));
         }
         Ok(good)
     }
@@ -325,11 +324,11 @@ impl Runner {
                     _ => ("\n", &words[..]),
                 };
                 let line = words.join(" ") + line_feed;
-                if name == "warn" { self.complain(&line) } else { print!("{line}") }
+                if name == "warn" { self.complain(&line) } else { say(&line) }
             }
             ("set", None) => {
                 for (name, value) in &self.variables {
-                    println!("{name} = '{value}'");
+                    say(&format!("{name} = '{value}'\n"));
                 }
             }
             ("set", Some(variable)) => {
@@ -348,7 +347,7 @@ impl Runner {
             ("timing", setting) => {
                 self.timing = setting.map_or(Some(!self.timing), settings::parse_bool).unwrap_or(false);
                 if !self.quiet {
-                    println!("Timing is {}.", if self.timing { "on" } else { "off" });
+                    say(&format!("Timing is {}.\n", if self.timing { "on" } else { "off" }));
                 }
             }
             ("restrict", Some(key)) => self.restricted = Some(key.to_owned()),
@@ -405,7 +404,8 @@ impl Runner {
         self.connected();
         if !self.quiet {
             let Target { dbname, user, .. } = &self.target;
-            println!("You are now connected to database \"{dbname}\" as user \"{user}\".");
+            let line = format!("You are now connected to database \"{dbname}\" as user \"{user}\".\n");
+            say(&line);
         }
         Ok(true)
     }
@@ -414,8 +414,7 @@ impl Runner {
         match &mut self.complaints {
             Some(kept) => *kept += text,
             None => {
-                let _ = std::io::stdout().flush();
-                eprint!("{text}");
+                let _ = std::io::stderr().write_all(text.as_bytes());
             }
         }
     }
@@ -455,6 +454,10 @@ pub fn set_style(style: &mut Style, option: &str, value: Option<&str>) -> Result
 fn plain(error: &std::io::Error) -> String {
     let text = error.to_string();
     text.split(" (os error").next().unwrap_or(&text).to_owned()
+}
+
+fn say(text: &str) {
+    write(&mut std::io::stdout().lock(), text.as_bytes());
 }
 
 /// A reader that has had enough ends the output and not the work.
