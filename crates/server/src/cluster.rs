@@ -9,7 +9,8 @@
 //!
 //! The directory is usually a mount point and can't itself be renamed into place. The first start
 //! builds everything in `init.tmp`, moves the parts out of it, and writes the version file last. A
-//! start that finds no version file removes what an interrupted one left and begins again.
+//! start that finds no version file removes what an interrupted one left and begins again. Where a
+//! script of the first start failed, `init.failed` says so, and no start goes on from there.
 
 use crate::auth::scram;
 use crate::engine::{Database, Global, Role};
@@ -23,6 +24,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 const FORMAT: &str = "1";
 const VERSION_FILE: &str = "SCRATCHBIRD_VERSION";
+/// Why the first start failed; a directory with it is no cluster and is left alone.
+const FAILED_FILE: &str = "init.failed";
 const OURS: &[&str] = &["lock", "init.tmp", "global.db", "global.db-wal", "global.db-shm", "base"];
 /// What volumes hold that nobody put there.
 const TOLERATED: &[&str] = &["lost+found", ".snapshot", ".snapshots", ".DS_Store"];
@@ -54,12 +57,19 @@ pub struct Cluster {
 
 /// Whether the directory holds a finished cluster; a newer or a foreign one is an error.
 pub fn exists(directory: &Path) -> Result<bool> {
+    let shown = directory.display();
+    if let Ok(why) = fs::read_to_string(directory.join(FAILED_FILE)) {
+        return Err(plain(format!(
+            "data directory `{shown}` is not finished, because a script of its first start failed ({}): mend the \
+             script, empty the directory (or remove its volume), and start again",
+            why.trim()
+        )));
+    }
     let path = directory.join(VERSION_FILE);
     match fs::read_to_string(&path) {
         Ok(text) if text.trim() == FORMAT => Ok(true),
         Ok(text) => Err(plain(format!(
-            "data directory `{}` has format `{}`, and this version reads format {FORMAT} only",
-            directory.display(),
+            "data directory `{shown}` has format `{}`, and this version reads format {FORMAT} only",
             text.trim()
         ))),
         Err(error) if error.kind() == ErrorKind::NotFound => foreign(directory).map(|()| false),
@@ -129,7 +139,7 @@ pub fn lock(directory: &Path) -> Result<File> {
     Ok(file)
 }
 
-/// Initialises the directory. A kill at any moment leaves either nothing that counts or a finished cluster.
+/// Builds a cluster, all but the file that says it is finished: what [`finish`] writes.
 pub fn initialise(directory: &Path, init: &Init) -> Result<()> {
     let io =
         |path: &Path, error: std::io::Error| plain(format!("can't initialise `{}`: {error}", path.display()));
@@ -171,18 +181,31 @@ pub fn initialise(directory: &Path, init: &Init) -> Result<()> {
         fs::rename(build.join(name), directory.join(name)).map_err(|error| io(directory, error))?;
     }
     fs::remove_dir_all(&build).map_err(|error| io(&build, error))?;
-    sync(directory).map_err(|error| io(directory, error))?;
+    sync(directory).map_err(|error| io(directory, error))
+}
+
+/// Says that the cluster is whole. A kill at any moment before leaves nothing that counts.
+pub fn finish(directory: &Path) -> Result<()> {
+    note(directory, VERSION_FILE, FORMAT)
+}
+
+/// Says that the first start failed, so that no later one takes its remains for a cluster.
+pub fn abandon(directory: &Path, why: &str) -> Result<()> {
+    note(directory, FAILED_FILE, why)
+}
+
+/// Writes a line into a file of the directory, in one step.
+fn note(directory: &Path, name: &str, line: &str) -> Result<()> {
     let temporary = directory.join("init.tmp");
     let write = || -> std::io::Result<()> {
         let mut file =
             File::options().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
-        file.write_all(FORMAT.as_bytes())?;
-        file.write_all(b"\n")?;
+        file.write_all(format!("{line}\n").as_bytes())?;
         file.sync_all()?;
-        fs::rename(&temporary, directory.join(VERSION_FILE))?;
+        fs::rename(&temporary, directory.join(name))?;
         sync(directory)
     };
-    write().map_err(|error| io(directory, error))
+    write().map_err(|error| plain(format!("can't initialise `{}`: {error}", directory.display())))
 }
 
 fn list(directory: &Path) -> Vec<PathBuf> {
@@ -280,13 +303,26 @@ impl Cluster {
         Ok(true)
     }
 
-    /// Checkpoints every open database, or those whose log has grown beyond a size.
-    pub fn checkpoint(&self, beyond: u64, last: bool) -> Result<()> {
-        let open: Vec<Arc<Database>> = self.databases().values().cloned().collect();
-        for database in open.iter().filter(|database| database.wal_size() > beyond) {
-            database.checkpoint(last)?;
+    /// Each database's name, and the sizes of its file and of its write-ahead log.
+    pub fn sizes(&self) -> Result<Vec<(String, u64, u64)>> {
+        let databases = self.global().databases()?;
+        let size = |path: PathBuf| fs::metadata(path).map_or(0, |metadata| metadata.len());
+        let sizes = databases.into_iter().map(|(oid, name)| {
+            let file = self.file(oid);
+            (name, size(file.clone()), size(file.with_extension("db-wal")))
+        });
+        Ok(sizes.collect())
+    }
+
+    /// Checkpoints every open database, or those whose log has grown beyond a size; says how many.
+    pub fn checkpoint(&self, beyond: u64, last: bool) -> Result<usize> {
+        let mut open: Vec<Arc<Database>> = self.databases().values().cloned().collect();
+        open.retain(|database| database.wal_size() > beyond);
+        open.iter().try_for_each(|database| database.checkpoint(last))?;
+        if last {
+            self.global().checkpoint()?;
         }
-        if last { self.global().checkpoint() } else { Ok(()) }
+        Ok(open.len())
     }
 
     fn file(&self, oid: i64) -> PathBuf {

@@ -28,6 +28,10 @@ fn every_applet_tells_what_it_is_by_name_and_by_argument() {
         }
         assert!(call(applet, &["--version"]).starts_with(&format!("{applet} (scratchbird) ")));
     }
+    for client in ["psql", "sql", "createdb", "dropdb"] {
+        assert!(call(client, &["--help"]).starts_with("usage: "), "{client}");
+        assert!(call(client, &["--version"]).contains(env!("CARGO_PKG_VERSION")), "{client}");
+    }
     assert!(call("scratchbird", &["--version"]).starts_with("scratchbird "));
     let help = call("scratchbird", &["--help"]);
     assert!(APPLETS.iter().all(|applet| help.contains(applet)), "{help}");

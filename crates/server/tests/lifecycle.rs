@@ -167,7 +167,7 @@ fn a_start_that_can_not_work_says_why() {
             c.args(["-c", "ssl=on"]);
         },
         1,
-        &["ssl", "plain text only"],
+        &["`ssl_cert_file` is not set", "SCRATCHBIRD_SSL_CERT_FILE"],
     );
     check(
         &|_, c| {

@@ -72,6 +72,22 @@ pub const TABLE: &[Setting] = &[
         ..INIT
     },
     Setting {
+        name: "preinitdb_directory",
+        env: "SCRATCHBIRD_PREINITDB_DIRECTORY",
+        kind: Kind::Path,
+        default: "/docker-entrypoint-preinitdb.d",
+        doc: "Executables and `.sh` that run before the first start makes the data directory, in the order of their names.",
+        ..INIT
+    },
+    Setting {
+        name: "initdb_directory",
+        env: "SCRATCHBIRD_INITDB_DIRECTORY",
+        kind: Kind::Path,
+        default: "/docker-entrypoint-initdb.d",
+        doc: "Scripts that the first start runs in the order of their names: `.sql`, `.sql.gz`, `.sql.zst`, `.sql.xz`, `.sh` and executables. The first failure ends the start.",
+        ..INIT
+    },
+    Setting {
         name: "data_directory",
         env: "SCRATCHBIRD_DATA",
         env_aliases: &["PGDATA"],
@@ -90,8 +106,8 @@ pub const TABLE: &[Setting] = &[
     Setting {
         name: "hba_file",
         env: "SCRATCHBIRD_HBA_FILE",
-        effect: Effect::Refused,
-        doc: "Access rules by address, database and user. This version knows `host_auth_method` only.",
+        apply: Apply::Reload,
+        doc: "Access rules in the form of pg_hba.conf: `local`, `host`, `hostssl`, `hostnossl` with `trust`, `reject` and `scram-sha-256`. Without a file `host_auth_method` is for all.",
         ..FILES
     },
     Setting {
@@ -157,15 +173,15 @@ pub const TABLE: &[Setting] = &[
         env: "SCRATCHBIRD_SSL",
         kind: Kind::Bool,
         default: "off",
-        effect: Effect::Refused,
-        doc: "TLS for TCP connections. This version speaks plain text only.",
+        apply: Apply::Reload,
+        doc: "TLS 1.2 and 1.3 for clients that ask for it, over TCP. A `hostssl` rule in `hba_file` demands it.",
         ..BASE
     },
     Setting {
         name: "ssl_cert_file",
         env: "SCRATCHBIRD_SSL_CERT_FILE",
         kind: Kind::Path,
-        effect: Effect::AcceptedNoEffect,
+        apply: Apply::Reload,
         doc: "The server's certificate chain, PEM.",
         ..BASE
     },
@@ -173,8 +189,8 @@ pub const TABLE: &[Setting] = &[
         name: "ssl_key_file",
         env: "SCRATCHBIRD_SSL_KEY_FILE",
         kind: Kind::Path,
-        effect: Effect::AcceptedNoEffect,
-        doc: "The key of the server's certificate, PEM.",
+        apply: Apply::Reload,
+        doc: "The key of the server's certificate, PEM, readable by the server's user alone, or root's and readable by a group.",
         ..BASE
     },
     Setting {
@@ -182,8 +198,7 @@ pub const TABLE: &[Setting] = &[
         env: "SCRATCHBIRD_HTTP_PORT",
         kind: Kind::Int { min: 0, max: 65535 },
         default: "0",
-        effect: Effect::AcceptedNoEffect,
-        doc: "The port of the HTTP probes and metrics; 0 is none.",
+        doc: "The port of the HTTP probes `/livez`, `/readyz`, `/health` and of `/metrics`, on the addresses of `listen_addresses`; 0 is none.",
         ..BASE
     },
     Setting {

@@ -1,11 +1,15 @@
 //! What the binary can do: applets, chosen by the name it is called by or by the first argument.
 
 mod config;
+mod databases;
 mod entrypoint;
 mod healthcheck;
 mod initdb;
+mod options;
 mod ready;
+mod scripts;
 mod serve;
+mod sql;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -40,6 +44,9 @@ const APPLETS: &[Applet] = &[
         help: "say whether this container's server is healthy",
         run: healthcheck::run,
     },
+    Applet { name: "sql", help: "a small client with psql's options; also called psql", run: sql::run },
+    Applet { name: "createdb", help: "create a database", run: databases::create },
+    Applet { name: "dropdb", help: "drop a database", run: databases::drop },
     Applet {
         name: "config",
         help: "print every setting with its value and where it came from",
@@ -47,10 +54,14 @@ const APPLETS: &[Applet] = &[
     },
 ];
 
+/// The applets that take the options of Postgres' programs of that name, `--help` among them.
+const CLIENTS: [&str; 3] = ["sql", "createdb", "dropdb"];
+
 impl Applet {
-    /// Runs it, or says what it is: every applet answers `--help` and `--version` alike.
+    /// Runs it, or says what it is: every applet answers `--help` and `--version`. The clients do so as Postgres' own.
     fn call(&self, args: &[String]) -> Result<ExitCode, Failure> {
-        match args.first().map(String::as_str) {
+        let is_client = CLIENTS.contains(&self.name);
+        match args.first().map(String::as_str).filter(|_| !is_client) {
             Some("--help") => print!("{}: {}\n\n{}", self.name, self.help, help()),
             Some("--version") => println!("{} (scratchbird) {}", self.name, env!("CARGO_PKG_VERSION")),
             _ => return (self.run)(args),
@@ -104,7 +115,7 @@ fn dispatch(args: &[String]) -> Result<ExitCode, Failure> {
     let called = args.first().and_then(|path| Path::new(path).file_name()).and_then(|name| name.to_str());
     let called = called.unwrap_or("scratchbird");
     let rest = args.get(1..).unwrap_or_default();
-    if let Some(applet) = find(called.strip_prefix("scratchbird-").unwrap_or(called)) {
+    if let Some(applet) = find(called) {
         return applet.call(rest);
     }
     match rest.split_first() {
@@ -126,7 +137,9 @@ fn dispatch(args: &[String]) -> Result<ExitCode, Failure> {
     }
 }
 
+/// An applet by its name, with or without the prefix that the images' links have, or as scripts call it.
 fn find(name: &str) -> Option<&'static Applet> {
+    let name = if name == "psql" { "sql" } else { name.strip_prefix("scratchbird-").unwrap_or(name) };
     APPLETS.iter().find(|applet| applet.name == name)
 }
 

@@ -103,9 +103,9 @@ pub(super) fn probe(target: &Target) -> Answer {
     let timeout = if target.timeout.is_zero() { Duration::from_secs(60) } else { target.timeout };
     let talk = || -> std::io::Result<Answer> {
         let stream = if target.host.starts_with('/') {
-            Stream::Unix(UnixStream::connect(format!("{}/.s.PGSQL.{}", target.host, target.port))?)
+            Stream::from(UnixStream::connect(format!("{}/.s.PGSQL.{}", target.host, target.port))?)
         } else {
-            Stream::Tcp(TcpStream::connect_timeout(&address(target)?, timeout)?)
+            Stream::from(TcpStream::connect_timeout(&address(target)?, timeout)?)
         };
         stream.set_read_timeout(Some(timeout))?;
         let mut startup = Startup::default();

@@ -1,11 +1,15 @@
 //! `serve`: the server itself: sockets, signals, checkpoints, shutdown.
 
+use super::scripts::Running;
 use super::{Failure, initdb};
+use crate::auth::Access;
 use crate::cluster::Cluster;
+use crate::http::{self, Health};
 use crate::log;
 use crate::session::{Server, Stream, serve};
+use rustix::process::WaitOptions;
 use settings::Resolved;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
@@ -13,6 +17,7 @@ use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 /// Enough for the deepest tree that `sql::parse` lets pass; only what is used costs memory. Without
@@ -29,50 +34,141 @@ pub(super) fn run(args: &[String]) -> Result<ExitCode, Failure> {
         log::warning(warning);
     }
     // Signals are caught before anything is created, so that PID 1 never misses one.
-    let mut signals = Signals::new([SIGTERM, SIGINT, SIGQUIT, SIGHUP]).map_err(Failure::new)?;
+    let events = Events::watch()?;
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         log::event(log::Level::Error, "a session failed by a mistake in the server", &[("place", &place)]);
     }));
-    let cluster: Cluster = initdb::open(&settings)?;
+    let access = Access::load(&settings).map_err(Failure::new)?;
+    let health = Health::new(settings.text("replication_mode"));
+    let probes = listen_http(&settings, &health)?;
+    let cluster = open(&settings, &events)?;
     let server = Server::new(cluster, settings);
-    let sockets = listen(&server)?;
+    server.set_access(access);
+    let mut sockets = listen(&server)?;
+    health.ready(&server);
+    sockets.extend(probes);
     checkpoints(&server)?;
     let milliseconds = started.elapsed().as_millis().to_string();
     let fields = [("version", env!("CARGO_PKG_VERSION")), ("start_ms", milliseconds.as_str())];
     log::event(log::Level::Info, &format!("ready for connections on {}", sockets.join(", ")), &fields);
-    for signal in &mut signals {
-        let patience = match signal {
-            SIGHUP => {
-                reload(args);
+    loop {
+        reap();
+        let patience = match events.next() {
+            Event::Signal(SIGHUP) => {
+                reload(&server, args);
                 continue;
             }
-            SIGQUIT => {
-                log::warning("SIGQUIT: stopping without a checkpoint");
-                return Ok(ExitCode::from(2));
-            }
-            SIGINT => Duration::ZERO,
-            _ => Duration::from_millis(server.settings.time("shutdown_timeout")),
+            Event::Signal(SIGQUIT) => return Ok(quit()),
+            Event::Signal(SIGINT) => Duration::ZERO,
+            Event::Signal(SIGTERM) => Duration::from_millis(server.settings.time("shutdown_timeout")),
+            _ => continue,
         };
-        return stop(&server, patience);
+        return stop(&server, &events, patience);
     }
-    Ok(ExitCode::SUCCESS)
 }
 
-fn stop(server: &Server, patience: Duration) -> Result<ExitCode, Failure> {
+/// What the main thread waits for.
+enum Event {
+    Signal(i32),
+    Opened(Box<Result<Cluster, Failure>>),
+    Stopped(crate::sql::error::Result<usize>),
+}
+
+/// One queue for signals and for the end of the first start.
+struct Events {
+    sender: Sender<Event>,
+    queue: Receiver<Event>,
+}
+
+impl Events {
+    fn watch() -> Result<Self, Failure> {
+        let (sender, queue) = channel();
+        let mut signals = Signals::new([SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGCHLD]).map_err(Failure::new)?;
+        let to = sender.clone();
+        spawn("signals", move || {
+            for signal in &mut signals {
+                if to.send(Event::Signal(signal)).is_err() {
+                    return;
+                }
+            }
+        })?;
+        Ok(Self { sender, queue })
+    }
+
+    fn next(&self) -> Event {
+        // The sender beside it keeps the queue open.
+        self.queue.recv().unwrap_or(Event::Signal(SIGQUIT))
+    }
+}
+
+/// Opens the cluster in a thread of its own: the scripts of a first start take their time, and a signal ends them.
+fn open(settings: &Resolved, events: &Events) -> Result<Cluster, Failure> {
+    let running = Arc::<Running>::default();
+    let (sender, settings, work) = (events.sender.clone(), settings.clone(), Arc::clone(&running));
+    spawn("open", move || {
+        let result = initdb::open(&settings, Some(&work));
+        // The main thread waits for this, or has left already.
+        let _ = sender.send(Event::Opened(Box::new(result)));
+    })?;
+    loop {
+        match events.next() {
+            Event::Opened(result) => return *result,
+            Event::Signal(SIGTERM | SIGINT | SIGQUIT) => {
+                running.interrupt();
+                // The other thread tidies up, unless it is in the middle of a long statement.
+                let _ = events.queue.recv_timeout(Duration::from_secs(1));
+                return Err(Failure::new("a signal came before the data directory was opened"));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// PID 1 inherits every process whose parent is gone. No child of this process's own runs any more.
+fn reap() {
+    while let Ok(Some(_)) = rustix::process::wait(WaitOptions::NOHANG) {}
+}
+
+/// Stops in a thread of its own, so that a further signal can shorten the wait.
+fn stop(server: &Arc<Server>, events: &Events, patience: Duration) -> Result<ExitCode, Failure> {
     log::info("shutting down");
-    server.stop(patience);
-    let _ = std::fs::remove_file(socket_path(&server.settings));
-    server.cluster.checkpoint(0, true)?;
-    log::info("shut down");
-    Ok(ExitCode::SUCCESS)
+    let (sender, stopping) = (events.sender.clone(), Arc::clone(server));
+    spawn("stop", move || {
+        stopping.stop(patience);
+        let _ = std::fs::remove_file(socket_path(&stopping.settings));
+        // The main thread waits for this, or has left already.
+        let _ = sender.send(Event::Stopped(stopping.cluster.checkpoint(0, true)));
+    })?;
+    loop {
+        match events.next() {
+            Event::Stopped(result) => {
+                result?;
+                log::info("shut down");
+                return Ok(ExitCode::SUCCESS);
+            }
+            Event::Signal(SIGINT) => server.hurry(),
+            Event::Signal(SIGQUIT) => return Ok(quit()),
+            _ => reap(),
+        }
+    }
 }
 
-fn reload(args: &[String]) {
-    match super::resolve(args) {
-        Ok(settings) => {
+/// Nothing acknowledged is lost: the write-ahead log holds it.
+fn quit() -> ExitCode {
+    log::warning("SIGQUIT: stopping without a checkpoint");
+    ExitCode::from(2)
+}
+
+/// All of it or nothing: a mistake in a file leaves everything as it was.
+fn reload(server: &Server, args: &[String]) {
+    let loaded = super::resolve(args)
+        .and_then(|settings| Access::load(&settings).map(|access| (settings, access)).map_err(Failure::new));
+    match loaded {
+        Ok((settings, access)) => {
             log::configure(&settings);
-            log::info("log settings are reloaded");
+            server.set_access(access);
+            log::info("log settings, access rules and certificates are reloaded");
         }
         Err(failure) => log::error(&format!("settings are not reloaded: {}", failure.message)),
     }
@@ -87,16 +183,7 @@ fn socket_path(settings: &Resolved) -> PathBuf {
 fn listen(server: &Arc<Server>) -> Result<Vec<String>, Failure> {
     let settings = &server.settings;
     let port = u16::try_from(settings.int("port")).map_err(Failure::new)?;
-    let mut tcp = Vec::new();
-    for address in addresses(settings.list("listen_addresses"), port)? {
-        match TcpListener::bind(address) {
-            Ok(listener) => tcp.push((address, listener)),
-            // `*` means whatever there is: a container may have no IPv6.
-            Err(_) if address.ip() == Ipv6Addr::UNSPECIFIED => {}
-            Err(_) if address.ip() == Ipv4Addr::UNSPECIFIED && !tcp.is_empty() => {}
-            Err(error) => return Err(Failure::new(format!("can't listen on {address}: {error}"))),
-        }
-    }
+    let tcp = bind(settings, port)?;
     let path = socket_path(settings);
     // The data directory's lock is held, so a socket that lies there is an old one of ours.
     let _ = std::fs::remove_file(&path);
@@ -107,16 +194,45 @@ fn listen(server: &Arc<Server>) -> Result<Vec<String>, Failure> {
         .map_err(|error| Failure::new(format!("can't make the Unix socket `{}`: {error}", path.display())))?;
     let mut names = vec![path.display().to_string()];
     let alive = Arc::new(());
-    accept(server, &alive, move || unix.accept().map(|(stream, _)| Stream::Unix(stream)))?;
+    accept(server, &alive, move || unix.accept().map(|(stream, _)| Stream::from(stream)))?;
     for (address, listener) in tcp {
         names.push(address.to_string());
         accept(server, &alive, move || {
             let (stream, _) = listener.accept()?;
             stream.set_nodelay(true)?;
-            Ok(Stream::Tcp(stream))
+            Ok(Stream::from(stream))
         })?;
     }
     Ok(names)
+}
+
+/// Probes are answered where clients are.
+fn listen_http(settings: &Resolved, health: &Arc<Health>) -> Result<Vec<String>, Failure> {
+    let port = u16::try_from(settings.int("http_port")).map_err(Failure::new)?;
+    if port == 0 {
+        return Ok(Vec::new());
+    }
+    let mut names = Vec::new();
+    for (address, listener) in bind(settings, port)? {
+        let failed = |error| Failure::new(format!("can't answer HTTP on {address}: {error}"));
+        http::listen(listener, health).map_err(failed)?;
+        names.push(format!("http://{address}"));
+    }
+    Ok(names)
+}
+
+fn bind(settings: &Resolved, port: u16) -> Result<Vec<(SocketAddr, TcpListener)>, Failure> {
+    let mut tcp = Vec::new();
+    for address in addresses(settings.list("listen_addresses"), port)? {
+        match TcpListener::bind(address) {
+            Ok(listener) => tcp.push((address, listener)),
+            // `*` means whatever there is: a container may have no IPv6.
+            Err(_) if address.ip() == Ipv6Addr::UNSPECIFIED => {}
+            Err(_) if address.ip() == Ipv4Addr::UNSPECIFIED && !tcp.is_empty() => {}
+            Err(error) => return Err(Failure::new(format!("can't listen on {address}: {error}"))),
+        }
+    }
+    Ok(tcp)
 }
 
 fn addresses(list: &[String], port: u16) -> Result<Vec<SocketAddr>, Failure> {
@@ -184,7 +300,12 @@ fn checkpoints(server: &Arc<Server>) -> Result<(), Failure> {
         loop {
             std::thread::sleep(Duration::from_secs(1).min(interval));
             let due = last.elapsed() >= interval;
-            if let Err(error) = server.cluster.checkpoint(if due { 0 } else { max_wal }, false) {
+            let began = Instant::now();
+            let result = server.cluster.checkpoint(if due { 0 } else { max_wal }, false);
+            if !matches!(result, Ok(0)) {
+                server.metrics.checkpoint(began.elapsed(), result.is_ok());
+            }
+            if let Err(error) = result {
                 log::error(&format!("checkpoint failed: {}", error.message));
             }
             if due {
@@ -194,7 +315,7 @@ fn checkpoints(server: &Arc<Server>) -> Result<(), Failure> {
     })
 }
 
-fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Failure> {
+pub(super) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Failure> {
     let spawned = std::thread::Builder::new().name(name.to_owned()).stack_size(STACK).spawn(work);
     spawned.map(|_| ()).map_err(|error| Failure::new(format!("can't start a thread: {error}")))
 }

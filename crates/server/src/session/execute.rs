@@ -71,6 +71,7 @@ impl Session {
         rows: &mut Rows<'_>,
     ) -> Result<String> {
         let started = Instant::now();
+        self.server.metrics.statement(plan.tag);
         self.connection.interrupt.arm(self.parameters.timeout("statement_timeout"));
         let result = self.execute_armed(plan, params, rows);
         self.connection.interrupt.disarm();
@@ -114,6 +115,7 @@ impl Session {
                 }
                 self.end_transaction();
                 self.connection.rollback();
+                self.rolled_back = true;
             }
             Action::Savepoint(name) => {
                 self.needs_block("SAVEPOINT")?;
@@ -204,6 +206,7 @@ impl Session {
             Transaction::Failed => {
                 self.end_transaction();
                 self.connection.rollback();
+                self.rolled_back = true;
                 return Ok("ROLLBACK".to_owned());
             }
             Transaction::Idle => {
@@ -212,6 +215,8 @@ impl Session {
             Transaction::Open { .. } => {}
         }
         self.end_transaction();
+        // An error within the block that a savepoint took back doesn't count.
+        self.rolled_back = false;
         self.connection.commit()?;
         Ok("COMMIT".to_owned())
     }

@@ -61,6 +61,8 @@ struct Session {
     portals: HashMap<String, Portal>,
     /// After an error everything up to the next Sync is skipped.
     skipping: bool,
+    /// Whether the transaction that ends next was taken back, for the metrics.
+    rolled_back: bool,
 }
 
 /// Serves one client from its first byte to its last.
@@ -73,6 +75,7 @@ pub fn serve(server: &Arc<Server>, stream: Stream) {
         Ok(Some(greeting)) => greeting.into_session(server, wire),
         Ok(None) => return,
         Err(error) => {
+            server.metrics.error(error.code);
             log::event(
                 log::Level::Debug,
                 "login refused",
@@ -102,6 +105,7 @@ pub fn serve(server: &Arc<Server>, stream: Stream) {
 impl Session {
     fn run(&mut self) {
         if let Err(error) = self.cycle() {
+            self.server.metrics.error(error.code);
             // A fatal error is told to the client if it still listens.
             let _ = self.wire.error(&error, "").and_then(|()| self.wire.flush());
         }
@@ -185,6 +189,7 @@ impl Session {
             if let Err(error) = self.connection.commit() {
                 self.fail(&error, "")?;
             }
+            self.server.metrics.transaction(std::mem::take(&mut self.rolled_back));
         }
         let status = match self.transaction {
             Transaction::Idle => TransactionStatus::Idle,
@@ -199,6 +204,8 @@ impl Session {
         if error.fatal {
             return Err(error.clone());
         }
+        self.server.metrics.error(error.code);
+        self.rolled_back = true;
         match self.transaction {
             Transaction::Idle => self.connection.rollback(),
             Transaction::Open { .. } => {

@@ -1,12 +1,14 @@
 //! What all sessions share: the cluster, the settings, and who is connected.
 
 use super::stream::Stream;
+use crate::auth::Access;
 use crate::cluster::Cluster;
 use crate::engine::{Interrupt, Reason};
+use crate::metrics::Metrics;
 use crate::sql::error::{Result, SqlError};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 /// What all sessions share.
@@ -15,6 +17,11 @@ pub struct Server {
     pub cluster: Cluster,
     /// The settings at the start.
     pub settings: settings::Resolved,
+    access: RwLock<Arc<Access>>,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// When it began.
+    pub started: Instant,
     sessions: Mutex<HashMap<i32, Entry>>,
     left: Condvar,
     next_pid: AtomicI32,
@@ -54,11 +61,24 @@ impl Server {
         Arc::new(Self {
             cluster,
             settings,
+            access: RwLock::default(),
+            metrics: Metrics::default(),
+            started: Instant::now(),
             sessions: Mutex::default(),
             left: Condvar::new(),
             next_pid: AtomicI32::new(1),
             stopping: AtomicBool::new(false),
         })
+    }
+
+    /// What a client that comes now meets at the door.
+    pub fn access(&self) -> Arc<Access> {
+        Arc::clone(&self.access.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Changes what clients meet; those that are in stay.
+    pub fn set_access(&self, access: Access) {
+        *self.access.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(access);
     }
 
     /// Takes a place among the connected; the last ones are kept for superusers.
@@ -86,6 +106,7 @@ impl Server {
             busy: Arc::clone(&busy),
         };
         sessions.insert(pid, entry);
+        self.metrics.connection();
         Ok(Seat { pid, secret, interrupt, busy, server: Arc::clone(self) })
     }
 
@@ -94,6 +115,13 @@ impl Server {
         if let Some(entry) = self.sessions().get(&pid).filter(|entry| entry.secret == secret) {
             entry.interrupt.raise(Reason::Cancel);
         }
+    }
+
+    /// How many clients run a statement, and how many wait.
+    pub fn load(&self) -> (usize, usize) {
+        let sessions = self.sessions();
+        let active = sessions.values().filter(|entry| entry.busy.load(Ordering::SeqCst)).count();
+        (active, sessions.len() - active)
     }
 
     /// Whether the server shuts down.
@@ -109,12 +137,17 @@ impl Server {
             entry.stream.stop_reading();
         }
         self.wait_until_empty(patience);
+        self.hurry();
+        self.wait_until_empty(Duration::from_secs(1));
+    }
+
+    /// Cancels what still runs while the server stops.
+    pub fn hurry(&self) {
         for entry in self.sessions().values() {
             if entry.busy.load(Ordering::SeqCst) {
                 entry.interrupt.raise(Reason::Terminate);
             }
         }
-        self.wait_until_empty(Duration::from_secs(1));
     }
 
     fn wait_until_empty(&self, patience: Duration) {

@@ -1,8 +1,9 @@
-//! The handshake: encryption refused, startup parameters, authentication, choice of the database.
+//! The handshake: encryption, startup parameters, authentication, choice of the database.
 
 use super::server::{Seat, Server, shutting_down};
 use super::wire::{Incoming, Wire};
 use super::{Parameters, Session, Transaction};
+use crate::auth::hba::{self, Method, Visitor};
 use crate::auth::scram;
 use crate::engine::{Connection, Role};
 use crate::log;
@@ -27,10 +28,18 @@ pub struct Greeting {
 pub fn greet(server: &Arc<Server>, wire: &mut Wire) -> Result<Option<Greeting>> {
     let limit = Duration::from_millis(server.settings.time("authentication_timeout"));
     wire.stream.set_read_timeout(Some(limit)).map_err(|error| SqlError::fatal("08006", error.to_string()))?;
+    let access = server.access();
     let startup = loop {
         match wire.read() {
             Ok(Frontend::SslNegotiation(SslNegotiationMetaMessage::None)) => {
                 wire.context().awaiting_frontend_ssl = false
+            }
+            Ok(Frontend::SslNegotiation(SslNegotiationMetaMessage::PostgresSsl(_))) => {
+                let tls = access.tls.clone().filter(|_| !wire.stream.is_unix() && !wire.stream.is_secure());
+                match tls {
+                    Some(config) => wire.encrypt(config)?,
+                    None => wire.refuse_encryption()?,
+                }
             }
             Ok(Frontend::SslNegotiation(_)) => wire.refuse_encryption()?,
             Ok(Frontend::CancelRequest(request)) => {
@@ -65,7 +74,21 @@ pub fn greet(server: &Arc<Server>, wire: &mut Wire) -> Result<Option<Greeting>> 
     if options.get("replication").is_some_and(|value| settings::parse_bool(value) != Some(false)) {
         return Err(SqlError::fatal("0A000", "replication connections are not supported"));
     }
-    let role = authenticate(server, wire, &user)?;
+    let method = match &access.rules {
+        // Who reaches this socket can read the files as well.
+        _ if wire.stream.is_private() => Method::Trust,
+        Some(rules) => {
+            let (address, secure) = (wire.stream.address(), wire.stream.is_secure());
+            // A TCP client whose address is gone is gone itself, and no local one.
+            if address.is_none() && !wire.stream.is_unix() {
+                return Ok(None);
+            }
+            hba::decide(rules, &Visitor { address, secure, user: &user, database: &database })?
+        }
+        None if server.cluster.trust => Method::Trust,
+        None => Method::Scram,
+    };
+    let role = authenticate(server, wire, &user, method)?;
     Ok(Some(Greeting { role, database, options }))
 }
 
@@ -77,10 +100,10 @@ fn gone(incoming: &Incoming) -> Result<Option<Greeting>> {
     }
 }
 
-fn authenticate(server: &Server, wire: &mut Wire, user: &str) -> Result<Role> {
+fn authenticate(server: &Server, wire: &mut Wire, user: &str, method: Method) -> Result<Role> {
     let role = server.cluster.role(user)?;
     let refused = || SqlError::fatal("28P01", format!("password authentication failed for user \"{user}\""));
-    if server.cluster.trust {
+    if method == Method::Trust {
         let role = role.ok_or_else(|| SqlError::fatal("28000", format!("role \"{user}\" does not exist")))?;
         return permitted(role);
     }
@@ -141,9 +164,11 @@ impl Greeting {
                 statements: HashMap::new(),
                 portals: HashMap::new(),
                 skipping: false,
+                rolled_back: false,
             }),
             Err(error) => {
                 let error = SqlError { fatal: true, ..error };
+                server.metrics.error(error.code);
                 log::event(log::Level::Debug, "connection refused", &[("error", &error.message)]);
                 // The client may be gone already.
                 let _ = wire.error(&error, "").and_then(|()| wire.flush());

@@ -8,6 +8,7 @@ use pgwire::messages::data::{FieldDescription, RowDescription};
 use pgwire::messages::response::{ErrorResponse, NoticeResponse, ReadyForQuery, TransactionStatus};
 use pgwire::messages::startup::ParameterStatus;
 use pgwire::messages::{DecodeContext, Message, PgWireFrontendMessage, ProtocolVersion};
+use rustls::{ServerConfig, ServerConnection};
 use std::io::ErrorKind;
 use std::sync::Arc;
 
@@ -80,7 +81,20 @@ impl Wire {
         result.map_err(|error| SqlError::fatal("08006", format!("the client is gone: {error}")))
     }
 
-    /// Puts one byte, the answer to a request for encryption.
+    /// Says yes to a request for encryption, and goes on under TLS.
+    pub fn encrypt(&mut self, config: Arc<ServerConfig>) -> Result<()> {
+        // What came before the handshake could be anybody's, and would count as the client's after it.
+        if !self.input.is_empty() {
+            return Err(SqlError::fatal("08P01", "received unencrypted data after SSL request"));
+        }
+        self.out.extend_from_slice(b"S");
+        self.flush()?;
+        let failed = |why: String| SqlError::fatal("08P01", format!("TLS handshake failed: {why}"));
+        let connection = ServerConnection::new(config).map_err(|error| failed(error.to_string()))?;
+        self.stream.secure(connection.into()).map_err(|error| failed(error.to_string()))
+    }
+
+    /// Says no to a request for encryption.
     pub fn refuse_encryption(&mut self) -> Result<()> {
         self.out.extend_from_slice(b"N");
         self.flush()
