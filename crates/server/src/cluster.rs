@@ -118,7 +118,7 @@ fn not_writable(directory: &Path, error: &std::io::Error) -> SqlError {
         .map(|m| format!("; it belongs to {}:{}", m.uid(), m.gid()))
         .unwrap_or_default();
     plain(format!(
-        "data directory `{shown}` can't be written by user {uid}:{gid} ({error}{owner}); run `chown -R {uid}:{gid} {shown}`"
+        "data directory `{shown}` can't be used by user {uid}:{gid} ({error}{owner}); run `chown -R {uid}:{gid} {shown}`"
     ))
 }
 
@@ -348,6 +348,10 @@ fn remove_database_files(path: &Path) {
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> SqlError {
+    // A closed folder is somebody else's: say whose it must be.
+    if let (std::io::ErrorKind::PermissionDenied, Some(directory)) = (error.kind(), path.parent()) {
+        return not_writable(directory, error);
+    }
     plain(format!("can't read `{}`: {error}", path.display()))
 }
 

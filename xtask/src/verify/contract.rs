@@ -24,6 +24,14 @@ pub const PROBES: &[Probe] = &[
     Probe { name: "turns healthy", run: healthy },
     Probe { name: "works on a read-only root without capabilities", run: hardened },
     Probe { name: "never tells its password", run: discreet },
+    Probe { name: "takes its password from a file", run: secret_file },
+    Probe {
+        name: "runs the init scripts of the first start, in order, and stops at a broken one",
+        run: init_scripts,
+    },
+    Probe { name: "brings a client along", run: own_client },
+    Probe { name: "drops to uid 1000 when it is started as root", run: from_root },
+    Probe { name: "names the folder to chown when it runs as a stranger", run: stranger },
 ];
 
 /// A password that nothing else would print by chance.
@@ -134,6 +142,16 @@ impl Drop for Container<'_> {
         let _ = self.engine.output(&["rm", "--force", &self.name]);
         let _ = self.engine.output(&["volume", "rm", "--force", &self.volume]);
     }
+}
+
+/// A folder of the host with these files, for everybody to read, to be mounted.
+fn folder(files: &[(&str, &[u8])]) -> Result<tempfile::TempDir> {
+    let dir = tempfile::tempdir()?;
+    for (name, contents) in files {
+        std::fs::write(dir.path().join(name), contents)?;
+    }
+    std::fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+    Ok(dir)
 }
 
 fn refuses_without_password(subject: &Subject) -> Result<()> {
@@ -279,5 +297,82 @@ fn discreet(subject: &Subject) -> Result<()> {
     if let Ok(arguments) = std::fs::read_to_string(format!("/proc/{pid}/cmdline")) {
         ensure!(!arguments.contains(PASSWORD), "its arguments hold the password");
     }
+    Ok(())
+}
+
+fn secret_file(subject: &Subject) -> Result<()> {
+    let secrets = folder(&[("password", format!("{PASSWORD}\n").as_bytes())])?;
+    let mount = format!("{}:/run/secrets:ro", secrets.path().display());
+    // The variable that every container here starts with is emptied: both given would be an error.
+    let options = [
+        "--env",
+        "SCRATCHBIRD_PASSWORD_FILE=/run/secrets/password",
+        "--env",
+        "SCRATCHBIRD_PASSWORD",
+        "--volume",
+        &mount,
+    ];
+    Container::start(subject, &options)?.ready()
+}
+
+fn init_scripts(subject: &Subject) -> Result<()> {
+    let good = folder(&[
+        ("1-table.sql", b"create table birds (name text);\ninsert into birds values ('wren');\n"),
+        ("2-rows.sql", b"insert into birds select name || '!' from birds;\n"),
+    ])?;
+    let mount = format!("{}:/docker-entrypoint-initdb.d:ro", good.path().display());
+    let container = Container::start(subject, &["--volume", &mount])?;
+    container.ready()?;
+    let names = container.query("select name from birds order by name")?;
+    ensure!(names == "wren\nwren!", "the scripts left `{names}`");
+
+    let bad = folder(&[("1-bad.sql", b"select 1;\n\nselect no_such_column;\n")])?;
+    let mount = format!("{}:/docker-entrypoint-initdb.d:ro", bad.path().display());
+    let container = Container::start(subject, &["--volume", &mount])?;
+    let code = container.engine.output(&["wait", &container.name])?;
+    let log = container.log()?;
+    ensure!(code == "1", "with a broken script its status is {code}: {}", container.log_end()?);
+    ensure!(log.contains("1-bad.sql:3"), "its log does not name file and line: {}", container.log_end()?);
+    Ok(())
+}
+
+fn own_client(subject: &Subject) -> Result<()> {
+    let container = Container::start(subject, &[])?;
+    container.ready()?;
+    let password = format!("PGPASSWORD={PASSWORD}");
+    let psql = ["psql", "-h", "127.0.0.1", "-U", "scratchbird", "-At", "-c", "select 40 + 2"];
+    let answer =
+        container.engine.output(&[&["exec", "--env", &password, &container.name], &psql[..]].concat())?;
+    ensure!(answer.trim() == "42", "its psql answers `{answer}`");
+    Ok(())
+}
+
+fn from_root(subject: &Subject) -> Result<()> {
+    let container = Container::start(subject, &["--user", "0"])?;
+    container.ready()?;
+    let pid = container.state("{{.State.Pid}}")?;
+    let Ok(status) = std::fs::read_to_string(format!("/proc/{pid}/status")) else {
+        return skip("the engine runs elsewhere: its processes can't be seen");
+    };
+    for (field, expect) in [("Uid:", "1000 1000 1000 1000"), ("Gid:", "1000 1000 1000 1000"), ("Groups:", "")]
+    {
+        let line = status.lines().find_map(|l| l.strip_prefix(field)).unwrap_or_default();
+        let found = line.split_whitespace().collect::<Vec<_>>().join(" ");
+        // Supplementary groups: none, or the own one.
+        ensure!(found == expect || (field == "Groups:" && found == "1000"), "{field} {found}");
+    }
+    Ok(())
+}
+
+fn stranger(subject: &Subject) -> Result<()> {
+    let container = Container::start(subject, &["--user", "4242"])?;
+    let code = container.engine.output(&["wait", &container.name])?;
+    let log = container.log()?;
+    ensure!(code == "1", "its status is {code}: {}", container.log_end()?);
+    ensure!(
+        log.contains("chown") && log.contains("/var/lib/scratchbird/data"),
+        "it does not say what to chown: {}",
+        container.log_end()?
+    );
     Ok(())
 }
