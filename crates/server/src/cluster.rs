@@ -349,7 +349,7 @@ fn remove_database_files(path: &Path) {
 
 fn unreadable(path: &Path, error: &std::io::Error) -> SqlError {
     // A closed folder is somebody else's: say whose it must be.
-    if let (std::io::ErrorKind::PermissionDenied, Some(directory)) = (error.kind(), path.parent()) {
+    if let (ErrorKind::PermissionDenied, Some(directory)) = (error.kind(), path.parent()) {
         return not_writable(directory, error);
     }
     plain(format!("can't read `{}`: {error}", path.display()))
