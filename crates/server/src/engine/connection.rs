@@ -151,6 +151,12 @@ impl Connection {
         Ok(Arc::clone(&self.catalog))
     }
 
+    /// Gives back the memory of compiled statements and cached pages.
+    pub fn shrink(&self) -> Result<()> {
+        self.sqlite.flush_prepared_statement_cache();
+        self.sqlite.release_memory().map_err(|error| self.error(&error))
+    }
+
     /// Notes the start of a transaction, for `now()`.
     pub fn start_clock(&self) {
         lock(&self.state).now = datetime::now();
@@ -189,11 +195,12 @@ impl Connection {
             .map_err(|e| self.error(&e))
     }
 
-    /// Makes everything durable. An error means that nothing was.
+    /// Ends the transaction, and waits until all that it changed and saw is durable. An error means that
+    /// nothing was changed, except 58030 from the flush itself: then only a restart can tell.
     pub fn commit(&mut self) -> Result<()> {
         if !self.in_transaction() {
             self.release();
-            return Ok(());
+            return self.database.wait_durable();
         }
         let result = self.persist_sequences().and_then(|()| self.batch("COMMIT"));
         if result.is_err() {
@@ -204,8 +211,11 @@ impl Connection {
             self.database.definitions_changed();
             self.seen = None;
         }
+        if self.holds_lock {
+            self.database.committed();
+        }
         self.release();
-        Ok(())
+        self.database.wait_durable()
     }
 
     /// Takes everything back.

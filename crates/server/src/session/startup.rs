@@ -140,6 +140,8 @@ impl Greeting {
                 savepoints: Vec::new(),
                 statements: HashMap::new(),
                 portals: HashMap::new(),
+                plans: Default::default(),
+                resting: false,
                 skipping: false,
             }),
             Err(error) => {

@@ -10,6 +10,7 @@ use pgwire::messages::startup::ParameterStatus;
 use pgwire::messages::{DecodeContext, Message, PgWireFrontendMessage, ProtocolVersion};
 use std::io::ErrorKind;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Results are sent once this many bytes wait.
 const FLUSH_AT: usize = 64 * 1024;
@@ -32,13 +33,25 @@ pub struct Wire {
     context: DecodeContext,
     input: BytesMut,
     out: BytesMut,
+    /// The read timeout that the socket has; asking the kernel for every message would be dear.
+    limit: Option<Option<Duration>>,
 }
 
 impl Wire {
     /// A wire over a fresh socket.
     pub fn new(stream: Arc<Stream>) -> Self {
         let context = DecodeContext::new(ProtocolVersion::PROTOCOL3_0);
-        Self { stream, context, input: BytesMut::with_capacity(4096), out: BytesMut::with_capacity(4096) }
+        Self { stream, context, input: BytesMut::new(), out: BytesMut::new(), limit: None }
+    }
+
+    /// Limits the wait for the client's next message.
+    pub fn set_limit(&mut self, limit: Option<Duration>) -> Result<()> {
+        if self.limit != Some(limit) {
+            let set = self.stream.set_read_timeout(limit);
+            set.map_err(|error| SqlError::fatal("08006", error.to_string()))?;
+            self.limit = Some(limit);
+        }
+        Ok(())
     }
 
     /// What the decoder expects next.
@@ -54,7 +67,7 @@ impl Wire {
                 Ok(None) => {}
                 Err(error) => return Err(Incoming::Malformed(error.to_string())),
             }
-            let mut chunk = [0; 16 * 1024];
+            let mut chunk = [0; 8 * 1024];
             match self.stream.read(&mut chunk) {
                 Ok(0) => return Err(Incoming::End),
                 Ok(count) => self.input.extend_from_slice(&chunk[..count]),
@@ -77,7 +90,17 @@ impl Wire {
     pub fn flush(&mut self) -> Result<()> {
         let result = self.stream.write_all(&self.out);
         self.out.clear();
+        if self.out.capacity() > FLUSH_AT {
+            // What one large result needed is not kept for the rest of the session.
+            self.out = BytesMut::new();
+        }
         result.map_err(|error| SqlError::fatal("08006", format!("the client is gone: {error}")))
+    }
+
+    /// Gives back the buffers' memory; what has been read of the next message stays.
+    pub fn shrink(&mut self) {
+        self.out = BytesMut::new();
+        self.input = BytesMut::from(&self.input[..]);
     }
 
     /// Puts one byte, the answer to a request for encryption.
