@@ -126,6 +126,11 @@ impl Connection {
         Ok(connection)
     }
 
+    /// Teaches the connection how to stop other sessions: by number, and whether for good.
+    pub fn teach_signals(&self, signal: impl Fn(i32, Reason) -> Result<bool> + Send + 'static) -> Result<()> {
+        functions::signals(&self.sqlite, signal).map_err(|error| self.error(&error))
+    }
+
     /// The database's name.
     pub fn database(&self) -> &str {
         &self.database.name
@@ -155,6 +160,11 @@ impl Connection {
     pub fn shrink(&self) -> Result<()> {
         self.sqlite.flush_prepared_statement_cache();
         self.sqlite.release_memory().map_err(|error| self.error(&error))
+    }
+
+    /// The database's sequences.
+    pub fn sequences(&self) -> Vec<Sequence> {
+        lock(&self.database.sequences).values().cloned().collect()
     }
 
     /// Notes the start of a transaction, for `now()`.

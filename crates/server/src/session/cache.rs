@@ -60,7 +60,9 @@ impl Session {
         let prepared =
             self.make_prepared(&key.0, Some(statement), &vec![Some(Type::Int4); params.len()]).ok()?;
         let prepared = Arc::new(prepared);
-        self.plans.put(key, Arc::clone(&prepared));
+        if prepared.lasting() {
+            self.plans.put(key, Arc::clone(&prepared));
+        }
         Some((prepared, params))
     }
 }

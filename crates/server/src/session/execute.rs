@@ -1,6 +1,7 @@
 //! Running one statement: locks and transactions around it, its answer to the client.
 
 use super::extended::Prepared;
+use super::server::Surroundings;
 use super::wire::format_of;
 use super::{Session, Transaction};
 use crate::auth::scram;
@@ -76,7 +77,12 @@ impl Session {
     /// Understands a statement in the light of the definitions that hold now.
     pub(super) fn plan(&mut self, statement: &Statement, declared: &[Option<Type>]) -> Result<Plan> {
         let catalog = self.connection.catalog()?;
-        let context = Context { catalog: &catalog, user: &self.user, database: self.connection.database() };
+        let context = Context {
+            catalog: &catalog,
+            user: &self.user,
+            database: self.connection.database(),
+            cluster: &Surroundings { server: &self.server, connection: &self.connection },
+        };
         plan(statement, &context, declared)
     }
 

@@ -34,6 +34,11 @@ impl Prepared {
     pub(super) fn fits(&self, catalog: &Arc<sql::catalog::Catalog>) -> bool {
         Arc::ptr_eq(&self.catalog, catalog)
     }
+
+    /// Whether the plan may be kept for another run.
+    pub(super) fn lasting(&self) -> bool {
+        self.plan.as_ref().is_some_and(|plan| !plan.volatile)
+    }
 }
 
 /// A statement with its parameters, perhaps half read.
@@ -78,7 +83,9 @@ impl Session {
             }
             None => {
                 let prepared = Arc::new(self.prepare(parse)?);
-                self.plans.put(key, Arc::clone(&prepared));
+                if prepared.lasting() {
+                    self.plans.put(key, Arc::clone(&prepared));
+                }
                 prepared
             }
         };
@@ -160,7 +167,8 @@ impl Session {
     fn current_plan(&mut self, name: &str, prepared: &Arc<Prepared>) -> Result<Option<Arc<Plan>>> {
         let catalog = self.connection.catalog()?;
         let Some(statement) = &prepared.statement else { return Ok(None) };
-        if Arc::ptr_eq(&catalog, &prepared.catalog) {
+        let volatile = prepared.plan.as_ref().is_some_and(|plan| plan.volatile);
+        if prepared.fits(&catalog) && !volatile {
             return Ok(prepared.plan.clone());
         }
         let declared: Vec<Option<Type>> = prepared.params.iter().map(|ty| Some(*ty)).collect();

@@ -108,7 +108,9 @@ pub fn serve(server: &Arc<Server>, stream: Stream) {
 
 impl Session {
     fn run(&mut self) {
-        if let Err(error) = self.cycle() {
+        let (server, user, superuser) = (Arc::clone(&self.server), self.user.clone(), self.superuser);
+        let signal = move |pid, reason| server.interrupt(pid, reason, &user, superuser);
+        if let Err(error) = self.connection.teach_signals(signal).and_then(|()| self.cycle()) {
             // A fatal error is told to the client if it still listens.
             let _ = self.wire.error(&error, "").and_then(|()| self.wire.flush());
         }

@@ -25,6 +25,8 @@ pub struct Plan {
     pub writes: bool,
     /// Its class for `log_statement`.
     pub class: Class,
+    /// It is right for one run only, because it holds parts of the catalogues.
+    pub volatile: bool,
 }
 
 /// The classes that `log_statement` tells apart.
@@ -190,7 +192,15 @@ pub struct RoleChange {
 
 impl Plan {
     fn new(action: Action, tag: &'static str) -> Self {
-        Self { action, columns: Vec::new(), params: Vec::new(), tag, writes: false, class: Class::Other }
+        Self {
+            action,
+            columns: Vec::new(),
+            params: Vec::new(),
+            tag,
+            writes: false,
+            class: Class::Other,
+            volatile: false,
+        }
     }
 
     fn ddl(steps: Vec<Step>, tag: &'static str) -> Self {
@@ -203,6 +213,7 @@ pub fn plan(statement: &Statement, context: &Context<'_>, declared: &[Option<Typ
     let mut compiler = Compiler::new(context, declared);
     let mut plan = build(statement, context, &mut compiler)?;
     plan.writes |= compiler.writes;
+    plan.volatile = compiler.volatile;
     plan.params = compiler.params.iter().map(|ty| ty.unwrap_or(Type::Text)).collect();
     Ok(plan)
 }
@@ -211,6 +222,7 @@ fn build(statement: &Statement, context: &Context<'_>, compiler: &mut Compiler<'
     match statement {
         Statement::Query(query) => {
             let (sql, columns) = compiler.query(query)?;
+            let (sql, columns) = compiler.shown_query(sql, columns);
             Ok(Plan { columns, ..Plan::new(Action::Run(sql), "SELECT") })
         }
         Statement::Insert(insert) => Ok(change(compiler.insert(insert)?, "INSERT 0")),
@@ -382,10 +394,11 @@ pub(super) fn literal_text(expr: &Expr) -> Option<String> {
 mod tests {
     use super::*;
     use crate::sql::catalog::Catalog;
+    use crate::sql::system::Nothing;
 
     fn check(text: &str, expect: &str) {
         let catalog = Catalog::default();
-        let context = Context { catalog: &catalog, user: "u", database: "d" };
+        let context = Context { catalog: &catalog, user: "u", database: "d", cluster: &Nothing };
         let planned = crate::sql::parse(text).and_then(|statements| plan(&statements[0], &context, &[]));
         let got = match planned.map(|plan| plan.action) {
             Ok(Action::Run(sql)) => sql,
@@ -408,7 +421,11 @@ mod tests {
         );
         check("SELECT x", "42703 at Some(8)");
         check("SELECT 1 FROM t", "42P01 at Some(15)");
-        check("SELECT ARRAY[1]", "0A000 at Some(14)");
+        check("SELECT ARRAY[1]", "SELECT sb_array(23, 1) AS \"array\"");
+        check(
+            "SELECT 1 = ANY('{1,2}')",
+            "SELECT (1 IN (SELECT \"value\" FROM json_each(sb_array_values('{1,2}', 23)))) AS \"?column?\"",
+        );
         check("SELECT load_extension('x')", "42883 at Some(8)");
         check("PRAGMA writable_schema = 1", "0A000 at None");
         check("ATTACH DATABASE 'x' AS y", "0A000 at None");
