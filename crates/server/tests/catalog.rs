@@ -3,6 +3,7 @@
 mod common;
 
 use common::{Node, PASSWORD, run};
+use futures_util::{SinkExt, StreamExt};
 use std::process::Command;
 
 const SETUP: &str = "
@@ -168,4 +169,45 @@ fn arrays_work_in_text_and_binary() {
             assert_eq!(common::text(&client, sql).await, expect, "{sql}");
         }
     });
+}
+
+#[test]
+fn copy_writes_what_copy_reads() {
+    let node = Node::start(&[]);
+    run(async {
+        let client = node.connect().await;
+        let setup = "CREATE TABLE c (id int, t text, n numeric(6,2), a int[]);
+                     INSERT INTO c VALUES (1, E'tab\tand\\nline, \"q\"', 1.5, '{1,2}'), (2, NULL, NULL, NULL), (3, '', 0, '{}')";
+        client.batch_execute(setup).await.unwrap();
+        let text = copied(&client, "COPY c TO STDOUT").await;
+        assert_eq!(text, "1\ttab\\tand\\nline, \"q\"\t1.50\t{1,2}\n2\t\\N\t\\N\t\\N\n3\t\t0.00\t{}\n");
+        let csv = copied(&client, "COPY c (id, t) TO STDOUT WITH (FORMAT csv, HEADER)").await;
+        assert_eq!(csv, "id,t\n1,\"tab\tand\nline, \"\"q\"\"\"\n2,\n3,\"\"\n");
+        let query = "COPY (SELECT id, n FROM c WHERE id < $$3$$ ORDER BY id DESC) TO STDOUT CSV";
+        assert_eq!(copied(&client, query).await, "2,\n1,1.50\n");
+        client.batch_execute("CREATE TABLE d (id int, t text, n numeric(6,2), a int[])").await.unwrap();
+        let sink = client.copy_in("COPY d FROM STDIN").await.unwrap();
+        let mut sink = std::pin::pin!(sink);
+        sink.send(bytes::Bytes::from(text.clone())).await.unwrap();
+        assert_eq!(sink.finish().await.unwrap(), 3);
+        assert_eq!(copied(&client, "COPY d TO STDOUT").await, text);
+        for (sql, expect) in [
+            ("COPY nowhere TO STDOUT", "42P01"),
+            ("COPY c TO '/tmp/file'", "0A000"),
+            ("COPY c TO STDOUT (FORMAT binary)", "0A000"),
+        ] {
+            assert_eq!(common::state(&client, sql).await, expect, "{sql}");
+        }
+    });
+}
+
+/// What COPY … TO STDOUT sends.
+async fn copied(client: &tokio_postgres::Client, sql: &str) -> String {
+    let stream = client.copy_out(sql).await.unwrap();
+    let mut stream = std::pin::pin!(stream);
+    let mut text = Vec::new();
+    while let Some(piece) = stream.next().await {
+        text.extend_from_slice(&piece.unwrap());
+    }
+    String::from_utf8(text).unwrap()
 }

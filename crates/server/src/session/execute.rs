@@ -80,6 +80,7 @@ impl Session {
         let context = Context {
             catalog: &catalog,
             user: &self.user,
+            superuser: self.superuser,
             database: self.connection.database(),
             cluster: &Surroundings { server: &self.server, connection: &self.connection },
         };
@@ -163,6 +164,7 @@ impl Session {
                 }
             }
             Action::CopyIn(copy) => return self.copy_in(copy),
+            Action::CopyOut(copy) => return self.copy_out(copy),
             Action::Cluster(change) => self.change_cluster(change)?,
             Action::Deallocate(name) => match name {
                 Some(name) if self.statements.remove(name).is_none() => {

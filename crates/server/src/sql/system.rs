@@ -306,6 +306,7 @@ fn kind_letter(kind: Kind) -> &'static str {
         Kind::View => "v",
         Kind::Index { .. } => "i",
         Kind::Sequence => "S",
+        Kind::Schema => "n",
     }
 }
 
@@ -707,7 +708,7 @@ fn pg_class(source: &Source<'_>) -> Rows {
         foreign.extend(other.into_iter().flat_map(|(other, _)| [table.oid, other.oid]));
     }
     let mut rows = Vec::new();
-    for relation in source.catalog.relations.values() {
+    for relation in source.catalog.relations.values().filter(|relation| relation.kind != Kind::Schema) {
         let checks = relation.constraints.iter().filter(|constraint| constraint.kind == 'c').count();
         rows.push(row(
             relation.oid,
@@ -718,12 +719,27 @@ fn pg_class(source: &Source<'_>) -> Rows {
             checks,
             [has_index(source.catalog, relation), foreign.contains(&relation.oid)],
         ));
+        if let Some(row) = rows.last_mut() {
+            row.push(access_list(relation));
+        }
     }
     for index in key_indexes(source.catalog) {
         let of = owner(source, &index.table.owner);
         rows.push(row(index.oid, index.name, "i", of, index.columns.len(), 0, [false, false]));
     }
     rows
+}
+
+/// Who may do what, as Postgres writes it: `{owner=arwdDxt/owner,reader=r/owner}`.
+fn access_list(relation: &Relation) -> Value {
+    if relation.grants.is_empty() {
+        return Value::Null;
+    }
+    let own = format!("{0}={1}/{0}", relation.owner, relation.all_privileges());
+    let others = relation.grants.iter();
+    let others = others.map(|grant| format!("{}={}/{}", grant.grantee, grant.privileges, relation.owner));
+    let items: Vec<String> = std::iter::once(own).chain(others).collect();
+    t(&super::array::format(items.iter().map(|item| Some(item.as_str()))))
 }
 
 /// The columns of tables and views, with their numbers.

@@ -78,7 +78,7 @@ impl Compiler<'_> {
             TableFactor::Table { name, alias, args: None, sample: None, with_ordinality: false, .. } => {
                 let (schema, table) = relation_name(name)?;
                 let (sql, columns) =
-                    self.relation(schema.as_deref(), &table).map_err(|e| e.at(name.span().start))?;
+                    self.relation(schema.as_deref(), &table, true).map_err(|e| e.at(name.span().start))?;
                 let alias_name = alias.as_ref().map_or_else(|| table.clone(), |alias| fold(&alias.name));
                 if alias.as_ref().is_some_and(|alias| !alias.columns.is_empty()) {
                     let inner = format!("(SELECT * FROM {sql})");
@@ -199,7 +199,7 @@ impl Compiler<'_> {
 
     /// Opens a scope with one table in it, for INSERT, UPDATE, DELETE and CHECK.
     pub(in crate::sql) fn open_table(&mut self, alias: &str, table: &str) -> Result<String> {
-        let (sql, columns) = self.relation(None, table)?;
+        let (sql, columns) = self.relation(None, table, false)?;
         self.scopes.push(Scope::default());
         self.add_table(alias, columns)?;
         Ok(sql)
@@ -207,7 +207,7 @@ impl Compiler<'_> {
 
     /// Adds the same table under another name, as `excluded` in an upsert.
     pub(super) fn also_visible(&mut self, alias: &str, table: &str) -> Result<()> {
-        let (_, columns) = self.relation(None, table)?;
+        let (_, columns) = self.relation(None, table, false)?;
         self.add_table(alias, columns)
     }
 
@@ -236,7 +236,13 @@ impl Compiler<'_> {
         }
     }
 
-    fn relation(&mut self, schema: Option<&str>, name: &str) -> Result<(String, Vec<ScopeColumn>)> {
+    /// A relation's text and columns; `read` says that its rows are read.
+    fn relation(
+        &mut self,
+        schema: Option<&str>,
+        name: &str,
+        read: bool,
+    ) -> Result<(String, Vec<ScopeColumn>)> {
         if schema.is_none()
             && let Some((_, columns)) = self.ctes.iter().rev().find(|(cte, _)| cte == name)
         {
@@ -264,6 +270,9 @@ impl Compiler<'_> {
         let shown = schema.map(|schema| format!("{schema}.{name}")).unwrap_or_else(|| name.to_owned());
         let relation =
             user.ok_or_else(|| SqlError::new("42P01", format!("relation \"{shown}\" does not exist")))?;
+        if read {
+            self.check(relation, 'r')?;
+        }
         let sql = format!("\"main\".{}", quote(&relation.name));
         if let Kind::Index { .. } | Kind::Sequence = relation.kind {
             let message = format!("cannot open relation \"{name}\"");

@@ -17,7 +17,7 @@ mod operator;
 mod query;
 mod system;
 
-use super::catalog::Catalog;
+use super::catalog::{Catalog, Relation};
 use super::error::{Result, SqlError};
 use super::system::Cluster;
 use super::types::{Type, Typed};
@@ -31,6 +31,8 @@ pub struct Context<'a> {
     pub catalog: &'a Catalog,
     /// The role in force.
     pub user: &'a str,
+    /// The role may do everything.
+    pub superuser: bool,
     /// The database's name.
     pub database: &'a str,
     /// The cluster, for the system catalogues.
@@ -145,6 +147,15 @@ impl<'a> Compiler<'a> {
             scopes: Vec::new(),
             ctes: Vec::new(),
         }
+    }
+
+    /// Refuses what the role may not do with a relation.
+    pub(super) fn check(&self, relation: &Relation, privilege: char) -> Result<()> {
+        if self.context.superuser || relation.allows(self.context.user, privilege) {
+            return Ok(());
+        }
+        let noun = relation.kind.noun();
+        Err(SqlError::new("42501", format!("permission denied for {noun} {}", relation.name)))
     }
 
     /// Gives an untyped fragment a type; a typed one is converted if Postgres does so implicitly.

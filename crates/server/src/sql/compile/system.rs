@@ -86,6 +86,9 @@ impl Compiler<'_> {
         if let Some((_, ty)) = NULLS.iter().find(|(known, _)| *known == name) {
             return Ok(Some(Frag::new("NULL", *ty)));
         }
+        if name == "has_table_privilege" && !self.context.superuser {
+            return self.has_table_privilege(args).map(Some);
+        }
         if ALWAYS.contains(&name) && !args.is_empty() {
             return Ok(Some(Frag::new("1", Type::Bool)));
         }
@@ -175,6 +178,33 @@ impl Compiler<'_> {
             ("pg_relation_is_publishable", [_]) => Ok(Some(Frag::new("0", Type::Bool))),
             _ => Ok(None),
         }
+    }
+
+    fn has_table_privilege(&mut self, args: &[Frag]) -> Result<Frag> {
+        let [Frag { shape: Shape::Literal(table), .. }, Frag { shape: Shape::Literal(privilege), .. }] = args
+        else {
+            return Err(SqlError::unsupported("has_table_privilege of anything but two literals"));
+        };
+        let letter = match privilege.to_ascii_uppercase().as_str() {
+            "SELECT" => 'r',
+            "INSERT" => 'a',
+            "UPDATE" => 'w',
+            "DELETE" => 'd',
+            "TRUNCATE" => 'D',
+            "REFERENCES" => 'x',
+            "TRIGGER" => 't',
+            _ => {
+                let message = format!("unrecognized privilege type: \"{privilege}\"");
+                return Err(SqlError::new("22023", message));
+            }
+        };
+        let name = table.trim_start_matches("public.").trim_matches('"');
+        let relation = self.context.catalog.get(name);
+        let relation =
+            relation.ok_or_else(|| SqlError::new("42P01", format!("relation \"{table}\" does not exist")))?;
+        let allowed = relation.allows(self.context.user, letter);
+        self.volatile = true;
+        Ok(Frag::new(if allowed { "1" } else { "0" }, Type::Bool))
     }
 
     /// An object's number among a function's arguments.
