@@ -241,6 +241,16 @@ impl Cluster {
         self.global().role(name)
     }
 
+    /// All roles, each with its number.
+    pub fn roles(&self) -> Result<Vec<(i64, Role)>> {
+        self.global().roles()
+    }
+
+    /// All databases: number, name, owner.
+    pub fn databases_with_owners(&self) -> Result<Vec<(i64, String, String)>> {
+        self.global().databases_with_owners()
+    }
+
     /// Adds or changes a role.
     pub fn put_role(&self, role: &Role) -> Result<()> {
         self.global().put_role(role)

@@ -2,22 +2,10 @@
 
 mod common;
 
-use common::{Node, connect, run, state};
+use common::{Node, connect, run, state, text};
 use std::time::{Duration, SystemTime};
+use tokio_postgres::NoTls;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{NoTls, SimpleQueryMessage};
-
-async fn text(client: &tokio_postgres::Client, sql: &str) -> String {
-    let messages = client.simple_query(sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
-    let mut lines = Vec::new();
-    for message in messages {
-        if let SimpleQueryMessage::Row(row) = message {
-            let fields = (0..row.len()).map(|index| row.get(index).unwrap_or("NULL").to_owned());
-            lines.push(fields.collect::<Vec<_>>().join("|"));
-        }
-    }
-    lines.join("\n")
-}
 
 #[test]
 fn values_round_trip_in_text_and_binary() {
@@ -166,7 +154,11 @@ fn errors_carry_postgres_codes() {
             ("CREATE TABLE u (x int, x int)", "42701"),
             ("CREATE TABLE u (x nosuchtype)", "42704"),
             ("CREATE TABLE u (x point)", "0A000"),
-            ("SELECT ARRAY[1]", "0A000"),
+            ("SELECT ARRAY[[1]]", "0A000"),
+            ("SELECT '{1,x}'::int[]", "22P02"),
+            ("SELECT ARRAY[]", "42P18"),
+            ("SELECT 1 = ANY (2)", "42809"),
+            ("SELECT 'nowhere'::regclass", "42P01"),
             ("SELECT * FROM t LIMIT -1", "2201W"),
             ("SAVEPOINT s", "25P01"),
             ("SET nothing = 1", "42704"),

@@ -246,7 +246,7 @@ pub const TABLE: &[Setting] = &[
         name: "max_wal_size",
         env: "SCRATCHBIRD_MAX_WAL_SIZE",
         kind: Kind::Size { unit: MB, min: MB, max: 16 * TB },
-        default: "1GB",
+        default: "64MB",
         doc: "The size of a database's write-ahead log that brings a checkpoint forward.",
         ..WAL
     },

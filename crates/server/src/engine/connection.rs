@@ -126,6 +126,11 @@ impl Connection {
         Ok(connection)
     }
 
+    /// Teaches the connection how to stop other sessions: by number, and whether for good.
+    pub fn teach_signals(&self, signal: impl Fn(i32, Reason) -> Result<bool> + Send + 'static) -> Result<()> {
+        functions::signals(&self.sqlite, signal).map_err(|error| self.error(&error))
+    }
+
     /// The database's name.
     pub fn database(&self) -> &str {
         &self.database.name
@@ -149,6 +154,17 @@ impl Connection {
             self.seen = Some(generation);
         }
         Ok(Arc::clone(&self.catalog))
+    }
+
+    /// Gives back the memory of compiled statements and cached pages.
+    pub fn shrink(&self) -> Result<()> {
+        self.sqlite.flush_prepared_statement_cache();
+        self.sqlite.release_memory().map_err(|error| self.error(&error))
+    }
+
+    /// The database's sequences.
+    pub fn sequences(&self) -> Vec<Sequence> {
+        lock(&self.database.sequences).values().cloned().collect()
     }
 
     /// Notes the start of a transaction, for `now()`.
@@ -189,11 +205,12 @@ impl Connection {
             .map_err(|e| self.error(&e))
     }
 
-    /// Makes everything durable. An error means that nothing was.
+    /// Ends the transaction, and waits until all that it changed and saw is durable. An error means that
+    /// nothing was changed, except 58030 from the flush itself: then only a restart can tell.
     pub fn commit(&mut self) -> Result<()> {
         if !self.in_transaction() {
             self.release();
-            return Ok(());
+            return self.database.wait_durable();
         }
         let result = self.persist_sequences().and_then(|()| self.batch("COMMIT"));
         if result.is_err() {
@@ -204,8 +221,11 @@ impl Connection {
             self.database.definitions_changed();
             self.seen = None;
         }
+        if self.holds_lock {
+            self.database.committed();
+        }
         self.release();
-        Ok(())
+        self.database.wait_durable()
     }
 
     /// Takes everything back.

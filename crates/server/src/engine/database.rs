@@ -7,8 +7,9 @@ use crate::sql::plan::Sequence;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection as Sqlite, OpenFlags};
 use std::collections::HashMap;
+use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -32,6 +33,7 @@ pub struct Database {
     pub(super) sequences: Mutex<HashMap<String, Sequence>>,
     writer: Mutex<bool>,
     writer_left: Condvar,
+    log: Log,
     /// One connection stays open, so that the WAL is not removed with the last client.
     keeper: Mutex<Sqlite>,
 }
@@ -54,17 +56,32 @@ impl Database {
             sequences: Mutex::new(read_sequences(&keeper)?),
             writer: Mutex::new(false),
             writer_left: Condvar::new(),
+            log: Log::open(path)?,
             keeper: Mutex::new(keeper),
         };
         Ok(database)
     }
 
+    /// A client's handle. It doesn't flush the log itself: see [`Log`].
     pub(super) fn connect(&self) -> Result<Sqlite> {
-        open_file(&self.path, false)
+        let sqlite = open_file(&self.path, false)?;
+        sqlite.execute_batch("PRAGMA synchronous = NORMAL").map_err(|error| simple(&error))?;
+        Ok(sqlite)
+    }
+
+    /// Notes a commit; the write lock is still held.
+    pub(super) fn committed(&self) {
+        self.log.written.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Waits until everything committed so far, by whomever, survives a loss of power.
+    pub(super) fn wait_durable(&self) -> Result<()> {
+        self.log.flush()
     }
 
     /// Waits for the write lock; a cancel request ends the wait.
     pub(super) fn lock_writer(&self, interrupt: &Interrupt) -> Result<()> {
+        self.log.check()?;
         let mut busy = lock(&self.writer);
         while *busy {
             let waited = self.writer_left.wait_timeout(busy, WAIT_SLICE);
@@ -99,9 +116,7 @@ impl Database {
 
     /// The size of the write-ahead log, in bytes.
     pub fn wal_size(&self) -> u64 {
-        let mut path = self.path.clone().into_os_string();
-        path.push("-wal");
-        std::fs::metadata(path).map_or(0, |metadata| metadata.len())
+        std::fs::metadata(log_path(&self.path)).map_or(0, |metadata| metadata.len())
     }
 
     /// Copies the write-ahead log into the file; `last` also empties the log, at shutdown.
@@ -111,6 +126,81 @@ impl Database {
         let result = keeper.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |_| Ok(()));
         result.map_err(|error| simple(&error))
     }
+}
+
+/// The write-ahead log and how far it is on the disk: many commits share one flush.
+///
+/// 1. A commit writes its frames while it holds the write lock, without flushing them, and is counted
+///    in `written`. The next writer starts at once.
+/// 2. Whoever has finished a transaction, a reader too, waits for `durable` to reach what `written` was
+///    then. Nobody is told that a statement is complete before everything it saw is on the disk.
+/// 3. One of those that wait flushes the log for all; those who come meanwhile wait for the next flush.
+///
+/// SQLite flushes by itself what consistency needs: the log before a checkpoint copies it, the file
+/// before the log starts again, and the log's header. A flush that fails can't be repeated, because the
+/// kernel may have dropped the pages: from then on nothing is acknowledged until the server is restarted.
+struct Log {
+    file: File,
+    written: AtomicU64,
+    durable: AtomicU64,
+    flushing: Mutex<bool>,
+    flushed: Condvar,
+    failed: AtomicBool,
+}
+
+impl Log {
+    fn open(database: &Path) -> Result<Self> {
+        let path = log_path(database);
+        let file = File::open(&path).map_err(|error| {
+            SqlError::new("58030", format!("could not open `{}`: {error}", path.display()))
+        })?;
+        Ok(Self {
+            file,
+            written: AtomicU64::new(0),
+            durable: AtomicU64::new(0),
+            flushing: Mutex::new(false),
+            flushed: Condvar::new(),
+            failed: AtomicBool::new(false),
+        })
+    }
+
+    fn check(&self) -> Result<()> {
+        if self.failed.load(Ordering::SeqCst) {
+            let message = "could not flush the write-ahead log to the disk; the server must be restarted";
+            return Err(SqlError::new("58030", message));
+        }
+        Ok(())
+    }
+
+    fn flush(&self) -> Result<()> {
+        let target = self.written.load(Ordering::SeqCst);
+        while self.durable.load(Ordering::SeqCst) < target {
+            let mut flushing = lock(&self.flushing);
+            while *flushing {
+                flushing = self.flushed.wait(flushing).unwrap_or_else(PoisonError::into_inner);
+            }
+            self.check()?;
+            if self.durable.load(Ordering::SeqCst) >= target {
+                break;
+            }
+            *flushing = true;
+            drop(flushing);
+            let upto = self.written.load(Ordering::SeqCst);
+            match self.file.sync_data() {
+                Ok(()) => self.durable.store(upto, Ordering::SeqCst),
+                Err(_) => self.failed.store(true, Ordering::SeqCst),
+            }
+            *lock(&self.flushing) = false;
+            self.flushed.notify_all();
+        }
+        Ok(())
+    }
+}
+
+fn log_path(database: &Path) -> PathBuf {
+    let mut path = database.to_owned().into_os_string();
+    path.push("-wal");
+    path.into()
 }
 
 /// A lock whose holder panicked still guards consistent data here: every change is one assignment.

@@ -1,13 +1,13 @@
 //! The SQL functions, aggregates and collations that SQLite is taught.
 
-use super::connection::SessionState;
+use super::connection::{Reason, SessionState};
 use super::database::{Database, lock};
 use super::{Value, ValueRef};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::functions::SCALARS;
 use crate::sql::types::{Type, Typed};
 use crate::sql::value::{cast, out_of_range, output, value_ref};
-use crate::sql::{datetime, json, numeric, pattern};
+use crate::sql::{array, datetime, json, numeric, pattern};
 use bigdecimal::{BigDecimal, Zero};
 use rusqlite::Connection as Sqlite;
 use rusqlite::functions::{Aggregate, Context, FunctionFlags};
@@ -29,6 +29,12 @@ pub fn register(
         sqlite.create_scalar_function(scalar.sql_name().as_str(), arity, PURE, move |context| {
             let args: Vec<ValueRef<'_>> = (0..context.len()).map(|index| context.get_raw(index)).collect();
             if args.contains(&ValueRef::Null) { Ok(Value::Null) } else { eval(&args).map_err(packed) }
+        })?;
+    }
+    for (name, arity, eval) in array::FUNCTIONS {
+        sqlite.create_scalar_function(*name, *arity, PURE, move |context| {
+            let args: Vec<ValueRef<'_>> = (0..context.len()).map(|index| context.get_raw(index)).collect();
+            eval(&args).map_err(packed)
         })?;
     }
     pure(sqlite, "sb_cast", 5, |c| {
@@ -53,17 +59,29 @@ pub fn register(
     pure(sqlite, "sb_json_get", 2, |c| json_get(c, false))?;
     pure(sqlite, "sb_json_text", 2, |c| json_get(c, true))?;
     pure(sqlite, "sb_to_json", 2, |c| {
-        if c.get_raw(0) == ValueRef::Null {
-            return Ok(Value::Null);
+        let null = c.get_raw(0) == ValueRef::Null;
+        Ok(if null { Value::Null } else { Value::Text(to_json(c.get_raw(0), type_of(c, 1))) })
+    })?;
+    // Whether it is an object; then type and value in turn.
+    pure(sqlite, "sb_json_build", -1, |c| {
+        let items: Vec<(Type, ValueRef<'_>)> =
+            (1..c.len()).step_by(2).map(|index| (type_of(c, index), c.get_raw(index + 1))).collect();
+        if integer(c, 0) == 0 {
+            let items: Vec<String> = items.iter().map(|(ty, value)| to_json(*value, *ty)).collect();
+            return Ok(Value::Text(format!("[{}]", items.join(", "))));
         }
-        let ty = type_of(c, 1);
-        let text = output(ty.into(), c.get_raw(0));
-        Ok(Value::Text(match ty {
-            Type::Bool => (if text == "t" { "true" } else { "false" }).to_owned(),
-            Type::Json | Type::Jsonb => text,
-            ty if ty.is_number() => text,
-            _ => serde_json::Value::String(text).to_string(),
-        }))
+        if !items.len().is_multiple_of(2) {
+            return Err(SqlError::new("22023", "argument list must have even number of elements"));
+        }
+        let mut parts = Vec::new();
+        for pair in items.chunks(2) {
+            if pair[0].1 == ValueRef::Null {
+                return Err(SqlError::new("22004", "null value not allowed for object key"));
+            }
+            let key = serde_json::Value::String(output(pair[0].0.into(), pair[0].1));
+            parts.push(format!("{key} : {}", to_json(pair[1].1, pair[1].0)));
+        }
+        Ok(Value::Text(format!("{{{}}}", parts.join(", "))))
     })?;
     pure(sqlite, "sb_greatest", -1, |c| extreme(c, Ordering::Greater))?;
     pure(sqlite, "sb_least", -1, |c| extreme(c, Ordering::Less))?;
@@ -99,12 +117,26 @@ pub fn register(
         Ok(Value::Text(Typed { ty: type_of(c, 0), typmod }.to_string()))
     })?;
     sqlite.create_aggregate_function("sb_sum", 1, PURE, Sum { average: false })?;
+    sqlite.create_aggregate_function("sb_array_agg", 2, PURE, ArrayAgg)?;
+    sqlite.create_aggregate_function("sb_json_agg", 2, PURE, JsonAgg)?;
     sqlite.create_aggregate_function("sb_avg", 1, PURE, Sum { average: true })?;
     sqlite.create_collation("sb_numeric", |a, b| match (numeric::parse(a), numeric::parse(b)) {
         (Some(a), Some(b)) => a.cmp(&b),
         _ => a.cmp(b),
     })?;
     session(sqlite, database, state)
+}
+
+/// `sb_signal(pid, reason)`, behind pg_cancel_backend and pg_terminate_backend.
+pub fn signals(
+    sqlite: &Sqlite,
+    signal: impl Fn(i32, Reason) -> Result<bool> + Send + 'static,
+) -> rusqlite::Result<()> {
+    impure(sqlite, "sb_signal", 2, move |c| {
+        let Ok(pid) = i32::try_from(integer(c, 0)) else { return Ok(flag(false)) };
+        let reason = if integer(c, 1) == 0 { Reason::Cancel } else { Reason::Terminate };
+        signal(pid, reason).map(flag)
+    })
 }
 
 /// Functions that depend on the session or on chance.
@@ -351,6 +383,56 @@ fn json_get(context: &Context<'_>, as_text: bool) -> Result<Value> {
             Value::Text(text)
         }
     })
+}
+
+/// The values of a group as an array; the second argument is their type.
+struct ArrayAgg;
+
+impl Aggregate<Vec<Option<String>>, Value> for ArrayAgg {
+    fn init(&self, _: &mut Context<'_>) -> rusqlite::Result<Vec<Option<String>>> {
+        Ok(Vec::new())
+    }
+
+    fn step(&self, context: &mut Context<'_>, items: &mut Vec<Option<String>>) -> rusqlite::Result<()> {
+        items.push(array::shown(type_of(context, 1), context.get_raw(0)));
+        Ok(())
+    }
+
+    fn finalize(&self, _: &mut Context<'_>, items: Option<Vec<Option<String>>>) -> rusqlite::Result<Value> {
+        let text =
+            |items: Vec<Option<String>>| Value::Text(array::format(items.iter().map(Option::as_deref)));
+        Ok(items.map_or(Value::Null, text))
+    }
+}
+
+/// The values of a group as a JSON array; the second argument is their type.
+struct JsonAgg;
+
+impl Aggregate<Vec<String>, Value> for JsonAgg {
+    fn init(&self, _: &mut Context<'_>) -> rusqlite::Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+
+    fn step(&self, context: &mut Context<'_>, items: &mut Vec<String>) -> rusqlite::Result<()> {
+        items.push(to_json(context.get_raw(0), type_of(context, 1)));
+        Ok(())
+    }
+
+    fn finalize(&self, _: &mut Context<'_>, items: Option<Vec<String>>) -> rusqlite::Result<Value> {
+        Ok(items.map_or(Value::Null, |items| Value::Text(format!("[{}]", items.join(", ")))))
+    }
+}
+
+/// A value as JSON.
+fn to_json(value: ValueRef<'_>, ty: Type) -> String {
+    let text = output(ty.into(), value);
+    match ty {
+        _ if value == ValueRef::Null => "null".to_owned(),
+        Type::Bool => (if text == "t" { "true" } else { "false" }).to_owned(),
+        Type::Json | Type::Jsonb => text,
+        ty if ty.is_number() => text,
+        _ => serde_json::Value::String(text).to_string(),
+    }
 }
 
 /// Exact sums and averages.

@@ -55,9 +55,34 @@ impl Global {
         self.sqlite.query_row(sql, [name], read).optional().map_err(|error| simple(&error))
     }
 
-    /// Adds a role, or replaces what is known of it.
+    /// All roles, each with its number.
+    pub fn roles(&self) -> Result<Vec<(i64, Role)>> {
+        let read = || -> rusqlite::Result<Vec<(i64, Role)>> {
+            let sql = "SELECT name, verifier, superuser, login, rowid FROM role ORDER BY rowid";
+            let mut statement = self.sqlite.prepare_cached(sql)?;
+            let role = |row: &rusqlite::Row<'_>| {
+                let (name, verifier) = (row.get(0)?, row.get(1)?);
+                Ok((row.get(4)?, Role { name, verifier, superuser: row.get(2)?, login: row.get(3)? }))
+            };
+            statement.query_map([], role)?.collect()
+        };
+        read().map_err(|error| simple(&error))
+    }
+
+    /// All databases: number, name, owner.
+    pub fn databases_with_owners(&self) -> Result<Vec<(i64, String, String)>> {
+        let read = || -> rusqlite::Result<Vec<(i64, String, String)>> {
+            let mut statement =
+                self.sqlite.prepare_cached("SELECT oid, name, owner FROM database ORDER BY oid")?;
+            statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect()
+        };
+        read().map_err(|error| simple(&error))
+    }
+
+    /// Adds a role, or changes what is known of it; its number stays.
     pub fn put_role(&self, role: &Role) -> Result<()> {
-        let sql = "INSERT OR REPLACE INTO role (name, verifier, superuser, login) VALUES (?1, ?2, ?3, ?4)";
+        let sql = "INSERT INTO role (name, verifier, superuser, login) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (name)
+                   DO UPDATE SET verifier = excluded.verifier, superuser = excluded.superuser, login = excluded.login";
         self.change(sql, params![role.name, role.verifier, role.superuser, role.login]).map(|_| ())
     }
 

@@ -1,13 +1,13 @@
-//! COPY … FROM STDIN: lines or CSV records, one INSERT each, all or nothing.
+//! COPY: from STDIN lines or CSV records, one INSERT each, all or nothing; to STDOUT a query's rows.
 
 use super::Session;
 use super::wire::Incoming;
-use crate::engine::Value;
+use crate::engine::{Value, ValueRef};
 use crate::sql::error::{Result, SqlError};
-use crate::sql::plan::CopyIn;
+use crate::sql::plan::{CopyFormat, CopyIn, CopyOut};
 use crate::sql::value;
 use pgwire::messages::PgWireFrontendMessage as Frontend;
-use pgwire::messages::copy::CopyInResponse;
+use pgwire::messages::copy::{CopyData, CopyDone, CopyInResponse, CopyOutResponse};
 
 impl Session {
     pub(super) fn copy_in(&mut self, copy: &CopyIn) -> Result<String> {
@@ -15,7 +15,7 @@ impl Session {
             i16::try_from(copy.types.len()).map_err(|_| SqlError::new("54011", "too many columns"))?;
         self.wire.put(&CopyInResponse::new(0, columns, vec![0; copy.types.len()]))?;
         self.wire.flush()?;
-        let mut records = Records { data: Vec::new(), start: 0, header: copy.header };
+        let mut records = Records { data: Vec::new(), start: 0, header: copy.format.header };
         let mut count = 0_u64;
         let mut failure = None;
         loop {
@@ -45,6 +45,31 @@ impl Session {
         failure.map_or_else(|| Ok(format!("COPY {count}")), Err)
     }
 
+    pub(super) fn copy_out(&mut self, copy: &CopyOut) -> Result<String> {
+        let columns =
+            i16::try_from(copy.columns.len()).map_err(|_| SqlError::new("54011", "too many columns"))?;
+        self.wire.put(&CopyOutResponse::new(0, columns, vec![0; copy.columns.len()]))?;
+        if copy.format.header {
+            let names: Vec<Option<String>> = copy.columns.iter().map(|c| Some(c.name.clone())).collect();
+            self.wire.put(&CopyData::new(record(&names, &copy.format).into()))?;
+        }
+        let Self { connection, wire, .. } = self;
+        let mut count = 0_u64;
+        connection.run(&copy.sql, &[], &mut |row| {
+            count += 1;
+            let shown = row.iter().zip(&copy.columns);
+            let fields: Vec<Option<String>> = shown
+                .map(|(value, column)| {
+                    (*value != ValueRef::Null).then(|| value::output(column.typed, *value))
+                })
+                .collect();
+            wire.put(&CopyData::new(record(&fields, &copy.format).into()))?;
+            Ok(true)
+        })?;
+        self.wire.put(&CopyDone::new())?;
+        Ok(format!("COPY {count}"))
+    }
+
     fn copy_records(
         &mut self,
         copy: &CopyIn,
@@ -57,7 +82,7 @@ impl Session {
             if text == "\\." {
                 continue;
             }
-            let fields = if copy.csv { csv_fields(text, copy)? } else { text_fields(text, copy)? };
+            let fields = if copy.format.csv { csv_fields(text, copy)? } else { text_fields(text, copy)? };
             let place = format!("COPY line {}", *count + 1);
             if fields.len() != copy.types.len() {
                 let message = if fields.len() < copy.types.len() {
@@ -81,6 +106,51 @@ impl Session {
         }
         Ok(())
     }
+}
+
+/// One row as a line, with its line feed.
+fn record(fields: &[Option<String>], format: &CopyFormat) -> String {
+    let mut line = String::new();
+    for (index, field) in fields.iter().enumerate() {
+        if index > 0 {
+            line.push(format.delimiter);
+        }
+        match field {
+            None => line.push_str(&format.null),
+            Some(text) if format.csv => {
+                let special =
+                    |c: char| c == format.delimiter || c == format.quote || matches!(c, '\n' | '\r');
+                // A lone `\.` would end the data.
+                let alone = fields.len() == 1 && text == "\\.";
+                if *text == format.null || text.contains(special) || alone {
+                    let quote = format.quote.to_string();
+                    line.push_str(&format!("{quote}{}{quote}", text.replace(&quote, &quote.repeat(2))));
+                } else {
+                    line.push_str(text);
+                }
+            }
+            Some(text) => {
+                for c in text.chars() {
+                    let letter = match c {
+                        '\u{8}' => 'b',
+                        '\u{c}' => 'f',
+                        '\n' => 'n',
+                        '\r' => 'r',
+                        '\t' => 't',
+                        '\u{b}' => 'v',
+                        c if c == '\\' || c == format.delimiter => c,
+                        c => {
+                            line.push(c);
+                            continue;
+                        }
+                    };
+                    line.push('\\');
+                    line.push(letter);
+                }
+            }
+        }
+    }
+    line + "\n"
 }
 
 /// Bytes that have come, cut into records.
@@ -118,15 +188,20 @@ impl Records {
 fn record_end(bytes: &[u8], copy: &CopyIn) -> Option<usize> {
     let mut quoted = false;
     bytes.iter().position(|byte| {
-        quoted ^= copy.csv && char::from(*byte) == copy.quote;
+        quoted ^= copy.format.csv && char::from(*byte) == copy.format.quote;
         *byte == b'\n' && !quoted
     })
 }
 
 fn text_fields(line: &str, copy: &CopyIn) -> Result<Vec<Option<String>>> {
-    line.split(copy.delimiter)
-        .map(|field| if field == copy.null { Ok(None) } else { unescape(field).map(Some) })
-        .collect()
+    let mut escaped = false;
+    // A delimiter behind a backslash is a character of the field.
+    let fields = line.split(|c: char| {
+        let ends = c == copy.format.delimiter && !escaped;
+        escaped = c == '\\' && !escaped;
+        ends
+    });
+    fields.map(|field| if field == copy.format.null { Ok(None) } else { unescape(field).map(Some) }).collect()
 }
 
 /// `\t`, `\n`, `\\` and the like; a backslash before any other character stands for that character.
@@ -162,16 +237,16 @@ fn csv_fields(line: &str, copy: &CopyIn) -> Result<Vec<Option<String>>> {
     let mut characters = line.chars().peekable();
     loop {
         match characters.next() {
-            Some(c) if c == copy.quote && quoted && characters.peek() == Some(&copy.quote) => {
+            Some(c) if c == copy.format.quote && quoted && characters.peek() == Some(&copy.format.quote) => {
                 text.push(c);
                 characters.next();
             }
-            Some(c) if c == copy.quote => (quoted, was_quoted) = (!quoted, true),
-            Some(c) if quoted || c != copy.delimiter => text.push(c),
+            Some(c) if c == copy.format.quote => (quoted, was_quoted) = (!quoted, true),
+            Some(c) if quoted || c != copy.format.delimiter => text.push(c),
             None if quoted => return Err(SqlError::new("22P04", "unterminated CSV quoted field")),
             end => {
                 let field = std::mem::take(&mut text);
-                fields.push((was_quoted || field != copy.null).then_some(field));
+                fields.push((was_quoted || field != copy.format.null).then_some(field));
                 was_quoted = false;
                 if end.is_none() {
                     return Ok(fields);
@@ -189,11 +264,13 @@ mod tests {
         CopyIn {
             sql: String::new(),
             types: Vec::new(),
-            csv,
-            delimiter: if csv { ',' } else { '\t' },
-            null: (if csv { "" } else { "\\N" }).to_owned(),
-            header: false,
-            quote: '"',
+            format: CopyFormat {
+                csv,
+                delimiter: if csv { ',' } else { '\t' },
+                null: (if csv { "" } else { "\\N" }).to_owned(),
+                header: false,
+                quote: '"',
+            },
         }
     }
 
@@ -206,8 +283,22 @@ mod tests {
             assert_eq!(fields, expect, "{line:?}");
         };
         check(false, "1\ta\\tb\t\\N\t", &[Some("1"), Some("a\tb"), None, Some("")]);
+        check(false, "a\\\tb\\\\\tc", &[Some("a\tb\\"), Some("c")]);
         check(true, "1,\"a,\"\"b\"\"\",,\"\"", &[Some("1"), Some("a,\"b\""), None, Some("")]);
         assert!(csv_fields("\"a", &copy(true)).is_err());
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let fields = ["a\tb", "\\N", "", "x,\"y\"\nz", "\\."].map(|text| Some(text.to_owned()));
+        let fields: Vec<Option<String>> = fields.into_iter().chain([None]).collect();
+        for csv in [false, true] {
+            let copy = copy(csv);
+            let line = record(&fields, &copy.format);
+            let line = line.trim_end_matches('\n');
+            let read = if csv { csv_fields(line, &copy) } else { text_fields(line, &copy) };
+            assert_eq!(read.unwrap(), fields, "{line:?}");
+        }
     }
 
     #[test]

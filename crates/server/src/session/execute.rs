@@ -1,5 +1,7 @@
 //! Running one statement: locks and transactions around it, its answer to the client.
 
+use super::extended::Prepared;
+use super::server::Surroundings;
 use super::wire::format_of;
 use super::{Session, Transaction};
 use crate::auth::scram;
@@ -32,16 +34,33 @@ impl Session {
         if !plan.params.is_empty() {
             return Err(SqlError::new("42P02", "there is no parameter $1"));
         }
-        if !plan.columns.is_empty() {
-            self.wire.describe(&plan.columns, &[])?;
-        }
         if matches!(plan.action, Action::Cluster(_)) && !alone {
             return Err(SqlError::new(
                 "25001",
                 format!("{} cannot run inside a transaction block", plan.tag),
             ));
         }
-        let tag = self.execute(&plan, &[], text, &mut Rows::Send(&[]))?;
+        self.answer(&plan, &[], text)
+    }
+
+    /// A simple query whose plan was kept.
+    pub(super) fn prepared_statement(
+        &mut self,
+        prepared: &Prepared,
+        params: &[Value],
+        text: &str,
+    ) -> Result<()> {
+        let (Some(statement), Some(plan)) = (&prepared.statement, &prepared.plan) else { return Ok(()) };
+        self.check_failed(statement)?;
+        self.answer(plan, params, text)
+    }
+
+    /// Runs a plan for a simple query: description, rows, tag.
+    fn answer(&mut self, plan: &Plan, params: &[Value], text: &str) -> Result<()> {
+        if !plan.columns.is_empty() {
+            self.wire.describe(&plan.columns, &[])?;
+        }
+        let tag = self.execute(plan, params, text, &mut Rows::Send(&[]))?;
         self.wire.put(&CommandComplete::new(tag))
     }
 
@@ -58,7 +77,13 @@ impl Session {
     /// Understands a statement in the light of the definitions that hold now.
     pub(super) fn plan(&mut self, statement: &Statement, declared: &[Option<Type>]) -> Result<Plan> {
         let catalog = self.connection.catalog()?;
-        let context = Context { catalog: &catalog, user: &self.user, database: self.connection.database() };
+        let context = Context {
+            catalog: &catalog,
+            user: &self.user,
+            superuser: self.superuser,
+            database: self.connection.database(),
+            cluster: &Surroundings { server: &self.server, connection: &self.connection },
+        };
         plan(statement, &context, declared)
     }
 
@@ -135,11 +160,13 @@ impl Session {
                 self.transaction = Transaction::Open { snapshot: false, read_only: false };
             }
             Action::Set { name, value } => {
+                self.plans.clear();
                 if let Some((name, value)) = self.parameters.set(name, value.as_deref())? {
                     self.wire.parameter(&name, &value)?;
                 }
             }
             Action::CopyIn(copy) => return self.copy_in(copy),
+            Action::CopyOut(copy) => return self.copy_out(copy),
             Action::Cluster(change) => self.change_cluster(change)?,
             Action::Deallocate(name) => match name {
                 Some(name) if self.statements.remove(name).is_none() => {

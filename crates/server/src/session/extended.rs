@@ -22,11 +22,23 @@ use std::sync::Arc;
 pub(super) struct Prepared {
     text: String,
     /// `None` for an empty query.
-    statement: Option<Statement>,
+    pub(super) statement: Option<Statement>,
     params: Vec<Type>,
-    plan: Option<Arc<Plan>>,
+    pub(super) plan: Option<Arc<Plan>>,
     /// The definitions that the plan was made with.
     catalog: Arc<sql::catalog::Catalog>,
+}
+
+impl Prepared {
+    /// Whether the plan was made with these definitions.
+    pub(super) fn fits(&self, catalog: &Arc<sql::catalog::Catalog>) -> bool {
+        Arc::ptr_eq(&self.catalog, catalog)
+    }
+
+    /// Whether the plan may be kept for another run.
+    pub(super) fn lasting(&self) -> bool {
+        self.plan.as_ref().is_some_and(|plan| !plan.volatile)
+    }
 }
 
 /// A statement with its parameters, perhaps half read.
@@ -60,6 +72,28 @@ impl Session {
         if !name.is_empty() && self.statements.contains_key(&name) {
             return Err(SqlError::new("42P05", format!("prepared statement \"{name}\" already exists")));
         }
+        let key = (parse.query.clone(), parse.type_oids.clone());
+        let catalog = self.connection.catalog()?;
+        let prepared = match self.plans.get(&key).filter(|prepared| prepared.fits(&catalog)) {
+            Some(prepared) => {
+                if let Some(statement) = &prepared.statement {
+                    self.check_failed(statement)?;
+                }
+                prepared
+            }
+            None => {
+                let prepared = Arc::new(self.prepare(parse)?);
+                if prepared.lasting() {
+                    self.plans.put(key, Arc::clone(&prepared));
+                }
+                prepared
+            }
+        };
+        self.statements.insert(name, prepared);
+        self.wire.put(&ParseComplete::new())
+    }
+
+    fn prepare(&mut self, parse: &Parse) -> Result<Prepared> {
         let placed = |error: SqlError| on_one_line(error, &parse.query);
         let mut statements = sql::parse(&parse.query).map_err(placed)?;
         if statements.len() > 1 {
@@ -76,18 +110,26 @@ impl Session {
                 ),
             });
         }
+        if let Some(statement) = &statement {
+            self.check_failed(statement)?;
+        }
+        self.make_prepared(&parse.query, statement, &declared).map_err(placed)
+    }
+
+    /// Plans a statement and keeps what a later change of definitions needs to plan it again.
+    pub(super) fn make_prepared(
+        &mut self,
+        text: &str,
+        statement: Option<Statement>,
+        declared: &[Option<Type>],
+    ) -> Result<Prepared> {
         let plan = match &statement {
-            Some(statement) => {
-                self.check_failed(statement)?;
-                Some(Arc::new(self.plan(statement, &declared).map_err(placed)?))
-            }
+            Some(statement) => Some(Arc::new(self.plan(statement, declared)?)),
             None => None,
         };
         let params = plan.as_ref().map(|plan| plan.params.clone()).unwrap_or_default();
         let catalog = self.connection.catalog()?;
-        let prepared = Prepared { text: parse.query.clone(), statement, params, plan, catalog };
-        self.statements.insert(name, Arc::new(prepared));
-        self.wire.put(&ParseComplete::new())
+        Ok(Prepared { text: text.to_owned(), statement, params, plan, catalog })
     }
 
     fn bind(&mut self, bind: &Bind) -> Result<()> {
@@ -125,7 +167,8 @@ impl Session {
     fn current_plan(&mut self, name: &str, prepared: &Arc<Prepared>) -> Result<Option<Arc<Plan>>> {
         let catalog = self.connection.catalog()?;
         let Some(statement) = &prepared.statement else { return Ok(None) };
-        if Arc::ptr_eq(&catalog, &prepared.catalog) {
+        let volatile = prepared.plan.as_ref().is_some_and(|plan| plan.volatile);
+        if prepared.fits(&catalog) && !volatile {
             return Ok(prepared.plan.clone());
         }
         let declared: Vec<Option<Type>> = prepared.params.iter().map(|ty| Some(*ty)).collect();

@@ -4,6 +4,7 @@
 //! answers into a buffer that is sent when the cycle ends (Sync, Flush, ReadyForQuery). There is no
 //! async runtime; the engine blocks anyway, and a thread of its own keeps one client's work in one place.
 
+mod cache;
 mod copy;
 mod execute;
 mod extended;
@@ -20,6 +21,7 @@ use crate::engine::Connection;
 use crate::log;
 use crate::sql;
 use crate::sql::error::{Result, SqlError};
+use cache::Plans;
 use extended::{Portal, Prepared};
 use parameters::Parameters;
 use pgwire::messages::PgWireFrontendMessage as Frontend;
@@ -34,6 +36,8 @@ use wire::{Incoming, Wire};
 
 /// A client that doesn't take its results for this long is given up.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(300);
+/// A client that is silent for this long outside a transaction is taken to be idle.
+const REST_AFTER: Duration = Duration::from_secs(5);
 
 /// Where a session is in its transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,10 +63,13 @@ struct Session {
     savepoints: Vec<String>,
     statements: HashMap<String, Arc<Prepared>>,
     portals: HashMap<String, Portal>,
+    plans: Plans,
     /// After an error everything up to the next Sync is skipped.
     skipping: bool,
     /// Whether the transaction that ends next was taken back, for the metrics.
     rolled_back: bool,
+    /// The client was silent for a while, and the session holds no memory that it can do without.
+    resting: bool,
 }
 
 /// Serves one client from its first byte to its last.
@@ -104,7 +111,9 @@ pub fn serve(server: &Arc<Server>, stream: Stream) {
 
 impl Session {
     fn run(&mut self) {
-        if let Err(error) = self.cycle() {
+        let (server, user, superuser) = (Arc::clone(&self.server), self.user.clone(), self.superuser);
+        let signal = move |pid, reason| server.interrupt(pid, reason, &user, superuser);
+        if let Err(error) = self.connection.teach_signals(signal).and_then(|()| self.cycle()) {
             self.server.metrics.error(error.code);
             // A fatal error is told to the client if it still listens.
             let _ = self.wire.error(&error, "").and_then(|()| self.wire.flush());
@@ -123,6 +132,10 @@ impl Session {
                 Ok(message) => message,
                 Err(Incoming::End) if self.server.is_stopping() => return Err(terminated()),
                 Err(Incoming::End) => return Ok(()),
+                Err(Incoming::TimedOut) if self.transaction == Transaction::Idle => {
+                    self.rest()?;
+                    continue;
+                }
                 Err(Incoming::TimedOut) => {
                     let message = "terminating connection due to idle-in-transaction timeout";
                     return Err(SqlError::fatal("25P03", message));
@@ -130,6 +143,7 @@ impl Session {
                 Err(Incoming::Malformed(why)) => return Err(SqlError::fatal("08P01", why)),
             };
             self.seat.busy.store(true, Ordering::SeqCst);
+            self.resting = false;
             match message {
                 Frontend::Terminate(_) => return Ok(()),
                 Frontend::Sync(_) => self.sync()?,
@@ -152,15 +166,32 @@ impl Session {
     /// Inside a transaction the client's silence has a limit.
     fn wait_limit(&mut self) -> Result<()> {
         let limit = match self.transaction {
-            Transaction::Idle => 0,
-            _ => self.parameters.timeout("idle_in_transaction_session_timeout"),
+            Transaction::Idle if self.resting => None,
+            Transaction::Idle => Some(REST_AFTER),
+            _ => {
+                let limit = self.parameters.timeout("idle_in_transaction_session_timeout");
+                (limit > 0).then(|| Duration::from_millis(limit))
+            }
         };
-        let limit = (limit > 0).then(|| Duration::from_millis(limit));
-        self.wire.stream.set_read_timeout(limit).map_err(|error| SqlError::fatal("08006", error.to_string()))
+        self.wire.set_limit(limit)
+    }
+
+    /// Gives back the memory that only a working session needs; the next message ends the rest.
+    fn rest(&mut self) -> Result<()> {
+        self.resting = true;
+        self.plans.clear();
+        self.wire.shrink();
+        self.connection.shrink()
     }
 
     /// A simple query: every statement in turn, all in one implicit transaction.
     fn simple(&mut self, text: &str) -> Result<()> {
+        if let Some((prepared, params)) = self.remembered(text) {
+            return match self.prepared_statement(&prepared, &params, text) {
+                Ok(()) => Ok(()),
+                Err(error) => self.fail(&error, ""),
+            };
+        }
         let statements = match sql::parse(text) {
             Ok(statements) => statements,
             Err(error) => return self.fail(&error, text),

@@ -3,9 +3,11 @@
 use super::stream::Stream;
 use crate::auth::Access;
 use crate::cluster::Cluster;
-use crate::engine::{Interrupt, Reason};
+use crate::engine::{Connection, Interrupt, Reason, Role};
 use crate::metrics::Metrics;
 use crate::sql::error::{Result, SqlError};
+use crate::sql::plan::Sequence;
+use crate::sql::system;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
@@ -33,6 +35,8 @@ struct Entry {
     interrupt: Arc<Interrupt>,
     stream: Arc<Stream>,
     busy: Arc<AtomicBool>,
+    user: String,
+    database: String,
 }
 
 /// A session's place among the connected; it is given back when this is dropped.
@@ -82,7 +86,13 @@ impl Server {
     }
 
     /// Takes a place among the connected; the last ones are kept for superusers.
-    pub fn seat(self: &Arc<Self>, stream: &Arc<Stream>, superuser: bool) -> Result<Seat> {
+    pub fn seat(
+        self: &Arc<Self>,
+        stream: &Arc<Stream>,
+        user: &str,
+        database: &str,
+        superuser: bool,
+    ) -> Result<Seat> {
         if self.is_stopping() {
             return Err(shutting_down());
         }
@@ -104,6 +114,8 @@ impl Server {
             interrupt: Arc::clone(&interrupt),
             stream: Arc::clone(stream),
             busy: Arc::clone(&busy),
+            user: user.to_owned(),
+            database: database.to_owned(),
         };
         sessions.insert(pid, entry);
         self.metrics.connection();
@@ -122,6 +134,22 @@ impl Server {
         let sessions = self.sessions();
         let active = sessions.values().filter(|entry| entry.busy.load(Ordering::SeqCst)).count();
         (active, sessions.len() - active)
+    }
+
+    /// pg_cancel_backend and pg_terminate_backend, by a role that may do so; says whether there is such a session.
+    pub fn interrupt(&self, pid: i32, reason: Reason, user: &str, superuser: bool) -> Result<bool> {
+        let sessions = self.sessions();
+        let Some(entry) = sessions.get(&pid) else { return Ok(false) };
+        if entry.user != user && !superuser {
+            let what = if reason == Reason::Cancel { "cancel queries of" } else { "terminate" };
+            let message = format!("must be a superuser to {what} another role's session");
+            return Err(SqlError::new("42501", message));
+        }
+        entry.interrupt.raise(reason);
+        if reason == Reason::Terminate {
+            entry.stream.stop_reading();
+        }
+        Ok(true)
     }
 
     /// Whether the server shuts down.
@@ -164,6 +192,47 @@ impl Server {
 
     fn sessions(&self) -> MutexGuard<'_, HashMap<i32, Entry>> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a statement's compilation may ask about everything outside the database's definitions.
+pub struct Surroundings<'a> {
+    /// The cluster and who is connected to it.
+    pub server: &'a Server,
+    /// This session's connection.
+    pub connection: &'a Connection,
+}
+
+impl system::Cluster for Surroundings<'_> {
+    fn roles(&self) -> Vec<system::Role> {
+        let roles = self.server.cluster.roles().unwrap_or_default().into_iter();
+        let role = |(number, role): (i64, Role)| system::Role {
+            // The first role is the one that made the cluster, which has this number everywhere.
+            oid: if number == 1 { 10 } else { 16_000 + number },
+            name: role.name,
+            superuser: role.superuser,
+            login: role.login,
+        };
+        roles.map(role).collect()
+    }
+
+    fn databases(&self) -> Vec<(i64, String, String)> {
+        self.server.cluster.databases_with_owners().unwrap_or_default()
+    }
+
+    fn sessions(&self) -> Vec<system::Activity> {
+        let sessions = self.server.sessions();
+        let activity = |(pid, entry): (&i32, &Entry)| system::Activity {
+            pid: *pid,
+            user: entry.user.clone(),
+            database: entry.database.clone(),
+            active: entry.busy.load(Ordering::SeqCst),
+        };
+        sessions.iter().map(activity).collect()
+    }
+
+    fn sequences(&self) -> Vec<Sequence> {
+        self.connection.sequences()
     }
 }
 

@@ -163,6 +163,8 @@ impl Greeting {
                 savepoints: Vec::new(),
                 statements: HashMap::new(),
                 portals: HashMap::new(),
+                plans: Default::default(),
+                resting: false,
                 skipping: false,
                 rolled_back: false,
             }),
@@ -178,7 +180,7 @@ impl Greeting {
     }
 
     fn open(&self, server: &Arc<Server>, wire: &mut Wire) -> Result<(Seat, Connection, Parameters)> {
-        let seat = server.seat(&wire.stream, self.role.superuser)?;
+        let seat = server.seat(&wire.stream, &self.role.name, &self.database, self.role.superuser)?;
         let database = server.cluster.database(&self.database)?;
         let connection = Connection::open(database, Arc::clone(&seat.interrupt), seat.pid)?;
         let mut parameters = Parameters::new(&server.settings);

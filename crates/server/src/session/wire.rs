@@ -11,6 +11,7 @@ use pgwire::messages::{DecodeContext, Message, PgWireFrontendMessage, ProtocolVe
 use rustls::{ServerConfig, ServerConnection};
 use std::io::ErrorKind;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Results are sent once this many bytes wait.
 const FLUSH_AT: usize = 64 * 1024;
@@ -33,13 +34,25 @@ pub struct Wire {
     context: DecodeContext,
     input: BytesMut,
     out: BytesMut,
+    /// The read timeout that the socket has; asking the kernel for every message would be dear.
+    limit: Option<Option<Duration>>,
 }
 
 impl Wire {
     /// A wire over a fresh socket.
     pub fn new(stream: Arc<Stream>) -> Self {
         let context = DecodeContext::new(ProtocolVersion::PROTOCOL3_0);
-        Self { stream, context, input: BytesMut::with_capacity(4096), out: BytesMut::with_capacity(4096) }
+        Self { stream, context, input: BytesMut::new(), out: BytesMut::new(), limit: None }
+    }
+
+    /// Limits the wait for the client's next message.
+    pub fn set_limit(&mut self, limit: Option<Duration>) -> Result<()> {
+        if self.limit != Some(limit) {
+            let set = self.stream.set_read_timeout(limit);
+            set.map_err(|error| SqlError::fatal("08006", error.to_string()))?;
+            self.limit = Some(limit);
+        }
+        Ok(())
     }
 
     /// What the decoder expects next.
@@ -55,7 +68,7 @@ impl Wire {
                 Ok(None) => {}
                 Err(error) => return Err(Incoming::Malformed(error.to_string())),
             }
-            let mut chunk = [0; 16 * 1024];
+            let mut chunk = [0; 8 * 1024];
             match self.stream.read(&mut chunk) {
                 Ok(0) => return Err(Incoming::End),
                 Ok(count) => self.input.extend_from_slice(&chunk[..count]),
@@ -78,6 +91,10 @@ impl Wire {
     pub fn flush(&mut self) -> Result<()> {
         let result = self.stream.write_all(&self.out);
         self.out.clear();
+        if self.out.capacity() > FLUSH_AT {
+            // What one large result needed is not kept for the rest of the session.
+            self.out = BytesMut::new();
+        }
         result.map_err(|error| SqlError::fatal("08006", format!("the client is gone: {error}")))
     }
 
@@ -92,6 +109,12 @@ impl Wire {
         let failed = |why: String| SqlError::fatal("08P01", format!("TLS handshake failed: {why}"));
         let connection = ServerConnection::new(config).map_err(|error| failed(error.to_string()))?;
         self.stream.secure(connection.into()).map_err(|error| failed(error.to_string()))
+    }
+
+    /// Gives back the buffers' memory; what has been read of the next message stays.
+    pub fn shrink(&mut self) {
+        self.out = BytesMut::new();
+        self.input = BytesMut::from(&self.input[..]);
     }
 
     /// Says no to a request for encryption.

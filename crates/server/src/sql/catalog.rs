@@ -30,6 +30,18 @@ pub struct Relation {
     pub definition: Option<String>,
     /// For an index: the table it belongs to.
     pub parent: Option<String>,
+    /// Who else than the owner may do what.
+    #[serde(default)]
+    pub grants: Vec<Grant>,
+}
+
+/// What a role may do with a relation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grant {
+    /// The role; empty for everybody.
+    pub grantee: String,
+    /// The letters of Postgres' access control lists.
+    pub privileges: String,
 }
 
 /// What a relation is.
@@ -46,6 +58,8 @@ pub enum Kind {
     },
     /// A sequence.
     Sequence,
+    /// A schema, for what is granted on it.
+    Schema,
 }
 
 impl Kind {
@@ -56,6 +70,7 @@ impl Kind {
             Self::View => "view",
             Self::Index { .. } => "index",
             Self::Sequence => "sequence",
+            Self::Schema => "schema",
         }
     }
 }
@@ -109,11 +124,29 @@ pub struct Constraint {
 }
 
 impl Relation {
+    /// Whether a role that is no superuser may do what a letter stands for.
+    pub fn allows(&self, user: &str, privilege: char) -> bool {
+        let to = |grant: &&Grant| grant.grantee.is_empty() || grant.grantee == user;
+        self.owner == user || self.grants.iter().filter(to).any(|grant| grant.privileges.contains(privilege))
+    }
+
+    /// The privileges of the owner, in the order in which Postgres shows them.
+    pub fn all_privileges(&self) -> &'static str {
+        match self.kind {
+            Kind::Sequence => "rwU",
+            Kind::Schema => "UC",
+            _ => "arwdDxt",
+        }
+    }
+
     /// The column of a name.
     pub fn column(&self, name: &str) -> Option<&Column> {
         self.columns.iter().find(|column| column.name == name)
     }
 }
+
+/// The name under which the schema `public` is kept once something was granted on it: no relation's name.
+pub const PUBLIC_SCHEMA: &str = "\u{1}public";
 
 impl Catalog {
     /// The relation of a name.

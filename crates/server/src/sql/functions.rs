@@ -7,7 +7,7 @@ use super::error::{Result, SqlError};
 use super::types::Type;
 use super::{datetime, json, numeric, value};
 use crate::engine::{Value, ValueRef};
-use Type::{Bytea, Float8, Int4, Int8, Numeric, Oid, Text, Timestamp, Timestamptz};
+use Type::{Bytea, Float8, Int4, Int8, Numeric, Text, Timestamp, Timestamptz};
 use bigdecimal::RoundingMode;
 
 /// One overload of a function.
@@ -170,8 +170,6 @@ pub const SCALARS: &[Scalar] = &[
     }),
     row("json_typeof", &[Type::Json], Text, |a| json_typeof(text(a, 0)?)),
     row("jsonb_typeof", &[Type::Jsonb], Text, |a| json_typeof(text(a, 0)?)),
-    row("pg_table_is_visible", &[Oid], Type::Bool, |_| Ok(int(1))),
-    row("pg_get_userbyid", &[Oid], Type::Name, |_| text_result("scratchbird".to_owned())),
     row("pg_encoding_to_char", &[Int4], Type::Name, |_| text_result("UTF8".to_owned())),
     row("pg_is_in_recovery", &[], Type::Bool, |_| Ok(int(0))),
 ];

@@ -3,6 +3,7 @@
 //! `text → parse → plan (compile, ddl) → session → engine`. Nothing here touches a database; what a
 //! statement means is decided from the syntax tree and the [`catalog::Catalog`] alone.
 
+pub mod array;
 pub mod catalog;
 pub mod compile;
 pub mod datetime;
@@ -13,6 +14,7 @@ pub mod json;
 pub mod numeric;
 pub mod pattern;
 pub mod plan;
+pub mod system;
 pub mod types;
 pub mod value;
 

@@ -6,8 +6,8 @@ use super::error::{Result, SqlError};
 use super::types::{Type, Typed};
 use super::{ddl, expr_text, fold};
 use sqlparser::ast::{
-    CopyLegacyOption, CopyOption, CopySource, CopyTarget, Expr, Reset, Set, Statement, TransactionAccessMode,
-    TransactionIsolationLevel, TransactionMode, Value,
+    CopyLegacyCsvOption, CopyLegacyOption, CopyOption, CopySource, CopyTarget, Expr, Reset, Set, Statement,
+    TransactionAccessMode, TransactionIsolationLevel, TransactionMode, Value,
 };
 
 /// A statement ready to run.
@@ -25,6 +25,8 @@ pub struct Plan {
     pub writes: bool,
     /// Its class for `log_statement`.
     pub class: Class,
+    /// It is right for one run only, because it holds parts of the catalogues.
+    pub volatile: bool,
 }
 
 /// The classes that `log_statement` tells apart.
@@ -77,6 +79,8 @@ pub enum Action {
     Show(String),
     /// COPY … FROM STDIN
     CopyIn(Box<CopyIn>),
+    /// COPY … TO STDOUT
+    CopyOut(Box<CopyOut>),
     /// CREATE, ALTER and DROP of what belongs to the cluster.
     Cluster(ClusterChange),
     /// DEALLOCATE and DISCARD; no name is all.
@@ -130,6 +134,24 @@ pub struct CopyIn {
     pub sql: String,
     /// The columns' types, in the order of the fields.
     pub types: Vec<Typed>,
+    /// How the data is written.
+    pub format: CopyFormat,
+}
+
+/// COPY … TO STDOUT.
+#[derive(Debug, Clone)]
+pub struct CopyOut {
+    /// The query.
+    pub sql: String,
+    /// Its columns.
+    pub columns: Vec<Output>,
+    /// How the data is written.
+    pub format: CopyFormat,
+}
+
+/// How COPY's data is written.
+#[derive(Debug, Clone)]
+pub struct CopyFormat {
     /// CSV rather than text.
     pub csv: bool,
     /// The field separator.
@@ -190,7 +212,15 @@ pub struct RoleChange {
 
 impl Plan {
     fn new(action: Action, tag: &'static str) -> Self {
-        Self { action, columns: Vec::new(), params: Vec::new(), tag, writes: false, class: Class::Other }
+        Self {
+            action,
+            columns: Vec::new(),
+            params: Vec::new(),
+            tag,
+            writes: false,
+            class: Class::Other,
+            volatile: false,
+        }
     }
 
     fn ddl(steps: Vec<Step>, tag: &'static str) -> Self {
@@ -203,6 +233,7 @@ pub fn plan(statement: &Statement, context: &Context<'_>, declared: &[Option<Typ
     let mut compiler = Compiler::new(context, declared);
     let mut plan = build(statement, context, &mut compiler)?;
     plan.writes |= compiler.writes;
+    plan.volatile = compiler.volatile;
     plan.params = compiler.params.iter().map(|ty| ty.unwrap_or(Type::Text)).collect();
     Ok(plan)
 }
@@ -211,6 +242,7 @@ fn build(statement: &Statement, context: &Context<'_>, compiler: &mut Compiler<'
     match statement {
         Statement::Query(query) => {
             let (sql, columns) = compiler.query(query)?;
+            let (sql, columns) = compiler.shown_query(sql, columns);
             Ok(Plan { columns, ..Plan::new(Action::Run(sql), "SELECT") })
         }
         Statement::Insert(insert) => Ok(change(compiler.insert(insert)?, "INSERT 0")),
@@ -265,7 +297,15 @@ fn build(statement: &Statement, context: &Context<'_>, compiler: &mut Compiler<'
             Ok(Plan { columns, ..Plan::new(Action::Show(name), "SHOW") })
         }
         Statement::Copy { source, to: false, target: CopyTarget::Stdin, options, legacy_options, .. } => {
-            copy_in(source, options, legacy_options, compiler)
+            copy_in(source, copy_format(options, legacy_options)?, compiler)
+        }
+        Statement::Copy { source, to: true, target: CopyTarget::Stdout, options, legacy_options, .. } => {
+            copy_out(source, copy_format(options, legacy_options)?, compiler)
+        }
+        Statement::Copy { target: CopyTarget::File { .. } | CopyTarget::Program { .. }, .. } => {
+            let message = "COPY to or from a file or a program of the server's machine is not supported";
+            Err(SqlError::new("0A000", message)
+                .hint("psql's \\copy works with files on the client's machine."))
         }
         Statement::Vacuum(_) => Ok(Plan::new(Action::Nothing, "VACUUM")),
         Statement::Analyze(_) => Ok(Plan::new(Action::Ddl(vec![Step::Sql("ANALYZE".to_owned())]), "ANALYZE")),
@@ -314,18 +354,35 @@ fn setting_text(expr: &Expr) -> String {
     }
 }
 
-fn copy_in(
-    source: &CopySource,
-    options: &[CopyOption],
-    legacy: &[CopyLegacyOption],
-    compiler: &mut Compiler<'_>,
-) -> Result<Plan> {
+fn copy_in(source: &CopySource, format: CopyFormat, compiler: &mut Compiler<'_>) -> Result<Plan> {
     let CopySource::Table { table_name, columns } = source else {
-        return Err(SqlError::unsupported("COPY from a query"));
+        return Err(SqlError::syntax("COPY query is only allowed with TO"));
     };
-    let mut copy = CopyIn {
-        sql: String::new(),
-        types: Vec::new(),
+    let names: Vec<String> = columns.iter().map(fold).collect();
+    let (sql, types) = compiler.copy_row(table_name, &names)?;
+    let copy = CopyIn { sql, types, format };
+    Ok(Plan { writes: true, class: Class::Mod, ..Plan::new(Action::CopyIn(Box::new(copy)), "COPY") })
+}
+
+fn copy_out(source: &CopySource, format: CopyFormat, compiler: &mut Compiler<'_>) -> Result<Plan> {
+    let (sql, columns) = match source {
+        CopySource::Query(query) => compiler.query(query)?,
+        CopySource::Table { table_name, columns } => {
+            let names: Vec<String> = columns.iter().map(ToString::to_string).collect();
+            let list = if names.is_empty() { "*".to_owned() } else { names.join(", ") };
+            let parsed = super::parse(&format!("SELECT {list} FROM {table_name}"))?;
+            let [Statement::Query(query)] = parsed.as_slice() else {
+                return Err(SqlError::syntax("COPY needs a table or a query"));
+            };
+            compiler.query(query)?
+        }
+    };
+    let (sql, columns) = compiler.shown_query(sql, columns);
+    Ok(Plan::new(Action::CopyOut(Box::new(CopyOut { sql, columns, format })), "COPY"))
+}
+
+fn copy_format(options: &[CopyOption], legacy: &[CopyLegacyOption]) -> Result<CopyFormat> {
+    let mut copy = CopyFormat {
         csv: legacy.iter().any(|option| matches!(option, CopyLegacyOption::Csv(_))),
         delimiter: '\0',
         null: String::new(),
@@ -352,7 +409,15 @@ fn copy_in(
     }
     for option in legacy {
         match option {
-            CopyLegacyOption::Csv(list) if list.is_empty() => {}
+            CopyLegacyOption::Csv(list) => {
+                for option in list {
+                    match option {
+                        CopyLegacyCsvOption::Header => copy.header = true,
+                        CopyLegacyCsvOption::Quote(character) => copy.quote = *character,
+                        other => return Err(SqlError::unsupported(format!("COPY option {other}"))),
+                    }
+                }
+            }
             CopyLegacyOption::Delimiter(character) => delimiter = Some(*character),
             CopyLegacyOption::Null(text) => null = Some(text.clone()),
             other => return Err(SqlError::unsupported(format!("COPY option {other}"))),
@@ -360,9 +425,7 @@ fn copy_in(
     }
     copy.delimiter = delimiter.unwrap_or(if copy.csv { ',' } else { '\t' });
     copy.null = null.unwrap_or_else(|| (if copy.csv { "" } else { "\\N" }).to_owned());
-    let names: Vec<String> = columns.iter().map(fold).collect();
-    (copy.sql, copy.types) = compiler.copy_row(table_name, &names)?;
-    Ok(Plan { writes: true, class: Class::Mod, ..Plan::new(Action::CopyIn(Box::new(copy)), "COPY") })
+    Ok(copy)
 }
 
 /// The text of a literal or a word, for SET and defaults of options.
@@ -382,10 +445,12 @@ pub(super) fn literal_text(expr: &Expr) -> Option<String> {
 mod tests {
     use super::*;
     use crate::sql::catalog::Catalog;
+    use crate::sql::system::Nothing;
 
     fn check(text: &str, expect: &str) {
         let catalog = Catalog::default();
-        let context = Context { catalog: &catalog, user: "u", database: "d" };
+        let context =
+            Context { catalog: &catalog, user: "u", superuser: true, database: "d", cluster: &Nothing };
         let planned = crate::sql::parse(text).and_then(|statements| plan(&statements[0], &context, &[]));
         let got = match planned.map(|plan| plan.action) {
             Ok(Action::Run(sql)) => sql,
@@ -408,7 +473,11 @@ mod tests {
         );
         check("SELECT x", "42703 at Some(8)");
         check("SELECT 1 FROM t", "42P01 at Some(15)");
-        check("SELECT ARRAY[1]", "0A000 at Some(14)");
+        check("SELECT ARRAY[1]", "SELECT sb_array(23, 1) AS \"array\"");
+        check(
+            "SELECT 1 = ANY('{1,2}')",
+            "SELECT (1 IN (SELECT \"value\" FROM json_each(sb_array_values('{1,2}', 23)))) AS \"?column?\"",
+        );
         check("SELECT load_extension('x')", "42883 at Some(8)");
         check("PRAGMA writable_schema = 1", "0A000 at None");
         check("ATTACH DATABASE 'x' AS y", "0A000 at None");

@@ -5,7 +5,9 @@
 //! declared type is kept in our catalogue; everything that reads or writes a value is told it.
 
 use super::error::{Result, SqlError};
-use sqlparser::ast::{CharacterLength, DataType, ExactNumberInfo, ObjectName, TimezoneInfo};
+use sqlparser::ast::{
+    ArrayElemTypeDef, CharacterLength, DataType, ExactNumberInfo, ObjectName, TimezoneInfo,
+};
 
 /// A declared type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -52,6 +54,54 @@ pub enum Type {
     Name,
     /// a single-byte "char", in the catalogues
     Char,
+    /// a relation's number, shown as its name
+    Regclass,
+    /// a type's number, shown as its name
+    Regtype,
+    /// a schema's number, shown as its name
+    Regnamespace,
+    /// small numbers with blanks between them, in the catalogues
+    Int2vector,
+    /// An array of the type before the word.
+    BoolArray,
+    /// An array of the type before the word.
+    Int2Array,
+    /// An array of the type before the word.
+    Int4Array,
+    /// An array of the type before the word.
+    Int8Array,
+    /// An array of the type before the word.
+    Float4Array,
+    /// An array of the type before the word.
+    Float8Array,
+    /// An array of the type before the word.
+    NumericArray,
+    /// An array of the type before the word.
+    TextArray,
+    /// An array of the type before the word.
+    VarcharArray,
+    /// An array of the type before the word.
+    BpcharArray,
+    /// An array of the type before the word.
+    DateArray,
+    /// An array of the type before the word.
+    TimeArray,
+    /// An array of the type before the word.
+    TimestampArray,
+    /// An array of the type before the word.
+    TimestamptzArray,
+    /// An array of the type before the word.
+    UuidArray,
+    /// An array of the type before the word.
+    JsonArray,
+    /// An array of the type before the word.
+    JsonbArray,
+    /// An array of the type before the word.
+    OidArray,
+    /// An array of the type before the word.
+    NameArray,
+    /// An array of the type before the word.
+    CharArray,
     /// an untyped literal or parameter
     Unknown,
     /// the result of a function that returns nothing
@@ -59,8 +109,11 @@ pub enum Type {
 }
 
 use Type::{
-    Bool, Bpchar, Bytea, Char, Date, Float4, Float8, Int2, Int4, Int8, Json, Jsonb, Name, Numeric, Oid, Text,
-    Time, Timestamp, Timestamptz, Unknown, Uuid, Varchar, Void,
+    Bool, BoolArray, Bpchar, BpcharArray, Bytea, Char, CharArray, Date, DateArray, Float4, Float4Array,
+    Float8, Float8Array, Int2, Int2Array, Int2vector, Int4, Int4Array, Int8, Int8Array, Json, JsonArray,
+    Jsonb, JsonbArray, Name, NameArray, Numeric, NumericArray, Oid, OidArray, Regclass, Regnamespace,
+    Regtype, Text, TextArray, Time, TimeArray, Timestamp, TimestampArray, Timestamptz, TimestamptzArray,
+    Unknown, Uuid, UuidArray, Varchar, VarcharArray, Void,
 };
 
 /// What the catalogues say about a type.
@@ -116,6 +169,30 @@ pub const TYPES: &[TypeInfo] = &[
     row(Oid, 26, "oid", "oid", 4, "INTEGER", 'N'),
     row(Name, 19, "name", "name", 64, "TEXT", 'S'),
     row(Char, 18, "char", "\"char\"", 1, "TEXT", 'Z'),
+    row(Regclass, 2205, "regclass", "regclass", 4, "INTEGER", 'N'),
+    row(Regtype, 2206, "regtype", "regtype", 4, "INTEGER", 'N'),
+    row(Regnamespace, 4089, "regnamespace", "regnamespace", 4, "INTEGER", 'N'),
+    row(Int2vector, 22, "int2vector", "int2vector", -1, "TEXT", 'A'),
+    row(BoolArray, 1000, "_bool", "boolean[]", -1, "TEXT", 'A'),
+    row(Int2Array, 1005, "_int2", "smallint[]", -1, "TEXT", 'A'),
+    row(Int4Array, 1007, "_int4", "integer[]", -1, "TEXT", 'A'),
+    row(Int8Array, 1016, "_int8", "bigint[]", -1, "TEXT", 'A'),
+    row(Float4Array, 1021, "_float4", "real[]", -1, "TEXT", 'A'),
+    row(Float8Array, 1022, "_float8", "double precision[]", -1, "TEXT", 'A'),
+    row(NumericArray, 1231, "_numeric", "numeric[]", -1, "TEXT", 'A'),
+    row(TextArray, 1009, "_text", "text[]", -1, "TEXT", 'A'),
+    row(VarcharArray, 1015, "_varchar", "character varying[]", -1, "TEXT", 'A'),
+    row(BpcharArray, 1014, "_bpchar", "character[]", -1, "TEXT", 'A'),
+    row(DateArray, 1182, "_date", "date[]", -1, "TEXT", 'A'),
+    row(TimeArray, 1183, "_time", "time without time zone[]", -1, "TEXT", 'A'),
+    row(TimestampArray, 1115, "_timestamp", "timestamp without time zone[]", -1, "TEXT", 'A'),
+    row(TimestamptzArray, 1185, "_timestamptz", "timestamp with time zone[]", -1, "TEXT", 'A'),
+    row(UuidArray, 2951, "_uuid", "uuid[]", -1, "TEXT", 'A'),
+    row(JsonArray, 199, "_json", "json[]", -1, "TEXT", 'A'),
+    row(JsonbArray, 3807, "_jsonb", "jsonb[]", -1, "TEXT", 'A'),
+    row(OidArray, 1028, "_oid", "oid[]", -1, "TEXT", 'A'),
+    row(NameArray, 1003, "_name", "name[]", -1, "TEXT", 'A'),
+    row(CharArray, 1002, "_char", "\"char\"[]", -1, "TEXT", 'A'),
     row(Unknown, 705, "unknown", "unknown", -2, "TEXT", 'X'),
     row(Void, 2278, "void", "void", 4, "TEXT", 'P'),
 ];
@@ -151,6 +228,18 @@ impl Type {
         TYPES.iter().find(|info| info.oid == oid).map(|info| info.ty)
     }
 
+    /// The type of an array's elements.
+    pub fn element(self) -> Option<Self> {
+        let name = self.info().name.strip_prefix('_')?;
+        TYPES.iter().find(|info| info.name == name).map(|info| info.ty)
+    }
+
+    /// The array of a type.
+    pub fn array(self) -> Option<Self> {
+        let name = self.info().name;
+        TYPES.iter().find(|info| info.name.strip_prefix('_') == Some(name)).map(|info| info.ty)
+    }
+
     /// Text in any of its declared forms.
     pub fn is_string(self) -> bool {
         matches!(self, Text | Varchar | Bpchar | Name | Char)
@@ -158,7 +247,7 @@ impl Type {
 
     /// A whole number.
     pub fn is_integer(self) -> bool {
-        matches!(self, Int2 | Int4 | Int8 | Oid)
+        matches!(self, Int2 | Int4 | Int8 | Oid | Regclass | Regtype | Regnamespace)
     }
 
     /// Binary floating point.
@@ -176,7 +265,7 @@ impl Type {
         match self {
             Int2 => 1,
             Int4 => 2,
-            Oid => 3,
+            Oid | Regclass | Regtype | Regnamespace => 3,
             Int8 => 4,
             Numeric => 5,
             Float4 => 6,
@@ -251,6 +340,12 @@ pub fn declared(data_type: &DataType) -> Result<Typed> {
         DataType::Uuid => plain(Uuid),
         DataType::JSON => plain(Json),
         DataType::JSONB => plain(Jsonb),
+        DataType::Regclass => plain(Regclass),
+        DataType::Array(ArrayElemTypeDef::SquareBracket(inner, _)) => {
+            let inner = declared(inner)?.ty;
+            let array = inner.array().ok_or_else(|| SqlError::unsupported(format!("type {inner}[]")))?;
+            plain(array)
+        }
         DataType::Custom(name, arguments) => custom(name, arguments),
         other => Err(SqlError::unsupported(format!("type {other}"))),
     }

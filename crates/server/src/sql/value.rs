@@ -2,7 +2,7 @@
 
 use super::error::{Result, SqlError};
 use super::types::{Type, Typed};
-use super::{datetime, json, numeric};
+use super::{array, datetime, json, numeric};
 use crate::engine::{Value, ValueRef};
 use bytes::{BufMut, BytesMut};
 
@@ -13,7 +13,13 @@ pub fn input(to: Typed, text: &str, explicit: bool) -> Result<Value> {
             let parsed = settings::parse_bool(text).ok_or_else(|| invalid(to.ty, text))?;
             Value::Integer(i64::from(parsed))
         }
-        Type::Int2 | Type::Int4 | Type::Int8 | Type::Oid => Value::Integer(integer(to.ty, text)?),
+        Type::Int2
+        | Type::Int4
+        | Type::Int8
+        | Type::Oid
+        | Type::Regclass
+        | Type::Regtype
+        | Type::Regnamespace => Value::Integer(integer(to.ty, text)?),
         Type::Float4 | Type::Float8 => Value::Real(float(to.ty, text)?),
         Type::Numeric => {
             Value::Text(numeric::format(&numeric::parse(text).ok_or_else(|| invalid(to.ty, text))?))
@@ -25,6 +31,9 @@ pub fn input(to: Typed, text: &str, explicit: bool) -> Result<Value> {
         Type::Uuid => Value::Text(uuid(text).ok_or_else(|| invalid(to.ty, text))?),
         Type::Json => Value::Text(json::check(text)?),
         Type::Jsonb => Value::Text(json::normalise(text)?),
+        ty if ty.element().is_some() => {
+            Value::Text(array::canonical(ty.element().unwrap_or(Type::Text), text)?)
+        }
         _ if text.contains('\0') => {
             return Err(SqlError::new("22021", "invalid byte sequence for encoding \"UTF8\": 0x00"));
         }
@@ -61,6 +70,9 @@ pub fn cast(value: Value, from: Type, to: Typed, explicit: bool) -> Result<Value
     if matches!(from, Type::Unknown) || from.is_string() || matches!(from, Type::Json | Type::Jsonb) {
         let text = output(from.into(), value_ref(&value));
         return input(to, &text, explicit);
+    }
+    if from.element().is_some() && to.ty.element().is_some() {
+        return input(to, &output(from.into(), value_ref(&value)), explicit);
     }
     if to.ty.is_string() {
         // A boolean becomes a word when it is cast, and a letter when it is shown.
@@ -142,7 +154,9 @@ pub fn send(of: Typed, value: ValueRef<'_>, out: &mut BytesMut) -> Result<()> {
         (Type::Int4 | Type::Date, ValueRef::Integer(n)) => {
             out.put_i32(i32::try_from(n).map_err(|_| out_of_range(of.ty))?);
         }
-        (Type::Oid, ValueRef::Integer(n)) => out.put_u32(u32::try_from(n).map_err(|_| out_of_range(of.ty))?),
+        (Type::Oid | Type::Regclass | Type::Regtype | Type::Regnamespace, ValueRef::Integer(n)) => {
+            out.put_u32(u32::try_from(n).map_err(|_| out_of_range(of.ty))?)
+        }
         (Type::Int8 | Type::Time | Type::Timestamp | Type::Timestamptz, ValueRef::Integer(n)) => {
             out.put_i64(n)
         }
@@ -161,7 +175,10 @@ pub fn send(of: Typed, value: ValueRef<'_>, out: &mut BytesMut) -> Result<()> {
             out.put_u8(1);
             out.put_slice(text);
         }
-        (_, value) => out.put_slice(output(of, value).as_bytes()),
+        (ty, value) => match ty.element() {
+            Some(element) => array::send_array(element, &output(of, value), out)?,
+            None => out.put_slice(output(of, value).as_bytes()),
+        },
     }
     Ok(())
 }
@@ -177,7 +194,9 @@ pub fn recv(ty: Type, bytes: &[u8]) -> Result<Value> {
         Type::Int4 | Type::Date => {
             Value::Integer(i32::from_be_bytes(bytes.try_into().map_err(|_| malformed())?).into())
         }
-        Type::Oid => Value::Integer(u32::from_be_bytes(bytes.try_into().map_err(|_| malformed())?).into()),
+        Type::Oid | Type::Regclass | Type::Regtype | Type::Regnamespace => {
+            Value::Integer(u32::from_be_bytes(bytes.try_into().map_err(|_| malformed())?).into())
+        }
         Type::Int8 | Type::Time | Type::Timestamp | Type::Timestamptz => {
             Value::Integer(i64::from_be_bytes(bytes.try_into().map_err(|_| malformed())?))
         }
@@ -194,7 +213,10 @@ pub fn recv(ty: Type, bytes: &[u8]) -> Result<Value> {
             let text = bytes.strip_prefix(&[1]).ok_or_else(malformed)?;
             return input(ty.into(), utf8(text)?, true);
         }
-        _ => return input(ty.into(), utf8(bytes)?, true),
+        _ => match ty.element() {
+            Some(element) => Value::Text(array::recv_array(element, bytes).ok_or_else(malformed)?),
+            None => return input(ty.into(), utf8(bytes)?, true),
+        },
     };
     Ok(value)
 }
@@ -222,7 +244,7 @@ pub fn in_range(ty: Type, number: i64) -> Result<i64> {
     let fits = match ty {
         Type::Int2 => i16::try_from(number).is_ok(),
         Type::Int4 => i32::try_from(number).is_ok(),
-        Type::Oid => u32::try_from(number).is_ok(),
+        Type::Oid | Type::Regclass | Type::Regtype | Type::Regnamespace => u32::try_from(number).is_ok(),
         _ => true,
     };
     fits.then_some(number).ok_or_else(|| out_of_range(ty))

@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
-use tokio_postgres::{Client, Config, NoTls};
+use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
 
 pub const PASSWORD: &str = "s3cret 'quoted'";
 /// Long enough for a noisy machine; nothing waits that long when all is well.
@@ -151,4 +151,17 @@ pub fn outcome(command: &mut Command) -> (Option<i32>, String) {
     let mut text = String::new();
     child.stderr.take().unwrap().read_to_string(&mut text).unwrap();
     (child.wait().unwrap().code(), text)
+}
+
+/// The rows of a simple query: fields with bars between them, a line each.
+pub async fn text(client: &Client, sql: &str) -> String {
+    let messages = client.simple_query(sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+    let mut lines = Vec::new();
+    for message in messages {
+        if let SimpleQueryMessage::Row(row) = message {
+            let fields = (0..row.len()).map(|index| row.get(index).unwrap_or("NULL").to_owned());
+            lines.push(fields.collect::<Vec<_>>().join("|"));
+        }
+    }
+    lines.join("\n")
 }

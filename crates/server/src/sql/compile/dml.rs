@@ -22,6 +22,10 @@ impl Compiler<'_> {
             return Err(SqlError::unsupported("INSERT into this kind of table"));
         };
         let relation = self.target(name)?;
+        self.check(&relation, 'a')?;
+        if insert.returning.is_some() {
+            self.check(&relation, 'r')?;
+        }
         let alias =
             insert.table_alias.as_ref().map_or_else(|| relation.name.clone(), |alias| fold(&alias.alias));
         let targets = self.insert_targets(&relation, &insert.columns)?;
@@ -176,6 +180,8 @@ impl Compiler<'_> {
                 return Err(SqlError::syntax(message));
             }
             OnConflictAction::DoUpdate(update) => {
+                self.check(relation, 'w')?;
+                self.check(relation, 'r')?;
                 self.also_visible("excluded", &relation.name)?;
                 // A bare name means the existing row, not the proposed one.
                 if let Some(table) = self.scopes.last_mut().and_then(|scope| scope.tables.last_mut()) {
@@ -201,6 +207,10 @@ impl Compiler<'_> {
             return Err(SqlError::unsupported("this clause of UPDATE"));
         }
         let (relation, alias) = self.aliased_target(&update.table)?;
+        self.check(&relation, 'w')?;
+        if update.selection.is_some() || update.returning.is_some() {
+            self.check(&relation, 'r')?;
+        }
         let table = self.open_table(&alias, &relation.name)?;
         let from = match &update.from {
             None => String::new(),
@@ -247,6 +257,10 @@ impl Compiler<'_> {
             return Err(SqlError::unsupported("this clause of DELETE"));
         }
         let (relation, alias) = self.aliased_target(target)?;
+        self.check(&relation, 'd')?;
+        if delete.selection.is_some() || delete.returning.is_some() {
+            self.check(&relation, 'r')?;
+        }
         let table = self.open_table(&alias, &relation.name)?;
         let mut sql = format!("DELETE FROM {table} AS {}", quote(&alias));
         match &delete.using {
@@ -395,6 +409,7 @@ impl Compiler<'_> {
         names: &[String],
     ) -> Result<(String, Vec<crate::sql::types::Typed>)> {
         let relation = self.target(table)?;
+        self.check(&relation, 'a')?;
         let mut targets = Vec::new();
         for name in names {
             targets.push(relation.column(name).ok_or_else(|| no_column(&relation, name))?);

@@ -37,7 +37,11 @@ impl Compiler<'_> {
             Expr::Identifier(ident) => self.column(None, ident),
             Expr::CompoundIdentifier(parts) => match parts.as_slice() {
                 [table, column] => self.column(Some(table), column),
-                [schema, table, column] if fold(schema) == "public" => self.column(Some(table), column),
+                [schema, table, column]
+                    if matches!(fold(schema).as_str(), "public" | "pg_catalog" | "information_schema") =>
+                {
+                    self.column(Some(table), column)
+                }
                 _ => Err(SqlError::unsupported(format!("reference {expr}"))),
             },
             Expr::Nested(inner) => {
@@ -141,7 +145,9 @@ impl Compiler<'_> {
             }
             Expr::AnyOp { left, compare_op, right, .. } => self.any(left, compare_op, right),
             Expr::Tuple(_) => Err(SqlError::unsupported("row constructor")),
-            Expr::Array(_) => Err(SqlError::unsupported("array")),
+            Expr::AllOp { left, compare_op, right } => self.all(left, compare_op, right),
+            Expr::Array(array) => self.array(&array.elem),
+            Expr::CompoundFieldAccess { root, access_chain } => self.subscript(root, access_chain),
             Expr::Interval(_) => Err(SqlError::unsupported("type interval")),
             other => Err(SqlError::unsupported(format!("expression {}", shorten(&other.to_string())))),
         }
@@ -193,7 +199,11 @@ impl Compiler<'_> {
                 return Err(SqlError::new("42702", message).at(place(column)));
             }
             // SQLite itself merges the sides of USING under the bare name.
-            let sql = if merged { quote(&name) } else { qualified(&hit.alias, &name) };
+            let sql = match &found.sql {
+                Some(sql) => sql.clone(),
+                None if merged => quote(&name),
+                None => qualified(&hit.alias, &name),
+            };
             let not_null = found.not_null;
             return Ok(Frag { not_null, ..Frag::new(sql, found.typed) });
         }
@@ -262,6 +272,12 @@ impl Compiler<'_> {
     /// An explicit cast.
     fn cast(&mut self, expr: &Expr, to: Typed) -> Result<Frag> {
         let frag = self.expr(expr)?;
+        if matches!(to.ty, Type::Regclass | Type::Regtype | Type::Regnamespace) {
+            return self.named_number(frag, to.ty);
+        }
+        if to.ty.is_string() && matches!(frag.ty(), Type::Regclass | Type::Regtype | Type::Regnamespace) {
+            return Ok(self.shown_name(frag));
+        }
         match &frag.shape {
             Shape::Null => Ok(Frag { typed: to, shape: Shape::Typed, ..frag }),
             Shape::Literal(text) => {

@@ -3,10 +3,11 @@
 use super::{Compiler, Scope, ScopeColumn, ScopeTable, relation_name};
 use crate::sql::catalog::Kind;
 use crate::sql::error::{Result, SqlError};
-use crate::sql::types::Typed;
+use crate::sql::types::{Type, Typed};
 use crate::sql::{fold, quote};
 use sqlparser::ast::{
-    FunctionArguments, Join, JoinConstraint, JoinOperator, Spanned, TableAlias, TableFactor, TableWithJoins,
+    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Join, JoinConstraint, JoinOperator, Spanned,
+    TableAlias, TableFactor, TableWithJoins,
 };
 
 impl Compiler<'_> {
@@ -77,7 +78,7 @@ impl Compiler<'_> {
             TableFactor::Table { name, alias, args: None, sample: None, with_ordinality: false, .. } => {
                 let (schema, table) = relation_name(name)?;
                 let (sql, columns) =
-                    self.relation(schema.as_deref(), &table).map_err(|e| e.at(name.span().start))?;
+                    self.relation(schema.as_deref(), &table, true).map_err(|e| e.at(name.span().start))?;
                 let alias_name = alias.as_ref().map_or_else(|| table.clone(), |alias| fold(&alias.name));
                 if alias.as_ref().is_some_and(|alias| !alias.columns.is_empty()) {
                     let inner = format!("(SELECT * FROM {sql})");
@@ -96,12 +97,18 @@ impl Compiler<'_> {
                     name: o.name,
                     typed: o.typed,
                     not_null: false,
+                    sql: None,
                 });
                 let name =
                     alias.as_ref().map_or_else(|| "unnamed_subquery".to_owned(), |alias| fold(&alias.name));
                 self.aliased(&format!("({sql})"), columns.collect(), alias.as_ref(), &name)
             }
-            TableFactor::Table { name, alias, args: Some(args), .. } => {
+            TableFactor::Table { name, alias, args: Some(args), with_ordinality, .. } => {
+                if let [FunctionArg::Unnamed(FunctionArgExpr::Expr(array))] = args.args.as_slice()
+                    && relation_name(name).is_ok_and(|(_, name)| name == "unnest")
+                {
+                    return self.unnest(array, alias.as_ref(), *with_ordinality);
+                }
                 let list = FunctionArguments::List(sqlparser::ast::FunctionArgumentList {
                     duplicate_treatment: None,
                     args: args.args.clone(),
@@ -110,8 +117,21 @@ impl Compiler<'_> {
                 let (sql, typed) = self.set_function(name, &list)?;
                 let (_, function) = relation_name(name)?;
                 let alias_name = alias.as_ref().map_or_else(|| function.clone(), |alias| fold(&alias.name));
-                let column = ScopeColumn { name: alias_name.clone(), typed, not_null: true };
-                self.aliased(&sql, vec![column], alias.as_ref(), &alias_name)
+                let mut columns =
+                    vec![ScopeColumn { name: alias_name.clone(), typed, not_null: false, sql: None }];
+                if !with_ordinality {
+                    return self.aliased(&sql, columns, alias.as_ref(), &alias_name);
+                }
+                let (name, typed) = ("ordinality".to_owned(), Type::Int8.into());
+                columns.push(ScopeColumn { name, typed, not_null: true, sql: None });
+                let sql = format!("(SELECT *, row_number() OVER () FROM {sql})");
+                self.aliased(&sql, columns, alias.as_ref(), &alias_name)
+            }
+            TableFactor::UNNEST { alias, array_exprs, with_offset: false, with_ordinality, .. } => {
+                let [array] = array_exprs.as_slice() else {
+                    return Err(SqlError::unsupported("unnest of several arrays in FROM"));
+                };
+                self.unnest(array, alias.as_ref(), *with_ordinality)
             }
             TableFactor::NestedJoin { table_with_joins, alias: None } => {
                 Ok(format!("({})", self.table_with_joins(table_with_joins)?))
@@ -119,6 +139,27 @@ impl Compiler<'_> {
             TableFactor::Derived { lateral: true, .. } => Err(SqlError::unsupported("LATERAL")),
             other => Err(SqlError::unsupported(format!("FROM item {other}"))),
         }
+    }
+
+    /// An array's elements in FROM; the array may be made of the columns of the tables before it.
+    fn unnest(&mut self, array: &Expr, alias: Option<&TableAlias>, ordinality: bool) -> Result<String> {
+        let array = self.expr(array)?;
+        let (source, element) = self.element_source(array)?;
+        let name = alias.map_or_else(|| "unnest".to_owned(), |alias| fold(&alias.name));
+        let given = alias.map(|alias| &alias.columns[..]).unwrap_or_default();
+        let column = |index: usize, fallback: &str, ty: Type, sql: String| ScopeColumn {
+            name: given.get(index).map_or_else(|| fallback.to_owned(), |column| fold(&column.name)),
+            typed: ty.into(),
+            not_null: false,
+            sql: Some(sql),
+        };
+        let of = quote(&name);
+        let mut columns = vec![column(0, &name, element, format!("{of}.\"value\""))];
+        if ordinality {
+            columns.push(column(1, "ordinality", Type::Int8, format!("({of}.\"key\" + 1)")));
+        }
+        self.add_table(&name, columns)?;
+        Ok(format!("{source} AS {of}"))
     }
 
     /// A subquery in FROM under its alias. A CTE gives the columns their names, whatever the inner ones are.
@@ -158,7 +199,7 @@ impl Compiler<'_> {
 
     /// Opens a scope with one table in it, for INSERT, UPDATE, DELETE and CHECK.
     pub(in crate::sql) fn open_table(&mut self, alias: &str, table: &str) -> Result<String> {
-        let (sql, columns) = self.relation(None, table)?;
+        let (sql, columns) = self.relation(None, table, false)?;
         self.scopes.push(Scope::default());
         self.add_table(alias, columns)?;
         Ok(sql)
@@ -166,15 +207,19 @@ impl Compiler<'_> {
 
     /// Adds the same table under another name, as `excluded` in an upsert.
     pub(super) fn also_visible(&mut self, alias: &str, table: &str) -> Result<()> {
-        let (_, columns) = self.relation(None, table)?;
+        let (_, columns) = self.relation(None, table, false)?;
         self.add_table(alias, columns)
     }
 
     /// Opens a scope with columns that no relation has yet, for CREATE TABLE's expressions.
     pub(in crate::sql) fn open_columns(&mut self, alias: &str, columns: &[(String, Typed)]) {
         let columns = columns.iter();
-        let columns =
-            columns.map(|(name, typed)| ScopeColumn { name: name.clone(), typed: *typed, not_null: false });
+        let columns = columns.map(|(name, typed)| ScopeColumn {
+            name: name.clone(),
+            typed: *typed,
+            not_null: false,
+            sql: None,
+        });
         let table = ScopeTable { alias: alias.to_owned(), columns: columns.collect() };
         self.scopes.push(Scope { tables: vec![table], ..Scope::default() });
     }
@@ -191,32 +236,55 @@ impl Compiler<'_> {
         }
     }
 
-    fn relation(&mut self, schema: Option<&str>, name: &str) -> Result<(String, Vec<ScopeColumn>)> {
+    /// A relation's text and columns; `read` says that its rows are read.
+    fn relation(
+        &mut self,
+        schema: Option<&str>,
+        name: &str,
+        read: bool,
+    ) -> Result<(String, Vec<ScopeColumn>)> {
         if schema.is_none()
             && let Some((_, columns)) = self.ctes.iter().rev().find(|(cte, _)| cte == name)
         {
             let columns = columns.iter();
-            let columns =
-                columns.map(|o| ScopeColumn { name: o.name.clone(), typed: o.typed, not_null: false });
+            let columns = columns.map(|o| ScopeColumn {
+                name: o.name.clone(),
+                typed: o.typed,
+                not_null: false,
+                sql: None,
+            });
             return Ok((quote(name), columns.collect()));
         }
         let user = self.context.catalog.get(name).filter(|_| matches!(schema, None | Some("public")));
-        let shown = schema.map(|schema| format!("{schema}.{name}")).unwrap_or_else(|| name.to_owned());
-        if matches!(schema, Some("pg_catalog" | "information_schema"))
-            || name.starts_with("pg_") && user.is_none()
+        if user.is_none()
+            && let Some((sql, columns)) = self.system_relation(schema, name)
         {
-            return Err(SqlError::unsupported(format!("system relation \"{shown}\"")));
+            let columns = columns.into_iter().map(|(name, ty)| ScopeColumn {
+                name: name.to_owned(),
+                typed: ty.into(),
+                not_null: false,
+                sql: None,
+            });
+            return Ok((sql, columns.collect()));
         }
+        let shown = schema.map(|schema| format!("{schema}.{name}")).unwrap_or_else(|| name.to_owned());
         let relation =
             user.ok_or_else(|| SqlError::new("42P01", format!("relation \"{shown}\" does not exist")))?;
+        if read {
+            self.check(relation, 'r')?;
+        }
         let sql = format!("\"main\".{}", quote(&relation.name));
         if let Kind::Index { .. } | Kind::Sequence = relation.kind {
             let message = format!("cannot open relation \"{name}\"");
             return Err(SqlError::new("42809", message).detail("This operation is not supported for it."));
         }
         let columns = relation.columns.iter();
-        let columns =
-            columns.map(|c| ScopeColumn { name: c.name.clone(), typed: c.typed(), not_null: c.not_null });
+        let columns = columns.map(|c| ScopeColumn {
+            name: c.name.clone(),
+            typed: c.typed(),
+            not_null: c.not_null,
+            sql: None,
+        });
         Ok((sql, columns.collect()))
     }
 }

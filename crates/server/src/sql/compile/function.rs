@@ -7,8 +7,8 @@ use crate::sql::functions::SCALARS;
 use crate::sql::types::{Type, Typed};
 use crate::sql::{fold, quote};
 use sqlparser::ast::{
-    DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, ObjectName, Spanned,
-    WindowType,
+    DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
+    FunctionArguments, ObjectName, Select, SelectItem, Spanned, WindowType,
 };
 
 impl Compiler<'_> {
@@ -18,7 +18,18 @@ impl Compiler<'_> {
         if !function.within_group.is_empty() || function.null_treatment.is_some() {
             return Err(SqlError::unsupported(format!("this form of function {name}")).at(place));
         }
+        if let FunctionArguments::Subquery(query) = &function.args
+            && name == "array"
+        {
+            return self.array_of_query(query);
+        }
+        if is_set(&function.name)
+            && let Some(frag) = self.scopes.last_mut().and_then(|scope| scope.sets.pop_front())
+        {
+            return Ok(frag);
+        }
         let (arguments, distinct, star) = arguments(&function.args)?;
+        let order = self.argument_order(&function.args)?;
         let mut frags = Vec::new();
         for argument in &arguments {
             frags.push(self.expr(argument)?);
@@ -33,8 +44,17 @@ impl Compiler<'_> {
                 if over.is_empty() {
                     self.note_aggregate();
                 }
-                Ok(Frag { sql: format!("{}{filter}{over}", frag.sql), ..frag })
+                // ORDER BY stands inside the call's parentheses.
+                let call = match order.as_str() {
+                    "" => frag.sql.clone(),
+                    order => format!("{} {order})", frag.sql.strip_suffix(')').unwrap_or(&frag.sql)),
+                };
+                Ok(Frag { sql: format!("{call}{filter}{over}"), ..frag })
             }
+            None if !order.is_empty() => Err(SqlError::new(
+                "42809",
+                format!("ORDER BY specified, but {name} is not an aggregate function"),
+            )),
             None if star || distinct || !filter.is_empty() => {
                 Err(SqlError::new("42809", format!("{name} is not an aggregate function")))
             }
@@ -98,8 +118,36 @@ impl Compiler<'_> {
                 }
                 one(format!("group_concat({}, {})", first.sql, separator.sql), Type::Text)
             }
+            ("json_agg" | "jsonb_agg", 1) if !distinct => one(
+                format!("sb_json_agg({sql}, {})", ty.oid()),
+                if name == "json_agg" { Type::Json } else { Type::Jsonb },
+            ),
+            ("array_agg", 1) => {
+                let array = ty.array().ok_or_else(|| SqlError::unsupported(format!("array_agg of {ty}")))?;
+                if distinct {
+                    return Err(SqlError::unsupported("array_agg with DISTINCT"));
+                }
+                one(format!("sb_array_agg({sql}, {})", ty.oid()), array)
+            }
             _ => Ok(None),
         }
+    }
+
+    /// ORDER BY among an aggregate's arguments.
+    fn argument_order(&mut self, arguments: &FunctionArguments) -> Result<String> {
+        let FunctionArguments::List(list) = arguments else { return Ok(String::new()) };
+        let mut terms = Vec::new();
+        for clause in &list.clauses {
+            let FunctionArgumentClause::OrderBy(order) = clause else {
+                return Err(SqlError::unsupported(format!("{clause} inside a function call")));
+            };
+            for term in order {
+                let frag = self.expr(&term.expr)?;
+                let frag = self.settle(frag)?;
+                terms.push(super::query::order_term(&frag, term)?);
+            }
+        }
+        Ok(if terms.is_empty() { String::new() } else { format!("ORDER BY {}", terms.join(", ")) })
     }
 
     fn window_function(&mut self, name: &str, args: Vec<Frag>) -> Result<Frag> {
@@ -140,6 +188,12 @@ impl Compiler<'_> {
     /// Calls a scalar function.
     pub(super) fn call(&mut self, name: &str, args: Vec<Frag>) -> Result<Frag> {
         if let Some(frag) = self.special(name, &args)? {
+            return Ok(frag);
+        }
+        if let Some(frag) = self.array_function(name, &args)? {
+            return Ok(frag);
+        }
+        if let Some(frag) = self.system_function(name, &args)? {
             return Ok(frag);
         }
         let types: Vec<Type> = args.iter().map(Frag::ty).collect();
@@ -248,6 +302,16 @@ impl Compiler<'_> {
                     (self.coerce(args[0].clone(), Type::Oid)?, self.coerce(args[1].clone(), Type::Int4)?);
                 Ok(Some(Frag::new(format!("sb_format_type({}, {})", ty.sql, typmod.sql), Type::Text)))
             }
+            ("json_build_object" | "jsonb_build_object" | "json_build_array" | "jsonb_build_array", _) => {
+                let mut list = vec![if name.ends_with("object") { "1" } else { "0" }.to_owned()];
+                for arg in args {
+                    let arg = self.settle(arg.clone())?;
+                    list.extend([arg.ty().oid().to_string(), arg.sql]);
+                }
+                let built = Frag::new(format!("sb_json_build({})", list.join(", ")), Type::Json);
+                let normalised = name.starts_with("jsonb");
+                Ok(Some(if normalised { cast_call(&built, Type::Jsonb.into(), true) } else { built }))
+            }
             ("to_json" | "to_jsonb", [value]) => {
                 let value = self.settle(value.clone())?;
                 let ty = if name == "to_json" { Type::Json } else { Type::Jsonb };
@@ -255,6 +319,62 @@ impl Compiler<'_> {
             }
             _ => Ok(None),
         }
+    }
+
+    /// Set-returning calls that are result columns become one more table of FROM, which steps through all of
+    /// their arrays at once.
+    pub(super) fn set_items(&mut self, select: &Select) -> Result<Option<String>> {
+        let mut calls = Vec::new();
+        for item in &select.projection {
+            let (SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) = item else {
+                continue;
+            };
+            let expr = if let Expr::Cast { expr, .. } = expr { expr } else { expr };
+            if let Expr::Function(function) = expr
+                && is_set(&function.name)
+            {
+                calls.push(function);
+            }
+        }
+        let mut arrays = Vec::new();
+        for function in &calls {
+            let (list, _, _) = arguments(&function.args)?;
+            let (_, name) = relation_name(&function.name)?;
+            let array = match list.as_slice() {
+                [array] if name == "unnest" => self.expr(array)?,
+                [array, _] if name == "generate_subscripts" => self.expr(array)?,
+                _ => return Err(SqlError::unsupported(format!("{name} as a result column"))),
+            };
+            let array = match array.ty() {
+                Type::Int2vector => {
+                    Frag::new(format!("sb_string_to_array({}, ' ')", array.sql), Type::Int2Array)
+                }
+                ty if ty.element().is_some() => array,
+                ty => return Err(no_function(&name, &[ty])),
+            };
+            arrays.push((name, array));
+        }
+        let Some((_, first)) = arrays.first() else { return Ok(None) };
+        let longest = arrays[1..].iter().fold(first.sql.clone(), |longest, (_, array)| {
+            let count = |sql: &str| format!("coalesce(sb_cardinality({sql}), 0)");
+            let (a, b) = (count(&longest), count(&array.sql));
+            format!("(CASE WHEN {a} >= {b} THEN {longest} ELSE {} END)", array.sql)
+        });
+        let sets = arrays.iter().map(|(name, array)| {
+            let element = array.ty().element().unwrap_or(Type::Text);
+            let position = "(\"sb_set\".\"key\" + 1)";
+            if name == "unnest" {
+                Frag::new(format!("sb_array_get({}, {position}, {})", array.sql, element.oid()), element)
+            } else {
+                let inside = format!("{position} <= coalesce(sb_cardinality({}), 0)", array.sql);
+                Frag::new(format!("(CASE WHEN {inside} THEN {position} END)"), Type::Int4)
+            }
+        });
+        let sets = sets.collect();
+        if let Some(scope) = self.scopes.last_mut() {
+            scope.sets = sets;
+        }
+        Ok(Some(format!("json_each(sb_array_values({longest}, {})) AS \"sb_set\"", Type::Text.oid())))
     }
 
     /// A function in FROM.
@@ -295,15 +415,16 @@ impl Compiler<'_> {
     }
 }
 
+fn is_set(name: &ObjectName) -> bool {
+    relation_name(name).is_ok_and(|(_, name)| matches!(name.as_str(), "unnest" | "generate_subscripts"))
+}
+
 fn arguments(arguments: &FunctionArguments) -> Result<(Vec<&Expr>, bool, bool)> {
     let list = match arguments {
         FunctionArguments::None => return Ok((Vec::new(), false, false)),
         FunctionArguments::Subquery(_) => return Err(SqlError::unsupported("a subquery as argument list")),
         FunctionArguments::List(list) => list,
     };
-    if !list.clauses.is_empty() {
-        return Err(SqlError::unsupported("ORDER BY inside a function call"));
-    }
     let mut expressions = Vec::new();
     let mut star = false;
     for argument in &list.args {

@@ -8,15 +8,18 @@
 //! 2. Each expression becomes a [`Frag`]: SQLite text with a Postgres type.
 //! 3. An untyped literal or parameter takes its type from what it meets, as in Postgres.
 
+mod array;
 mod dml;
 mod expr;
 mod from;
 mod function;
 mod operator;
 mod query;
+mod system;
 
-use super::catalog::Catalog;
+use super::catalog::{Catalog, Relation};
 use super::error::{Result, SqlError};
+use super::system::Cluster;
 use super::types::{Type, Typed};
 use super::{fold, quote, value};
 use crate::engine::Value;
@@ -28,8 +31,12 @@ pub struct Context<'a> {
     pub catalog: &'a Catalog,
     /// The role in force.
     pub user: &'a str,
+    /// The role may do everything.
+    pub superuser: bool,
     /// The database's name.
     pub database: &'a str,
+    /// The cluster, for the system catalogues.
+    pub cluster: &'a dyn Cluster,
 }
 
 /// A result column.
@@ -48,6 +55,8 @@ pub struct Compiler<'a> {
     pub params: Vec<Option<Type>>,
     /// The statement changes something, so it needs the write lock.
     pub writes: bool,
+    /// The text holds parts of the catalogues, so it is right for one run only.
+    pub volatile: bool,
     scopes: Vec<Scope>,
     ctes: Vec<(String, Vec<Output>)>,
 }
@@ -60,6 +69,8 @@ struct Scope {
     merged: Vec<String>,
     /// The level groups or aggregates.
     aggregates: bool,
+    /// What the set-returning calls among the result columns are in one row, in their order.
+    sets: std::collections::VecDeque<Frag>,
 }
 
 struct ScopeTable {
@@ -72,6 +83,8 @@ struct ScopeColumn {
     name: String,
     typed: Typed,
     not_null: bool,
+    /// Its text for SQLite, where that is not the table's alias and the column's name.
+    sql: Option<String>,
 }
 
 /// A piece of SQLite text with its Postgres type.
@@ -126,7 +139,23 @@ impl Frag {
 impl<'a> Compiler<'a> {
     /// A compiler with the parameter types that the client declared.
     pub fn new(context: &'a Context<'a>, params: &[Option<Type>]) -> Self {
-        Self { context, params: params.to_vec(), writes: false, scopes: Vec::new(), ctes: Vec::new() }
+        Self {
+            context,
+            params: params.to_vec(),
+            writes: false,
+            volatile: false,
+            scopes: Vec::new(),
+            ctes: Vec::new(),
+        }
+    }
+
+    /// Refuses what the role may not do with a relation.
+    pub(super) fn check(&self, relation: &Relation, privilege: char) -> Result<()> {
+        if self.context.superuser || relation.allows(self.context.user, privilege) {
+            return Ok(());
+        }
+        let noun = relation.kind.noun();
+        Err(SqlError::new("42501", format!("permission denied for {noun} {}", relation.name)))
     }
 
     /// Gives an untyped fragment a type; a typed one is converted if Postgres does so implicitly.
@@ -184,6 +213,7 @@ pub(super) fn implicit(from: Type, to: Type) -> bool {
     from == to
         || (from.is_string() && to.is_string())
         || (from.is_number() && to.is_number() && from.rank() < to.rank())
+        || (from.is_integer() && from.rank() == to.rank())
         || matches!(
             (from, to),
             (Type::Date, Type::Timestamp | Type::Timestamptz) | (Type::Timestamp, Type::Timestamptz)

@@ -1,6 +1,6 @@
 //! Operators: arithmetic, comparison, logic, text, and membership.
 
-use super::{Compiler, Frag, Shape, cast_call, wider};
+use super::{Compiler, Frag, cast_call, wider};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::types::Type;
 use sqlparser::ast::{BinaryOperator as Op, Expr, Query};
@@ -25,6 +25,9 @@ impl Compiler<'_> {
             }
             Op::StringConcat => {
                 let (a, b) = (self.expr(left)?, self.expr(right)?);
+                if a.ty().element().is_some() || b.ty().element().is_some() {
+                    return self.array_concat(a, b);
+                }
                 if !a.untyped() && !b.untyped() && !a.ty().is_string() && !b.ty().is_string() {
                     return Err(no_operator("||", a.ty(), b.ty()));
                 }
@@ -68,6 +71,7 @@ impl Compiler<'_> {
                 let name = if *op == Op::LongArrow { "sb_json_text" } else { "sb_json_get" };
                 Ok(Frag::new(format!("{name}({}, {})", document.sql, key.sql), ty))
             }
+            Op::AtArrow | Op::ArrowAt | Op::PGOverlap => self.array_relation(left, op, right),
             Op::PGCustomBinaryOperator(parts) => {
                 match parts.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
                     ["pg_catalog", "~"] => self.regex(left, right, "sb_regex", ""),
@@ -88,7 +92,7 @@ impl Compiler<'_> {
     }
 
     /// Both sides of an operator in one type.
-    fn matched(&mut self, a: Frag, op: &str, b: Frag) -> Result<(Frag, Frag)> {
+    pub(super) fn matched(&mut self, a: Frag, op: &str, b: Frag) -> Result<(Frag, Frag)> {
         let ty = match (a.untyped(), b.untyped()) {
             (true, true) => Type::Text,
             (true, false) => b.ty(),
@@ -211,32 +215,9 @@ impl Compiler<'_> {
             Type::Bool,
         ))
     }
-
-    /// `x = ANY (subquery)` and `x = ANY ('{a,b}')`.
-    pub(super) fn any(&mut self, left: &Expr, op: &Op, right: &Expr) -> Result<Frag> {
-        let inner = if let Expr::Nested(inner) = right { inner } else { right };
-        match (op, inner) {
-            (Op::Eq, Expr::Subquery(query)) => self.in_subquery(left, query, false),
-            (Op::Eq, Expr::Array(array)) => self.in_list(left, &array.elem, false),
-            (Op::Eq, Expr::Value(value)) if super::expr::string(&value.value).is_some() => {
-                let frag = self.expr(left)?;
-                let text = super::expr::string(&value.value).unwrap_or_default();
-                let items =
-                    text.trim_start_matches('{').trim_end_matches('}').split(',').filter(|i| !i.is_empty());
-                let mut list = Vec::new();
-                for item in items {
-                    let shape = Shape::Literal(item.trim_matches('"').to_owned());
-                    let literal = Frag { shape, ..Frag::new("", Type::Unknown) };
-                    list.push(self.coerce(literal, frag.ty())?.sql);
-                }
-                Ok(Frag::new(format!("({} IN ({}))", frag.comparable(), list.join(", ")), Type::Bool))
-            }
-            _ => Err(SqlError::unsupported(format!("{op} ANY over an array"))),
-        }
-    }
 }
 
-fn no_operator(op: &str, a: Type, b: Type) -> SqlError {
+pub(super) fn no_operator(op: &str, a: Type, b: Type) -> SqlError {
     SqlError::new("42883", format!("operator does not exist: {a} {op} {b}")).hint(
         "No operator matches the given name and argument types. You might need to add explicit type casts.",
     )

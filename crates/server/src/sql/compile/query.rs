@@ -223,7 +223,12 @@ impl Compiler<'_> {
             from.push(self.table_with_joins(table)?);
         }
         let selection = select.selection.as_ref().map(|expr| self.condition("WHERE", expr)).transpose()?;
+        let sets = self.set_items(select)?;
+        from.extend(sets);
         let (items, columns) = self.projection(&select.projection)?;
+        if let Some(scope) = self.scopes.last_mut() {
+            scope.sets.clear();
+        }
         let mut sql = "SELECT ".to_owned();
         match &select.distinct {
             None | Some(Distinct::All) => {}
@@ -392,7 +397,8 @@ impl Compiler<'_> {
         }
         for table in tables {
             for column in table.columns.iter().filter(|column| !merged.contains(&column.name)) {
-                texts.push(format!("{} AS {}", qualified(&table.alias, &column.name), quote(&column.name)));
+                let sql = column.sql.clone().unwrap_or_else(|| qualified(&table.alias, &column.name));
+                texts.push(format!("{sql} AS {}", quote(&column.name)));
                 columns.push(Output { name: column.name.clone(), typed: column.typed });
             }
         }
@@ -496,7 +502,7 @@ fn output_index(expr: &Expr, columns: &[Output]) -> Result<Option<usize>> {
 }
 
 /// A sort term; NULLs are the largest values in Postgres and the smallest in SQLite.
-fn order_term(frag: &Frag, term: &OrderByExpr) -> Result<String> {
+pub(super) fn order_term(frag: &Frag, term: &OrderByExpr) -> Result<String> {
     if term.with_fill.is_some() {
         return Err(SqlError::unsupported("WITH FILL"));
     }
@@ -539,6 +545,8 @@ fn output_name(expr: &Expr) -> String {
             _ => "case".to_owned(),
         },
         Expr::Exists { .. } => "exists".to_owned(),
+        Expr::Array(_) => "array".to_owned(),
+        Expr::CompoundFieldAccess { root, .. } => output_name(root),
         Expr::Extract { .. } => "extract".to_owned(),
         Expr::Position { .. } => "position".to_owned(),
         Expr::Substring { .. } => "substring".to_owned(),

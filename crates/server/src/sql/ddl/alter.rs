@@ -19,6 +19,7 @@ impl Maker<'_, '_> {
             return Ok("ALTER TABLE");
         }
         let mut relation = self.compiler.target(&alter.name)?;
+        self.must_own(&relation)?;
         for operation in &alter.operations {
             self.alter_operation(&mut relation, operation)?;
         }
@@ -147,6 +148,7 @@ impl Maker<'_, '_> {
     pub(super) fn truncate(&mut self, truncate: &Truncate) -> Result<&'static str> {
         for target in &truncate.table_names {
             let relation = self.compiler.target(&target.name)?;
+            self.compiler.check(&relation, 'D')?;
             self.sql(format!("DELETE FROM {}", quote(&relation.name)));
             if matches!(truncate.identity, Some(TruncateIdentityOption::Restart)) {
                 let owned = self.catalog.relations.values();
@@ -183,6 +185,7 @@ impl Maker<'_, '_> {
                 }
                 return Err(SqlError::new("42P01", format!("{noun} \"{name}\" does not exist")));
             };
+            self.must_own(relation)?;
             if relation.kind.noun() != noun {
                 return Err(SqlError::new("42809", format!("\"{name}\" is not a {noun}")));
             }

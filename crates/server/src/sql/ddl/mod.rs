@@ -1,6 +1,7 @@
 //! Definitions: what CREATE, ALTER and DROP change, as a list of steps.
 
 mod alter;
+mod grant;
 
 use super::catalog::{Catalog, Column, Constraint, Identity, Kind, Relation};
 use super::compile::{Compiler, Context, relation_name};
@@ -26,6 +27,12 @@ pub fn steps(statement: &Statement, context: &Context<'_>, compiler: &mut Compil
         Statement::CreateView(create) => maker.create_view(create)?,
         Statement::CreateSequence { name, if_not_exists, sequence_options, temporary: false, .. } => {
             maker.create_sequence(name, *if_not_exists, sequence_options)?
+        }
+        Statement::Grant(grant) => {
+            maker.grant(&grant.privileges, grant.objects.as_ref(), &grant.grantees, true)?
+        }
+        Statement::Revoke(revoke) => {
+            maker.grant(&revoke.privileges, revoke.objects.as_ref(), &revoke.grantees, false)?
         }
         Statement::AlterTable(alter) => maker.alter_table(alter)?,
         Statement::Truncate(truncate) => maker.truncate(truncate)?,
@@ -124,11 +131,13 @@ impl Maker<'_, '_> {
             constraints: Vec::new(),
             definition: None,
             parent: None,
+            grants: Vec::new(),
         }
     }
 
     /// Whether the name is free; a taken one is an error, or a notice with IF NOT EXISTS.
     fn free(&mut self, name: &str, if_not_exists: bool) -> Result<bool> {
+        self.may_create()?;
         if name.starts_with("__sb_") || name.to_ascii_lowercase().starts_with("sqlite_") {
             return Err(SqlError::new("42939", format!("name \"{name}\" is reserved")));
         }
@@ -369,6 +378,7 @@ impl Maker<'_, '_> {
         let other = other.ok_or_else(|| {
             SqlError::new("42P01", format!("relation \"{foreign}\" does not exist")).at(place)
         })?;
+        self.compiler.check(other, 'x')?;
         let referred: Vec<String> = if key.referred_columns.is_empty() {
             let primary = other.constraints.iter().find(|constraint| constraint.kind == 'p');
             let message = format!("there is no primary key for referenced table \"{foreign}\"");
@@ -426,6 +436,7 @@ impl Maker<'_, '_> {
 
     fn create_index(&mut self, create: &CreateIndex) -> Result<&'static str> {
         let table = self.compiler.target(&create.table_name)?;
+        self.must_own(&table)?;
         let known: Vec<(String, Typed)> = table.columns.iter().map(|c| (c.name.clone(), c.typed())).collect();
         self.compiler.open_columns("", &known);
         let mut terms = Vec::new();
@@ -471,7 +482,8 @@ impl Maker<'_, '_> {
         }
         let (_, name) = relation_name(&create.name)?;
         let replaced = self.catalog.get(&name).filter(|old| create.or_replace && old.kind == Kind::View);
-        if replaced.is_some() {
+        if let Some(old) = replaced {
+            self.must_own(old)?;
             self.sql(format!("DROP VIEW {}", quote(&name)));
         } else if !self.free(&name, create.if_not_exists)? {
             return Ok("CREATE VIEW");

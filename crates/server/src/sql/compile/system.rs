@@ -1,0 +1,310 @@
+//! The system catalogues in a statement: relations, and the functions that read them.
+
+use super::{Compiler, Frag, Output, Shape, cast_call, literal};
+use crate::engine::Value;
+use crate::sql::error::{Result, SqlError};
+use crate::sql::system::{self, Source};
+use crate::sql::types::{TYPES, Type, declared};
+use sqlparser::ast::Expr;
+
+/// What has no object here is always NULL.
+const NULLS: &[(&str, Type)] = &[
+    ("obj_description", Type::Text),
+    ("col_description", Type::Text),
+    ("shobj_description", Type::Text),
+    ("pg_get_triggerdef", Type::Text),
+    ("pg_get_ruledef", Type::Text),
+    ("pg_get_functiondef", Type::Text),
+    ("pg_get_function_result", Type::Text),
+    ("pg_get_function_arguments", Type::Text),
+    ("pg_get_function_identity_arguments", Type::Text),
+    ("pg_get_statisticsobjdef_columns", Type::Text),
+    ("pg_get_partkeydef", Type::Text),
+    ("pg_get_partition_constraintdef", Type::Text),
+    ("pg_partition_ancestors", Type::Regclass),
+    ("pg_tablespace_location", Type::Text),
+    // SQLite doesn't count the pages of one table.
+    ("pg_relation_size", Type::Int8),
+    ("pg_table_size", Type::Int8),
+    ("pg_indexes_size", Type::Int8),
+    ("pg_total_relation_size", Type::Int8),
+    ("pg_size_pretty", Type::Text),
+    ("inet_server_addr", Type::Text),
+    ("inet_client_addr", Type::Text),
+];
+
+/// What `current_setting` knows: the settings that are the same in every session.
+const SETTINGS: &[(&str, &str)] = &[
+    ("server_version", crate::sql::POSTGRES_VERSION),
+    ("server_version_num", "150000"),
+    ("server_encoding", "UTF8"),
+    ("client_encoding", "UTF8"),
+    ("timezone", "UTC"),
+    ("standard_conforming_strings", "on"),
+    ("default_table_access_method", "heap"),
+    ("default_transaction_isolation", "read committed"),
+    ("block_size", "8192"),
+    ("max_identifier_length", "63"),
+];
+
+/// What is true of everything here.
+const ALWAYS: &[&str] = &[
+    "pg_table_is_visible",
+    "pg_type_is_visible",
+    "pg_function_is_visible",
+    "pg_operator_is_visible",
+    "pg_opclass_is_visible",
+    "pg_collation_is_visible",
+    "has_schema_privilege",
+    "has_database_privilege",
+    "has_table_privilege",
+    "has_column_privilege",
+    "has_any_column_privilege",
+    "has_sequence_privilege",
+    "has_function_privilege",
+    "has_type_privilege",
+    "has_tablespace_privilege",
+    "pg_has_role",
+];
+
+impl Compiler<'_> {
+    pub(super) fn system_relation(
+        &mut self,
+        schema: Option<&str>,
+        name: &str,
+    ) -> Option<(String, Vec<(&'static str, Type)>)> {
+        let context = self.context;
+        let (catalog, cluster, database) = (context.catalog, context.cluster, context.database);
+        let roles = cluster.roles();
+        let found = system::relation(schema, name, &Source { catalog, cluster, database, roles: &roles })?;
+        self.volatile = true;
+        Some(found)
+    }
+
+    /// The functions of pg_catalog that look things up.
+    pub(super) fn system_function(&mut self, name: &str, args: &[Frag]) -> Result<Option<Frag>> {
+        if let Some((_, ty)) = NULLS.iter().find(|(known, _)| *known == name) {
+            return Ok(Some(Frag::new("NULL", *ty)));
+        }
+        if name == "has_table_privilege" && !self.context.superuser {
+            return self.has_table_privilege(args).map(Some);
+        }
+        if ALWAYS.contains(&name) && !args.is_empty() {
+            return Ok(Some(Frag::new("1", Type::Bool)));
+        }
+        let catalog = self.context.catalog;
+        let text = |sql: String| Ok(Some(Frag::new(sql, Type::Text)));
+        match (name, args) {
+            ("pg_get_expr", [expr, _, ..]) => Ok(Some(self.coerce(expr.clone(), Type::Text)?)),
+            ("pg_get_constraintdef", [oid, ..]) => {
+                let oid = self.number(oid)?;
+                text(system::text_of(&system::constraint_definitions(catalog), &oid))
+            }
+            ("pg_get_viewdef", [oid, ..]) => {
+                let oid = self.number(oid)?;
+                text(system::text_of(&system::view_definitions(catalog), &oid))
+            }
+            ("pg_get_indexdef", [oid]) => {
+                let oid = self.number(oid)?;
+                text(system::text_of(&system::index_definitions(catalog), &oid))
+            }
+            ("pg_get_indexdef", [oid, column, ..]) => {
+                let (oid, column) = (self.number(oid)?, self.coerce(column.clone(), Type::Int4)?.sql);
+                let whole = system::text_of(&system::index_definitions(catalog), &oid);
+                let columns = system::index_columns(catalog);
+                let part = system::text_of(&columns, &format!("({oid} * 100 + {column})"));
+                text(format!("(CASE WHEN {column} = 0 THEN {whole} ELSE {part} END)"))
+            }
+            ("pg_get_userbyid", [oid]) => {
+                let oid = self.number(oid)?;
+                let roles = self.context.cluster.roles().into_iter().map(|role| (role.oid, role.name));
+                let found = system::text_of(&roles.collect::<Vec<_>>(), &oid);
+                self.volatile = true;
+                Ok(Some(Frag::new(format!("coalesce({found}, 'unknown (OID=' || {oid} || ')')"), Type::Name)))
+            }
+            ("pg_get_serial_sequence", [table, column]) => {
+                let (table, column) = (
+                    self.coerce(table.clone(), Type::Text)?.sql,
+                    self.coerce(column.clone(), Type::Text)?.sql,
+                );
+                let lines: Vec<String> = system::serial_sequences(catalog)
+                    .iter()
+                    .map(|(of, name)| format!("({}, {})", quoted(of), quoted(name)))
+                    .collect();
+                self.volatile = true;
+                if lines.is_empty() {
+                    return text("NULL".to_owned());
+                }
+                text(format!(
+                    "(SELECT \"column2\" FROM (VALUES {}) WHERE \"column1\" = replace(replace({table}, 'public.', ''), '\"', '') || '.' || {column})",
+                    lines.join(", ")
+                ))
+            }
+            ("to_regclass", [name]) => {
+                let name = self.coerce(name.clone(), Type::Text)?;
+                self.volatile = true;
+                Ok(Some(Frag::new(self.number_of_name(&name.sql), Type::Regclass)))
+            }
+            ("to_regtype", [name]) => {
+                let name = self.coerce(name.clone(), Type::Text)?;
+                let lines: Vec<String> = TYPES
+                    .iter()
+                    .flat_map(|info| [info.name, info.display].map(|name| (info.oid, name)))
+                    .map(|(oid, name)| format!("({oid}, {})", quoted(name)))
+                    .collect();
+                let sql = format!(
+                    "(SELECT \"column1\" FROM (VALUES {}) WHERE \"column2\" = {} LIMIT 1)",
+                    lines.join(", "),
+                    name.sql
+                );
+                Ok(Some(Frag::new(sql, Type::Regtype)))
+            }
+            ("current_schemas", [_]) => Ok(Some(Frag::new("'{pg_catalog,public}'", Type::NameArray))),
+            ("current_setting", [name, ..]) => {
+                let name = self.coerce(name.clone(), Type::Text)?;
+                let lines: Vec<String> =
+                    SETTINGS.iter().map(|(name, value)| format!("('{name}', {})", quoted(value))).collect();
+                text(format!(
+                    "(SELECT \"column2\" FROM (VALUES {}) WHERE \"column1\" = lower({}))",
+                    lines.join(", "),
+                    name.sql
+                ))
+            }
+            ("pg_cancel_backend" | "pg_terminate_backend", [pid, ..]) => {
+                let pid = self.coerce(pid.clone(), Type::Int4)?.sql;
+                let terminate = u8::from(name == "pg_terminate_backend");
+                Ok(Some(Frag::new(format!("sb_signal({pid}, {terminate})"), Type::Bool)))
+            }
+            ("pg_relation_is_publishable", [_]) => Ok(Some(Frag::new("0", Type::Bool))),
+            _ => Ok(None),
+        }
+    }
+
+    fn has_table_privilege(&mut self, args: &[Frag]) -> Result<Frag> {
+        let [Frag { shape: Shape::Literal(table), .. }, Frag { shape: Shape::Literal(privilege), .. }] = args
+        else {
+            return Err(SqlError::unsupported("has_table_privilege of anything but two literals"));
+        };
+        let letter = match privilege.to_ascii_uppercase().as_str() {
+            "SELECT" => 'r',
+            "INSERT" => 'a',
+            "UPDATE" => 'w',
+            "DELETE" => 'd',
+            "TRUNCATE" => 'D',
+            "REFERENCES" => 'x',
+            "TRIGGER" => 't',
+            _ => {
+                let message = format!("unrecognized privilege type: \"{privilege}\"");
+                return Err(SqlError::new("22023", message));
+            }
+        };
+        let name = table.trim_start_matches("public.").trim_matches('"');
+        let relation = self.context.catalog.get(name);
+        let relation =
+            relation.ok_or_else(|| SqlError::new("42P01", format!("relation \"{table}\" does not exist")))?;
+        let allowed = relation.allows(self.context.user, letter);
+        self.volatile = true;
+        Ok(Frag::new(if allowed { "1" } else { "0" }, Type::Bool))
+    }
+
+    /// An object's number among a function's arguments.
+    fn number(&mut self, frag: &Frag) -> Result<String> {
+        self.volatile = true;
+        Ok(self.coerce(frag.clone(), Type::Oid)?.sql)
+    }
+
+    /// A cast to `regclass` or `regtype`.
+    pub(super) fn named_number(&mut self, frag: Frag, to: Type) -> Result<Frag> {
+        self.volatile = true;
+        let text = match &frag.shape {
+            Shape::Literal(text) => text.clone(),
+            Shape::Typed if frag.ty().is_integer() => return Ok(Frag { typed: to.into(), ..frag }),
+            _ if to == Type::Regclass => {
+                let name = self.coerce(frag, Type::Text)?;
+                return Ok(Frag::new(self.number_of_name(&name.sql), to));
+            }
+            _ => return Err(SqlError::unsupported(format!("a cast of {} to {to}", frag.ty()))),
+        };
+        if let Ok(number) = text.parse::<u32>() {
+            return Ok(Frag::new(number.to_string(), to));
+        }
+        let name = text.trim_start_matches("pg_catalog.").trim_start_matches("public.").trim_matches('"');
+        if to == Type::Regtype {
+            let parsed = match crate::sql::parse_expr(&format!("NULL::{text}")) {
+                Ok(Expr::Cast { data_type, .. }) => declared(&data_type).ok(),
+                _ => None,
+            };
+            let found = parsed.map(|typed| typed.ty.oid());
+            let found =
+                found.ok_or_else(|| SqlError::new("42704", format!("type \"{text}\" does not exist")))?;
+            return Ok(Frag::new(found.to_string(), to));
+        }
+        if to == Type::Regnamespace {
+            let found = system::schema_names().into_iter().find(|(_, known)| known == name);
+            let found =
+                found.ok_or_else(|| SqlError::new("3F000", format!("schema \"{text}\" does not exist")))?;
+            return Ok(Frag::new(found.0.to_string(), to));
+        }
+        let known = system::relation_names(self.context.catalog);
+        let oid = known.iter().find(|(_, known)| known.trim_matches('"') == name).map(|(oid, _)| *oid);
+        let oid = match (oid, name) {
+            (Some(oid), _) => oid,
+            (None, "pg_class") => 1259,
+            (None, name) if self.system_relation(Some("pg_catalog"), name).is_some() => 1,
+            _ => return Err(SqlError::new("42P01", format!("relation \"{text}\" does not exist"))),
+        };
+        Ok(Frag::new(oid.to_string(), to))
+    }
+
+    fn number_of_name(&self, name: &str) -> String {
+        let lines: Vec<String> = system::relation_names(self.context.catalog)
+            .iter()
+            .map(|(oid, name)| format!("({oid}, {})", quoted(name.trim_matches('"'))))
+            .collect();
+        if lines.is_empty() {
+            return "NULL".to_owned();
+        }
+        format!(
+            "(SELECT \"column1\" FROM (VALUES {}) WHERE \"column2\" = replace(replace({name}, 'public.', ''), '\"', ''))",
+            lines.join(", ")
+        )
+    }
+
+    /// A query whose columns are shown to a client: numbers of relations and types become names.
+    pub(in crate::sql) fn shown_query(&mut self, sql: String, columns: Vec<Output>) -> (String, Vec<Output>) {
+        let named =
+            |column: &Output| matches!(column.typed.ty, Type::Regclass | Type::Regtype | Type::Regnamespace);
+        if !columns.iter().any(named) {
+            return (sql, columns);
+        }
+        let mut names = Vec::new();
+        let mut items = Vec::new();
+        let mut shown = Vec::new();
+        for (index, column) in columns.into_iter().enumerate() {
+            let name = format!("\"c{index}\"");
+            let frag = self.shown_name(Frag::new(name.clone(), column.typed));
+            names.push(name);
+            items.push(frag.sql);
+            shown.push(Output { typed: frag.typed, ..column });
+        }
+        let (names, items) = (names.join(", "), items.join(", "));
+        (format!("WITH \"w\"({names}) AS ({sql}) SELECT {items} FROM \"w\""), shown)
+    }
+
+    /// A relation's or a type's number as the name that clients see.
+    pub(super) fn shown_name(&mut self, frag: Frag) -> Frag {
+        let pairs = match frag.ty() {
+            Type::Regclass => system::relation_names(self.context.catalog),
+            Type::Regtype => system::type_names(),
+            Type::Regnamespace => system::schema_names(),
+            _ => return frag,
+        };
+        self.volatile = true;
+        let number = cast_call(&Frag::new(frag.sql.clone(), Type::Int8), Type::Text.into(), false).sql;
+        Frag::new(format!("coalesce({}, {number})", system::text_of(&pairs, &frag.sql)), Type::Text)
+    }
+}
+
+fn quoted(text: &str) -> String {
+    literal(&Value::Text(text.to_owned()))
+}

@@ -1,0 +1,170 @@
+//! GRANT and REVOKE, and who may change definitions.
+
+use super::Maker;
+use crate::sql::catalog::{Grant, Kind, PUBLIC_SCHEMA, Relation};
+use crate::sql::compile::relation_name;
+use crate::sql::error::{Result, SqlError};
+use sqlparser::ast::{Action, GrantObjects, Grantee, GranteeName, GranteesType, ObjectName, Privileges};
+
+impl Maker<'_, '_> {
+    pub(super) fn grant(
+        &mut self,
+        privileges: &Privileges,
+        objects: Option<&GrantObjects>,
+        grantees: &[Grantee],
+        give: bool,
+    ) -> Result<&'static str> {
+        let objects = objects.ok_or_else(|| SqlError::unsupported("granting membership of a role"))?;
+        let grantees = grantees.iter().map(|grantee| self.grantee(grantee)).collect::<Result<Vec<_>>>()?;
+        for mut relation in self.granted(objects)? {
+            self.must_own(&relation)?;
+            let letters = letters(privileges, &relation)?;
+            for grantee in &grantees {
+                change(&mut relation, grantee, &letters, give);
+            }
+            self.put(relation);
+        }
+        Ok(if give { "GRANT" } else { "REVOKE" })
+    }
+
+    /// The relations that the statement names.
+    fn granted(&mut self, objects: &GrantObjects) -> Result<Vec<Relation>> {
+        let all = |names: &[ObjectName], this: &Self, wanted: fn(&Kind) -> bool| -> Result<Vec<Relation>> {
+            for name in names {
+                public_only(name)?;
+            }
+            let relations = this.catalog.relations.values();
+            Ok(relations.filter(|relation| wanted(&relation.kind)).cloned().collect())
+        };
+        match objects {
+            GrantObjects::Tables(names) | GrantObjects::Sequences(names) | GrantObjects::Views(names) => {
+                let find = |name: &ObjectName| {
+                    let (_, name) = relation_name(name)?;
+                    let message = format!("relation \"{name}\" does not exist");
+                    self.catalog.get(&name).cloned().ok_or_else(|| SqlError::new("42P01", message))
+                };
+                names.iter().map(find).collect()
+            }
+            GrantObjects::AllTablesInSchema { schemas } => {
+                all(schemas, self, |kind| matches!(kind, Kind::Table | Kind::View))
+            }
+            GrantObjects::AllSequencesInSchema { schemas } => {
+                all(schemas, self, |kind| *kind == Kind::Sequence)
+            }
+            GrantObjects::Schemas(names) => {
+                for name in names {
+                    public_only(name)?;
+                }
+                let known = self.catalog.get(PUBLIC_SCHEMA).cloned();
+                Ok(vec![known.unwrap_or_else(|| self.public_schema())])
+            }
+            other => Err(SqlError::unsupported(format!("GRANT ON {other}"))),
+        }
+    }
+
+    fn public_schema(&mut self) -> Relation {
+        let owner = self.database_owner().unwrap_or_default();
+        Relation { owner, ..self.relation(PUBLIC_SCHEMA, Kind::Schema) }
+    }
+
+    fn database_owner(&self) -> Option<String> {
+        let context = self.compiler.context;
+        let databases = context.cluster.databases().into_iter();
+        databases.filter(|(_, name, _)| name == context.database).map(|(_, _, owner)| owner).next()
+    }
+
+    /// The role's name, empty for PUBLIC; a role that isn't there is an error.
+    fn grantee(&self, grantee: &Grantee) -> Result<String> {
+        if grantee.grantee_type == GranteesType::Public {
+            return Ok(String::new());
+        }
+        let Some(GranteeName::ObjectName(name)) = &grantee.name else {
+            return Err(SqlError::unsupported(format!("grantee {grantee}")));
+        };
+        let (_, name) = relation_name(name)?;
+        let context = self.compiler.context;
+        match name.as_str() {
+            "public" => Ok(String::new()),
+            "current_user" | "session_user" | "current_role" => Ok(context.user.to_owned()),
+            name if context.cluster.roles().iter().any(|role| role.name == name) => Ok(name.to_owned()),
+            name => Err(SqlError::new("42704", format!("role \"{name}\" does not exist"))),
+        }
+    }
+
+    /// Only the owner changes a definition.
+    pub(super) fn must_own(&self, relation: &Relation) -> Result<()> {
+        let context = self.compiler.context;
+        if context.superuser || relation.owner == context.user {
+            return Ok(());
+        }
+        let name = relation.name.trim_start_matches('\u{1}');
+        Err(SqlError::new("42501", format!("must be owner of {} {name}", relation.kind.noun())))
+    }
+
+    /// New relations come from the database's owner, and from those who were granted CREATE.
+    pub(super) fn may_create(&self) -> Result<()> {
+        let context = self.compiler.context;
+        let granted =
+            || self.catalog.get(PUBLIC_SCHEMA).is_some_and(|schema| schema.allows(context.user, 'C'));
+        if context.superuser || granted() || self.database_owner().as_deref() == Some(context.user) {
+            return Ok(());
+        }
+        Err(SqlError::new("42501", "permission denied for schema public"))
+    }
+}
+
+fn public_only(name: &ObjectName) -> Result<()> {
+    let (_, name) = relation_name(name)?;
+    if name == "public" {
+        return Ok(());
+    }
+    Err(SqlError::new("3F000", format!("schema \"{name}\" does not exist")))
+}
+
+fn letters(privileges: &Privileges, relation: &Relation) -> Result<String> {
+    let Privileges::Actions(actions) = privileges else {
+        return Ok(relation.all_privileges().to_owned());
+    };
+    let mut letters = String::new();
+    for action in actions {
+        let letter = match action {
+            Action::Insert { columns: None } => 'a',
+            Action::Select { columns: None } => 'r',
+            Action::Update { columns: None } => 'w',
+            Action::Delete => 'd',
+            Action::Truncate => 'D',
+            Action::References { columns: None } => 'x',
+            Action::Trigger => 't',
+            Action::Usage => 'U',
+            Action::Create { obj_type: None } => 'C',
+            other => return Err(SqlError::unsupported(format!("privilege {other}"))),
+        };
+        if !relation.all_privileges().contains(letter) {
+            let message = format!("invalid privilege type {action} for {}", relation.kind.noun());
+            return Err(SqlError::new("0LP01", message));
+        }
+        letters.push(letter);
+    }
+    Ok(letters)
+}
+
+fn change(relation: &mut Relation, grantee: &str, letters: &str, give: bool) {
+    if grantee == relation.owner {
+        return;
+    }
+    let order = relation.all_privileges();
+    let known = relation.grants.iter().find(|grant| grant.grantee == grantee);
+    let before = known.map(|grant| grant.privileges.clone()).unwrap_or_default();
+    let keep = |letter: &char| {
+        if give {
+            before.contains(*letter) || letters.contains(*letter)
+        } else {
+            before.contains(*letter) && !letters.contains(*letter)
+        }
+    };
+    let privileges: String = order.chars().filter(keep).collect();
+    relation.grants.retain(|grant| grant.grantee != grantee);
+    if !privileges.is_empty() {
+        relation.grants.push(Grant { grantee: grantee.to_owned(), privileges });
+    }
+}

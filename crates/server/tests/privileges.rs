@@ -1,0 +1,87 @@
+//! Who may do what: owners, GRANT and REVOKE, superusers.
+
+mod common;
+
+use common::{Node, connect, run, state, text};
+
+#[test]
+fn only_what_was_granted_is_allowed() {
+    let node = Node::start(&[]);
+    run(async {
+        let admin = node.connect().await;
+        let setup = "CREATE ROLE clerk LOGIN PASSWORD 'pw'; CREATE ROLE other LOGIN PASSWORD 'pw'";
+        for statement in setup.split(';') {
+            admin.batch_execute(statement).await.unwrap();
+        }
+        let setup = "CREATE TABLE stock (id int PRIMARY KEY, n int); INSERT INTO stock VALUES (1, 10);
+                     CREATE VIEW low AS SELECT id FROM stock WHERE n < 20; CREATE SEQUENCE s";
+        admin.batch_execute(setup).await.unwrap();
+        let mut config = node.config();
+        config.user("clerk").password("pw");
+        let clerk = connect(&config).await.unwrap();
+        config.user("other");
+        let other = connect(&config).await.unwrap();
+        for sql in [
+            "SELECT * FROM stock",
+            "SELECT count(*) FROM low",
+            "INSERT INTO stock VALUES (2, 2)",
+            "UPDATE stock SET n = 1",
+            "DELETE FROM stock",
+            "TRUNCATE stock",
+            "COPY stock FROM STDIN",
+            "CREATE TABLE mine (x int)",
+            "CREATE VIEW mine AS SELECT 1 AS x",
+            "CREATE INDEX ON stock (n)",
+            "ALTER TABLE stock ADD COLUMN x int",
+            "DROP TABLE stock",
+            "DROP SEQUENCE s",
+            "GRANT SELECT ON stock TO clerk",
+            "WITH x AS (SELECT * FROM stock) SELECT 1 FROM x",
+            "SELECT (SELECT max(n) FROM stock)",
+        ] {
+            assert_eq!(state(&clerk, sql).await, "42501", "{sql}");
+        }
+        assert_eq!(text(&clerk, "SELECT has_table_privilege('stock', 'SELECT')").await, "f");
+        admin.batch_execute("GRANT SELECT, INSERT ON stock TO clerk").await.unwrap();
+        assert_eq!(text(&clerk, "SELECT n FROM stock").await, "10");
+        assert_eq!(text(&clerk, "SELECT has_table_privilege('stock', 'SELECT')").await, "t");
+        assert_eq!(state(&clerk, "INSERT INTO stock VALUES (2, 2)").await, "00000");
+        assert_eq!(
+            state(&clerk, "INSERT INTO stock VALUES (2, 2) ON CONFLICT (id) DO UPDATE SET n = 3").await,
+            "42501"
+        );
+        assert_eq!(state(&clerk, "UPDATE stock SET n = 1").await, "42501");
+        assert_eq!(state(&other, "SELECT n FROM stock").await, "42501");
+        // A view reads with its owner's rights.
+        admin.batch_execute("GRANT SELECT ON low TO PUBLIC").await.unwrap();
+        assert_eq!(text(&other, "SELECT count(*) FROM low").await, "2");
+        let list = "SELECT relacl FROM pg_class WHERE relname = 'stock'";
+        assert_eq!(text(&admin, list).await, "{scratchbird=arwdDxt/scratchbird,clerk=ar/scratchbird}");
+        // A prepared statement loses with the privilege.
+        let prepared = clerk.prepare("SELECT n FROM stock").await.unwrap();
+        admin.batch_execute("REVOKE ALL ON stock FROM clerk").await.unwrap();
+        let code = clerk.query(&prepared, &[]).await.unwrap_err().code().unwrap().code().to_owned();
+        assert_eq!(code, "42501");
+        assert_eq!(text(&admin, list).await, "NULL");
+        // Who may create owns what it made.
+        admin.batch_execute("GRANT CREATE ON SCHEMA public TO clerk").await.unwrap();
+        clerk.batch_execute("CREATE TABLE mine (x int); INSERT INTO mine VALUES (1)").await.unwrap();
+        assert_eq!(state(&other, "SELECT * FROM mine").await, "42501");
+        assert_eq!(text(&admin, "SELECT x FROM mine").await, "1");
+        clerk.batch_execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO other").await.unwrap_err();
+        clerk.batch_execute("GRANT ALL PRIVILEGES ON TABLE mine TO other").await.unwrap();
+        assert_eq!(state(&other, "DELETE FROM mine WHERE x = 1").await, "00000");
+        assert_eq!(state(&other, "DROP TABLE mine").await, "42501");
+        for (sql, expect) in [
+            ("GRANT SELECT ON nowhere TO clerk", "42P01"),
+            ("GRANT SELECT ON stock TO nobody", "42704"),
+            ("GRANT USAGE ON stock TO clerk", "0LP01"),
+            ("GRANT SELECT (n) ON stock TO clerk", "0A000"),
+            ("GRANT USAGE ON SCHEMA nowhere TO clerk", "3F000"),
+            ("SELECT has_table_privilege('stock', 'SELECT')", "00000"),
+        ] {
+            assert_eq!(state(&admin, sql).await, expect, "{sql}");
+        }
+        assert_eq!(state(&clerk, "SELECT has_table_privilege('stock', 'READ')").await, "22023");
+    });
+}
