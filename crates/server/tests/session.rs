@@ -110,6 +110,23 @@ fn queries_answer_as_postgres_does() {
             ("DELETE FROM p WHERE id = 1 RETURNING name", "a"),
             ("SELECT count(*) FROM c", "1"),
             ("SELECT currval('p_id_seq'), nextval('p_id_seq')", "4|5"),
+            ("SELECT format('%s-%I-%L-%2$s%%', 'a', 'b c', 'it''s')", "a-\"b c\"-'it''s'-b c%"),
+            (
+                "SELECT regexp_replace('abcabc', '(b)', '[\\1]', 'g'), translate('abc', 'ab', 'x')",
+                "a[b]ca[b]c|xc",
+            ),
+            (
+                "SELECT encode('abc'::bytea, 'base64'), decode('6162', 'hex'), to_hex(-1)",
+                "YWJj|\\x6162|ffffffff",
+            ),
+            (
+                "SELECT to_char(timestamp '2024-02-03 04:05:06', 'YYYY-MM-DD HH24:MI:SS Dy Mon'), make_date(2024, 2, 29)",
+                "2024-02-03 04:05:06 Sat Feb|2024-02-29",
+            ),
+            (
+                "SELECT substr('hello', 2, 3), overlay('abcdef' placing 'X' from 2 for 3), gcd(12, 18), div(7, 2)",
+                "ell|aXef|6|3",
+            ),
         ] {
             assert_eq!(text(&client, sql).await, expect, "{sql}");
         }
@@ -159,6 +176,12 @@ fn errors_carry_postgres_codes() {
             ("SELECT ARRAY[]", "42P18"),
             ("SELECT 1 = ANY (2)", "42809"),
             ("SELECT 'nowhere'::regclass", "42P01"),
+            ("SELECT 5.5::float8 % 2", "42883"),
+            ("SELECT 'NaN'::float8", "0A000"),
+            ("SELECT format('%s %s', 1)", "22023"),
+            ("SELECT decode('xx', 'hex')", "22023"),
+            ("SELECT make_date(2024, 2, 30)", "22008"),
+            ("SELECT to_char(now(), 'RM')", "0A000"),
             ("SELECT * FROM t LIMIT -1", "2201W"),
             ("SAVEPOINT s", "25P01"),
             ("SET nothing = 1", "42704"),
@@ -178,6 +201,34 @@ fn errors_carry_postgres_codes() {
         assert_eq!(state(&client, &chain(100_000, " + abs(1)")).await, "54001");
         assert_eq!(state(&client, &chain(100_000, " UNION ALL SELECT 1")).await, "54001");
         assert_eq!(state(&client, "SELECT 1").await, "00000");
+    });
+}
+
+#[test]
+fn constraints_are_added_to_tables_with_rows() {
+    let node = Node::start(&[]);
+    run(async {
+        let client = node.connect().await;
+        client
+            .batch_execute("CREATE TABLE t (a int, b int); INSERT INTO t VALUES (1, NULL), (2, 5)")
+            .await
+            .unwrap();
+        for (sql, expect) in [
+            ("ALTER TABLE t ALTER COLUMN b SET NOT NULL", "23502"),
+            ("ALTER TABLE t ALTER COLUMN a SET NOT NULL", "00000"),
+            ("INSERT INTO t (b) VALUES (1)", "23502"),
+            ("UPDATE t SET a = NULL", "23502"),
+            ("ALTER TABLE t ADD CONSTRAINT small CHECK (a < 2)", "23514"),
+            ("ALTER TABLE t ADD CONSTRAINT small CHECK (a < 3)", "00000"),
+            ("INSERT INTO t VALUES (3, 1)", "23514"),
+            ("CREATE VIEW v AS SELECT a FROM t; CREATE VIEW w AS SELECT a FROM v", "00000"),
+            ("DROP TABLE t", "2BP01"),
+            ("DROP VIEW v", "2BP01"),
+            ("DROP TABLE t CASCADE", "00000"),
+            ("SELECT * FROM w", "42P01"),
+        ] {
+            assert_eq!(state(&client, sql).await, expect, "{sql}");
+        }
     });
 }
 

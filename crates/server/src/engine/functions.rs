@@ -52,6 +52,22 @@ pub fn register(
             |a, b| if b.is_zero() { Err(zero()) } else { Ok(a % b) },
         )
     })?;
+    pure(sqlite, "sb_gcd", 3, |c| {
+        if c.get_raw(0) == ValueRef::Null || c.get_raw(1) == ValueRef::Null {
+            return Ok(Value::Null);
+        }
+        let (mut a, mut b) = (integer(c, 0).unsigned_abs(), integer(c, 1).unsigned_abs());
+        while b != 0 {
+            (a, b) = (b, a % b);
+        }
+        let ty = type_of(c, 2);
+        let result = i64::try_from(a).map_err(|_| out_of_range(ty))?;
+        crate::sql::value::in_range(ty, result).map(Value::Integer)
+    })?;
+    pure(sqlite, "sb_format", -1, |c| {
+        let args: Vec<Option<&str>> = (0..c.len()).map(|index| c.get_raw(index).as_str().ok()).collect();
+        crate::sql::functions::format(&args)
+    })?;
     pure(sqlite, "sb_like", 3, |c| nullable(c, |t| pattern::like(t[0], t[1], t[2], false).map(flag)))?;
     pure(sqlite, "sb_ilike", 3, |c| nullable(c, |t| pattern::like(t[0], t[1], t[2], true).map(flag)))?;
     pure(sqlite, "sb_regex", 2, |c| nullable(c, |t| pattern::regex(t[0], t[1], false).map(flag)))?;

@@ -86,6 +86,76 @@ pub fn format(ty: Type, value: i64) -> String {
     }
 }
 
+/// `to_char` with the common patterns; another word of capitals is refused, other characters are copied.
+pub fn to_char(micros: i64, pattern: &str) -> Result<String> {
+    let (days, clock) = (micros.div_euclid(DAY), micros.rem_euclid(DAY));
+    let date = date_of(days).ok_or_else(|| SqlError::new("22008", "timestamp out of range"))?;
+    let seconds = clock / 1_000_000;
+    let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    let month = MONTHS[usize::from(date.month().unsigned_abs()) - 1];
+    let weekday = WEEKDAYS[usize::from(date.weekday().to_sunday_zero_offset().unsigned_abs())];
+    let patterns = [
+        ("YYYY", format!("{:04}", date.year())),
+        ("YY", format!("{:02}", date.year() % 100)),
+        ("MM", format!("{:02}", date.month())),
+        ("DDD", format!("{:03}", date.day_of_year())),
+        ("DD", format!("{:02}", date.day())),
+        ("HH24", format!("{hour:02}")),
+        ("HH12", format!("{:02}", (hour + 11) % 12 + 1)),
+        ("HH", format!("{:02}", (hour + 11) % 12 + 1)),
+        ("MI", format!("{minute:02}")),
+        ("SS", format!("{second:02}")),
+        ("MS", format!("{:03}", clock % 1_000_000 / 1000)),
+        ("US", format!("{:06}", clock % 1_000_000)),
+        ("AM", (if hour < 12 { "AM" } else { "PM" }).to_owned()),
+        ("PM", (if hour < 12 { "AM" } else { "PM" }).to_owned()),
+        ("Month", format!("{month:<9}")),
+        ("Mon", month[..3].to_owned()),
+        ("Day", format!("{weekday:<9}")),
+        ("Dy", weekday[..3].to_owned()),
+        ("ID", date.weekday().to_monday_one_offset().to_string()),
+        ("D", (date.weekday().to_sunday_zero_offset() + 1).to_string()),
+        ("Q", ((date.month() + 2) / 3).to_string()),
+    ];
+    let mut out = String::new();
+    let mut rest = pattern;
+    while let Some(first) = rest.chars().next() {
+        if let Some(quoted) = rest.strip_prefix('"') {
+            let (inside, after) = quoted.split_once('"').unwrap_or((quoted, ""));
+            out.push_str(inside);
+            rest = after;
+            continue;
+        }
+        let found = patterns.iter().find(|(name, _)| rest.starts_with(name));
+        if let Some((name, text)) = found {
+            out.push_str(text);
+            rest = &rest[name.len()..];
+        } else if first.is_ascii_alphabetic() && first != 'T' && first != 'Z' {
+            return Err(SqlError::unsupported(format!("to_char with the pattern `{rest}`")));
+        } else {
+            out.push(first);
+            rest = &rest[first.len_utf8()..];
+        }
+    }
+    Ok(out)
+}
+
+const MONTHS: [&str; 12] = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+];
+const WEEKDAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
+
 /// The calendar date of a day number, if the calendar reaches that far.
 pub fn date_of(days: i64) -> Option<Date> {
     i32::try_from(days).ok().and_then(|days| EPOCH.checked_add(days.days()).ok())

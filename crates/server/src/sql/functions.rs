@@ -5,9 +5,11 @@
 
 use super::error::{Result, SqlError};
 use super::types::Type;
-use super::{datetime, json, numeric, value};
+use super::{datetime, json, numeric, pattern, value};
 use crate::engine::{Value, ValueRef};
 use Type::{Bytea, Float8, Int4, Int8, Numeric, Text, Timestamp, Timestamptz};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bigdecimal::RoundingMode;
 
 /// One overload of a function.
@@ -119,10 +121,72 @@ pub const SCALARS: &[Scalar] = &[
         text_result(if plain { name.to_owned() } else { super::quote(name) })
     }),
     row("quote_literal", &[Text], Text, |a| text_result(format!("'{}'", text(a, 0)?.replace('\'', "''")))),
+    row("translate", &[Text, Text, Text], Text, |a| {
+        let (from, to): (Vec<char>, Vec<char>) =
+            (text(a, 1)?.chars().collect(), text(a, 2)?.chars().collect());
+        let turned = text(a, 0)?.chars().filter_map(|c| match from.iter().position(|f| *f == c) {
+            Some(index) => to.get(index).copied(),
+            None => Some(c),
+        });
+        text_result(turned.collect())
+    }),
+    row("overlay", &[Text, Text, Int4], Text, |a| {
+        let length = count(text(a, 1)?);
+        text_result(overlay(text(a, 0)?, text(a, 1)?, number(a, 2), length)?)
+    }),
+    row("overlay", &[Text, Text, Int4, Int4], Text, |a| {
+        text_result(overlay(text(a, 0)?, text(a, 1)?, number(a, 2), number(a, 3))?)
+    }),
+    row("regexp_replace", &[Text, Text, Text], Text, |a| {
+        text_result(pattern::replace(text(a, 0)?, text(a, 1)?, text(a, 2)?, "")?)
+    }),
+    row("regexp_replace", &[Text, Text, Text, Text], Text, |a| {
+        text_result(pattern::replace(text(a, 0)?, text(a, 1)?, text(a, 2)?, text(a, 3)?)?)
+    }),
+    row("to_hex", &[Int4], Text, |a| text_result(format!("{:x}", number(a, 0) as i32))),
+    row("to_hex", &[Int8], Text, |a| text_result(format!("{:x}", number(a, 0)))),
+    row("encode", &[Bytea, Text], Text, |a| match text(a, 1)? {
+        "hex" => text_result(value::output(Bytea.into(), a[0])[2..].to_owned()),
+        "base64" => text_result(STANDARD.encode(bytes(a, 0))),
+        other => Err(unknown_encoding(other)),
+    }),
+    row("decode", &[Text, Text], Bytea, |a| match text(a, 1)? {
+        "hex" => value::input(Bytea.into(), &format!("\\x{}", text(a, 0)?), true),
+        "base64" => {
+            let packed: String = text(a, 0)?.split_whitespace().collect();
+            let decoded = STANDARD.decode(packed);
+            decoded.map(Value::Blob).map_err(|_| SqlError::new("22023", "invalid base64 end sequence"))
+        }
+        other => Err(unknown_encoding(other)),
+    }),
+    row("div", &[Numeric, Numeric], Numeric, |a| {
+        let (a, b) = (numeric::stored(text(a, 0)?)?, numeric::stored(text(a, 1)?)?);
+        decimal(&numeric::divide(&a, &b)?.with_scale_round(0, RoundingMode::Down))
+    }),
+    row("make_date", &[Int4, Int4, Int4], Type::Date, |a| {
+        let part = |index| i8::try_from(number(a, index)).ok();
+        let year = i16::try_from(number(a, 0)).ok();
+        let date = year.zip(part(1)).zip(part(2));
+        let date = date.and_then(|((year, month), day)| jiff::civil::Date::new(year, month, day).ok());
+        let message = || {
+            let (year, month, day) = (number(a, 0), number(a, 1), number(a, 2));
+            SqlError::new("22008", format!("date field value out of range: {year}-{month:02}-{day:02}"))
+        };
+        date.map(|date| int(datetime::days_of(date))).ok_or_else(message)
+    }),
+    row("to_char", &[Timestamp, Text], Text, |a| text_result(datetime::to_char(number(a, 0), text(a, 1)?)?)),
+    row("to_char", &[Timestamptz, Text], Text, |a| {
+        text_result(datetime::to_char(number(a, 0), text(a, 1)?)?)
+    }),
+    row("json_array_length", &[Type::Json], Int4, |a| array_length(text(a, 0)?)),
+    row("jsonb_array_length", &[Type::Jsonb], Int4, |a| array_length(text(a, 0)?)),
     row("abs", &[Float8], Float8, |a| Ok(Value::Real(real(a, 0).abs()))),
     row("abs", &[Numeric], Numeric, |a| decimal(&numeric::stored(text(a, 0)?)?.abs())),
     row("sign", &[Float8], Float8, |a| {
         Ok(Value::Real(if real(a, 0) == 0.0 { 0.0 } else { real(a, 0).signum() }))
+    }),
+    row("sign", &[Numeric], Numeric, |a| {
+        decimal(&bigdecimal::Signed::signum(&numeric::stored(text(a, 0)?)?))
     }),
     row("round", &[Numeric], Numeric, |a| decimal(&numeric::round(&numeric::stored(text(a, 0)?)?, 0))),
     row("round", &[Numeric, Int4], Numeric, |a| rounded(a, RoundingMode::HalfUp)),
@@ -158,10 +222,6 @@ pub const SCALARS: &[Scalar] = &[
     row("sin", &[Float8], Float8, |a| Ok(Value::Real(real(a, 0).sin()))),
     row("cos", &[Float8], Float8, |a| Ok(Value::Real(real(a, 0).cos()))),
     row("tan", &[Float8], Float8, |a| Ok(Value::Real(real(a, 0).tan()))),
-    row("mod", &[Int8, Int8], Int8, |a| {
-        let (x, y) = (number(a, 0), number(a, 1));
-        x.checked_rem(y).map(int).ok_or_else(|| SqlError::new("22012", "division by zero"))
-    }),
     row("date_part", &[Text, Timestamptz], Float8, |a| date_part(text(a, 0)?, number(a, 1))),
     row("date_trunc", &[Text, Timestamp], Timestamp, |a| date_trunc(text(a, 0)?, number(a, 1))),
     row("date_trunc", &[Text, Timestamptz], Timestamptz, |a| date_trunc(text(a, 0)?, number(a, 1))),
@@ -275,6 +335,72 @@ fn trim(args: &[ValueRef<'_>], start: bool, end: bool) -> Result<Value> {
     let in_set = |c: char| set.contains(c);
     let source = if start { source.trim_start_matches(in_set) } else { source };
     text_result(if end { source.trim_end_matches(in_set) } else { source }.to_owned())
+}
+
+fn overlay(text: &str, part: &str, from: i64, length: i64) -> Result<String> {
+    if from <= 0 {
+        return Err(SqlError::new("22011", "negative substring length not allowed"));
+    }
+    let before = substring(text, 1, from - 1)?;
+    let after = substring(text, from.saturating_add(length).max(1), i64::MAX)?;
+    Ok(before + part + &after)
+}
+
+fn unknown_encoding(name: &str) -> SqlError {
+    SqlError::new("22023", format!("unrecognized encoding: \"{name}\""))
+}
+
+fn array_length(text: &str) -> Result<Value> {
+    match json::parse(text)? {
+        serde_json::Value::Array(items) => Ok(int(items.len() as i64)),
+        serde_json::Value::Object(_) => Err(SqlError::new("22023", "cannot get array length of a non-array")),
+        _ => Err(SqlError::new("22023", "cannot get array length of a scalar")),
+    }
+}
+
+/// `format`: `%s`, `%I`, `%L` and `%%`, in turn or by position (`%2$s`).
+pub fn format(args: &[Option<&str>]) -> Result<Value> {
+    let Some(Some(template)) = args.first() else { return Ok(Value::Null) };
+    let mut out = String::new();
+    let mut next = 1;
+    let mut rest = *template;
+    while let Some((before, after)) = rest.split_once('%') {
+        out.push_str(before);
+        let digits = after.bytes().take_while(u8::is_ascii_digit).count();
+        let (index, after) = match after[digits..].strip_prefix('$') {
+            Some(tail) if digits > 0 => (after[..digits].parse().unwrap_or(usize::MAX), tail),
+            _ => (next, after),
+        };
+        let kind = after
+            .chars()
+            .next()
+            .ok_or_else(|| SqlError::new("22023", "unterminated format() type specifier"))?;
+        rest = &after[kind.len_utf8()..];
+        if kind == '%' {
+            out.push('%');
+            continue;
+        }
+        let value =
+            *args.get(index).ok_or_else(|| SqlError::new("22023", "too few arguments for format()"))?;
+        next = index + 1;
+        match (kind, value) {
+            ('s', value) => out.push_str(value.unwrap_or_default()),
+            ('I', Some(name)) => out.push_str(&super::system::shown(name)),
+            ('I', None) => {
+                return Err(SqlError::new("22004", "null values cannot be formatted as an SQL identifier"));
+            }
+            ('L', Some(text)) => out.push_str(&format!("'{}'", text.replace('\'', "''"))),
+            ('L', None) => out.push_str("NULL"),
+            (other, _) => {
+                return Err(SqlError::new(
+                    "22023",
+                    format!("unrecognized format() type specifier \"{other}\""),
+                ));
+            }
+        }
+    }
+    out.push_str(rest);
+    Ok(Value::Text(out))
 }
 
 fn bounded(text: &str, times: usize) -> Result<&str> {

@@ -67,6 +67,38 @@ pub fn regex(text: &str, pattern: &str, ignore_case: bool) -> Result<bool> {
     Ok(built.is_match(text))
 }
 
+/// Replaces the first match, or with the flag `g` all; `\\1` in the replacement is the first group.
+pub fn replace(text: &str, pattern: &str, replacement: &str, flags: &str) -> Result<String> {
+    if let Some(other) = flags.chars().find(|c| !matches!(c, 'g' | 'i')) {
+        return Err(SqlError::new("22023", format!("invalid regular expression option: \"{other}\"")));
+    }
+    let built = regex_lite::RegexBuilder::new(pattern).case_insensitive(flags.contains('i')).build();
+    let built =
+        built.map_err(|error| SqlError::new("2201B", format!("invalid regular expression: {error}")))?;
+    let with = |found: &regex_lite::Captures<'_>| {
+        let mut out = String::new();
+        let mut characters = replacement.chars();
+        while let Some(c) = characters.next() {
+            if c != '\\' {
+                out.push(c);
+                continue;
+            }
+            match characters.next() {
+                Some('&') => out.push_str(&found[0]),
+                Some(digit) if digit.is_ascii_digit() => {
+                    let group = usize::try_from(u32::from(digit) - u32::from('0')).unwrap_or(0);
+                    out.push_str(found.get(group).map_or("", |group| group.as_str()));
+                }
+                Some(other) => out.push(other),
+                None => out.push('\\'),
+            }
+        }
+        out
+    };
+    let limit = usize::from(!flags.contains('g'));
+    Ok(built.replacen(text, limit, with).into_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -286,6 +286,10 @@ fn integer(ty: Type, text: &str) -> Result<i64> {
 fn float(ty: Type, text: &str) -> Result<f64> {
     let trimmed = text.trim();
     let number = trimmed.parse::<f64>().map_err(|_| invalid(ty, text))?;
+    if number.is_nan() {
+        // SQLite keeps it as NULL, which would be a silent change.
+        return Err(SqlError::unsupported("the value NaN"));
+    }
     let named = trimmed.trim_start_matches(['-', '+']).starts_with(['i', 'I', 'n', 'N']);
     if number.is_infinite() && !named {
         return Err(SqlError::new("22003", format!("\"{trimmed}\" is out of range for type {ty}")));

@@ -110,7 +110,12 @@ impl Compiler<'_> {
                     .map(|f| cast_call(&f, Type::Numeric.into(), true))
             }
             Expr::Position { expr, r#in } => self.call_exprs("strpos", &[r#in, expr]),
-            Expr::Substring { expr, substring_from, substring_for, special: false, .. } => {
+            Expr::Overlay { expr, overlay_what, overlay_from, overlay_for } => {
+                let mut arguments = vec![&**expr, &**overlay_what, &**overlay_from];
+                arguments.extend(overlay_for.as_deref());
+                self.call_exprs("overlay", &arguments)
+            }
+            Expr::Substring { expr, substring_from, substring_for, .. } => {
                 let one = Expr::Value(Literal::Number("1".to_owned(), false).into());
                 let from = substring_from.as_deref().unwrap_or(&one);
                 let mut arguments = vec![&**expr, from];

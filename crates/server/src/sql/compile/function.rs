@@ -107,7 +107,10 @@ impl Compiler<'_> {
             ("min" | "max", 1) if matches!(ty, Type::Bool | Type::Json | Type::Jsonb | Type::Uuid) => {
                 Err(no_function(name, &[ty]))
             }
-            ("min" | "max", 1) => one(format!("{name}({word}{})", first.comparable()), ty),
+            ("min" | "max", 1) => {
+                let ty = if ty == Type::Varchar { Type::Text } else { ty };
+                one(format!("{name}({word}{})", first.comparable()), ty)
+            }
             ("bool_and" | "every", 1) if ty == Type::Bool => one(format!("min({sql})"), Type::Bool),
             ("bool_or", 1) if ty == Type::Bool => one(format!("max({sql})"), Type::Bool),
             ("string_agg", 2) => {
@@ -288,11 +291,25 @@ impl Compiler<'_> {
                 }
                 Ok(Some(Frag::new(format!("sb_concat_ws({})", list.join(", ")), Type::Text)))
             }
+            ("mod" | "gcd", [a, b]) if a.ty().is_integer() && b.ty().is_integer() => {
+                let ty = super::wider(a.ty(), b.ty()).unwrap_or(Type::Int8);
+                let (a, b) = (self.coerce(a.clone(), ty)?.sql, self.coerce(b.clone(), ty)?.sql);
+                let call = if name == "mod" { "sb_mod" } else { "sb_gcd" };
+                Ok(Some(Frag::new(format!("{call}({a}, {b}, {})", ty.oid()), ty)))
+            }
+            ("format", [_, ..]) => {
+                let mut list = Vec::new();
+                for arg in args {
+                    list.push(self.as_text(arg.clone())?.sql);
+                }
+                Ok(Some(Frag::new(format!("sb_format({})", list.join(", ")), Type::Text)))
+            }
             ("abs" | "round" | "trunc" | "ceil" | "ceiling" | "floor" | "sign", [value])
                 if value.ty().is_integer() =>
             {
                 Ok(Some(match name {
-                    "abs" | "sign" => Frag::new(format!("{name}({})", value.sql), value.typed),
+                    "sign" => Frag::new(format!("CAST(sign({}) AS REAL)", value.sql), Type::Float8),
+                    "abs" => Frag::new(format!("{name}({})", value.sql), value.typed),
                     _ => Frag { typed: Type::Float8.into(), ..cast_call(value, Type::Float8.into(), false) },
                 }))
             }

@@ -133,6 +133,9 @@ impl Compiler<'_> {
             _ => self.matched(a, op, b)?,
         };
         let ty = wider(a.ty(), b.ty()).filter(|ty| ty.is_number()).ok_or_else(|| no_operator(op, x, y))?;
+        if ty.is_float() && op == "%" {
+            return Err(no_operator(op, x, y));
+        }
         // Floats add up without the whole numbers' checks.
         if ty.is_float() && matches!(op, "+" | "-" | "*") {
             return Ok(Frag::new(format!("({} {op} {})", a.sql, b.sql), ty));

@@ -8,8 +8,9 @@ use crate::sql::plan::Step;
 use crate::sql::{fold, quote};
 use sqlparser::ast::{
     AlterColumnOperation, AlterTable, AlterTableOperation, ColumnOption, ObjectName, ObjectType,
-    RenameTableNameKind, TableConstraint, Truncate, TruncateIdentityOption,
+    RenameTableNameKind, TableConstraint, Truncate, TruncateIdentityOption, visit_relations,
 };
+use std::ops::ControlFlow;
 
 impl Maker<'_, '_> {
     pub(super) fn alter_table(&mut self, alter: &AlterTable) -> Result<&'static str> {
@@ -38,10 +39,9 @@ impl Maker<'_, '_> {
                 let columns = match constraint {
                     TableConstraint::PrimaryKey(key) => index_columns(&key.columns)?,
                     TableConstraint::Unique(key) => index_columns(&key.columns)?,
+                    TableConstraint::Check(_) => return self.add_check(relation, constraint),
                     _ => {
-                        return Err(SqlError::unsupported(
-                            "adding a check or a foreign key to an existing table",
-                        ));
+                        return Err(SqlError::unsupported("adding a foreign key to an existing table"));
                     }
                 };
                 self.table_constraint(relation, constraint, &mut Vec::new())?;
@@ -134,6 +134,16 @@ impl Maker<'_, '_> {
                 match op {
                     AlterColumnOperation::SetDefault { value } => column.default = Some(value.to_string()),
                     AlterColumnOperation::DropDefault => column.default = None,
+                    AlterColumnOperation::SetNotNull if column.not_null => {}
+                    AlterColumnOperation::SetNotNull => {
+                        column.not_null = true;
+                        let table = relation.name.clone();
+                        self.sql(not_null_trigger(&table, &name, "INSERT"));
+                        self.sql(not_null_trigger(&table, &name, "UPDATE"));
+                        // The trigger looks at every row that is there.
+                        self.sql(format!("UPDATE {0} SET {1} = {1}", quote(&table), quote(&name)));
+                        return Ok(());
+                    }
                     other => return Err(SqlError::unsupported(format!("ALTER COLUMN {other}"))),
                 }
                 let column = column.clone();
@@ -141,6 +151,65 @@ impl Maker<'_, '_> {
             }
             AlterTableOperation::OwnerTo { .. } => {}
             other => return Err(SqlError::unsupported(format!("ALTER TABLE {other}"))),
+        }
+        Ok(())
+    }
+
+    /// SQLite can't add a check to a table that exists; triggers refuse what it would.
+    fn add_check(&mut self, relation: &mut Relation, constraint: &TableConstraint) -> Result<()> {
+        let known: Vec<_> = relation.columns.iter().map(|c| (c.name.clone(), c.typed())).collect();
+        self.compiler.open_columns("NEW", &known);
+        let mut clauses = Vec::new();
+        let added = self.table_constraint(relation, constraint, &mut clauses);
+        self.compiler.close_scope();
+        added?;
+        let Some((_, condition)) = clauses.first().and_then(|clause| clause.split_once(" CHECK ")) else {
+            return Ok(());
+        };
+        let Some(name) = relation.constraints.last().map(|added| added.name.clone()) else { return Ok(()) };
+        let message = format!("CHECK constraint failed: {name}").replace('\'', "''");
+        for event in ["INSERT", "UPDATE"] {
+            let trigger = format!("__sb_{}_{name}_{}", relation.name, event.to_ascii_lowercase());
+            self.sql(format!(
+                "CREATE TRIGGER {} BEFORE {event} ON {} WHEN {condition} IS FALSE BEGIN SELECT RAISE(ABORT, '{message}'); END",
+                quote(&trigger),
+                quote(&relation.name)
+            ));
+        }
+        if let Some(column) = relation.columns.iter().find(|column| !column.generated) {
+            self.sql(format!("UPDATE {0} SET {1} = {1}", quote(&relation.name), quote(&column.name)));
+        }
+        Ok(())
+    }
+
+    /// The views that read a relation.
+    fn readers(&self, name: &str) -> Vec<String> {
+        let views = self.catalog.relations.values().filter(|relation| relation.kind == Kind::View);
+        let reads = |view: &&Relation| {
+            let parsed = crate::sql::parse(view.definition.as_deref().unwrap_or_default());
+            let reader = |read: &ObjectName| match relation_name(read) {
+                Ok((_, read)) if read == name => ControlFlow::Break(()),
+                _ => ControlFlow::Continue(()),
+            };
+            parsed.is_ok_and(|statements| visit_relations(&statements, reader).is_break())
+        };
+        views.filter(reads).map(|view| view.name.clone()).collect()
+    }
+
+    /// Drops the views that read a relation, and those that read them.
+    fn drop_readers(&mut self, name: &str) -> Result<()> {
+        for view in self.readers(name) {
+            self.drop_readers(&view)?;
+            let gone = |step: &Step| matches!(step, Step::Remove(removed) if *removed == view);
+            if self.steps.iter().any(gone) {
+                continue;
+            }
+            if let Some(relation) = self.catalog.get(&view) {
+                self.must_own(relation)?;
+            }
+            self.steps.push(Step::Notice(format!("drop cascades to view {view}")));
+            self.sql(format!("DROP VIEW {}", quote(&view)));
+            self.steps.push(Step::Remove(view));
         }
         Ok(())
     }
@@ -188,6 +257,16 @@ impl Maker<'_, '_> {
             self.must_own(relation)?;
             if relation.kind.noun() != noun {
                 return Err(SqlError::new("42809", format!("\"{name}\" is not a {noun}")));
+            }
+            if let Some(view) = self.readers(name).into_iter().find(|view| !names.contains(view)) {
+                let message = format!("cannot drop {noun} {name} because other objects depend on it");
+                let detail = format!("view {view} depends on {noun} {name}");
+                if !cascade {
+                    return Err(SqlError::new("2BP01", message)
+                        .detail(detail)
+                        .hint("Use DROP ... CASCADE to drop the dependent objects too."));
+                }
+                self.drop_readers(name)?;
             }
             if noun == "table" {
                 let refers = |r: &&Relation| {

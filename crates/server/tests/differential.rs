@@ -1,0 +1,482 @@
+//! The same statements on PostgreSQL 15 and on this server: rows, types and SQLSTATEs side by side.
+//!
+//! Statements are generated from lists of expressions and clauses, feature by feature. The test prints how
+//! many agree, overall and by feature, and those that don't; it fails when the figure falls below a floor.
+
+mod common;
+
+use common::{Node, connect, run};
+use std::fs;
+use std::os::unix::fs::{MetadataExt, chown};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use tempfile::TempDir;
+use tokio_postgres::{Client, Config, SimpleQueryMessage};
+
+const POSTGRES: &str = "/usr/lib/postgresql/15/bin";
+/// The least share of statements that must agree.
+const FLOOR: f64 = 0.94;
+
+/// A PostgreSQL of its own, on a Unix socket in a directory that goes away with it.
+struct Postgres {
+    child: Child,
+    directory: TempDir,
+}
+
+impl Postgres {
+    fn start() -> Option<Self> {
+        let initdb = PathBuf::from(POSTGRES).join("initdb");
+        if !initdb.exists() {
+            return None;
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let data = directory.path().join("data");
+        fs::create_dir(&data).unwrap();
+        // It refuses to run as root.
+        let owner = fs::metadata(directory.path()).unwrap().uid();
+        let user = if owner == 0 { Some(user_id("postgres")?) } else { None };
+        for path in [directory.path(), &data] {
+            if let Some(uid) = user {
+                chown(path, Some(uid), None).unwrap();
+            }
+        }
+        let command = |program: &str| {
+            let mut command = Command::new(Path::new(POSTGRES).join(program));
+            if let Some(uid) = user {
+                std::os::unix::process::CommandExt::uid(&mut command, uid);
+            }
+            command.current_dir(directory.path()).stdout(Stdio::null()).stderr(Stdio::null());
+            command
+        };
+        let made = command("initdb")
+            .args(["-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C", "-D"])
+            .arg(&data)
+            .status();
+        if !made.unwrap().success() {
+            return None;
+        }
+        let mut server = command("postgres");
+        server.arg("-D").arg(&data).arg("-k").arg(directory.path()).args(["-h", "", "-c", "timezone=UTC"]);
+        Some(Self { child: server.spawn().unwrap(), directory })
+    }
+
+    async fn connect(&self) -> Client {
+        let mut config = Config::new();
+        config.host_path(self.directory.path()).user("postgres").dbname("postgres");
+        for _ in 0..600 {
+            if let Ok(client) = connect(&config).await {
+                return client;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        panic!("PostgreSQL does not accept connections");
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn user_id(name: &str) -> Option<u32> {
+    let users = fs::read_to_string("/etc/passwd").ok()?;
+    let line = users.lines().find(|line| line.split(':').next() == Some(name))?;
+    line.split(':').nth(2)?.parse().ok()
+}
+
+/// What a statement answers: its rows and the types of its columns, or its SQLSTATE.
+async fn answer(client: &Client, sql: &str) -> String {
+    let code = |error: tokio_postgres::Error| {
+        error.code().map_or("no answer".to_owned(), |code| code.code().to_owned())
+    };
+    let types = match client.prepare(sql).await {
+        Ok(statement) => statement.columns().iter().map(|c| c.type_().name().to_owned()).collect::<Vec<_>>(),
+        Err(error) => return code(error),
+    };
+    match client.simple_query(sql).await {
+        Err(error) => code(error),
+        Ok(messages) => {
+            let mut lines = vec![types.join(" ")];
+            for message in messages {
+                if let SimpleQueryMessage::Row(row) = message {
+                    let fields = (0..row.len()).map(|index| row.get(index).unwrap_or("NULL").to_owned());
+                    lines.push(fields.collect::<Vec<_>>().join("|"));
+                }
+            }
+            lines.join("\n")
+        }
+    }
+}
+
+const SETUP: &str = "
+    CREATE TABLE p (id int PRIMARY KEY, name varchar(8), price numeric(8,2), made date, ok bool, f float8);
+    INSERT INTO p VALUES (1, 'nut', 1.50, '2024-01-31', true, 0.5), (2, 'bolt', 12.25, '2023-02-28', false, -2),
+        (3, 'Nail', NULL, NULL, NULL, NULL), (4, '', 0, '2000-01-01', true, 1e20);
+    CREATE TABLE c (id int PRIMARY KEY, p int REFERENCES p, n int CHECK (n >= 0), t text NOT NULL DEFAULT 'x');
+    INSERT INTO c VALUES (10, 1, 5, 'a'), (11, 1, 7, 'b'), (12, 2, 0, 'a'), (13, NULL, 3, 'c');";
+
+/// Each feature with its statements.
+fn statements() -> Vec<(&'static str, Vec<String>)> {
+    let list = |items: &[&str]| items.iter().map(|item| (*item).to_owned()).collect::<Vec<_>>();
+    let mut features = Vec::new();
+    let numbers = [
+        "0",
+        "1",
+        "-7",
+        "2.50",
+        "32767::int2",
+        "2147483647",
+        "9223372036854775807",
+        "1e10::float8",
+        "NULL::int",
+    ];
+    let mut sums = Vec::new();
+    for a in numbers {
+        for b in numbers {
+            for op in ["+", "-", "*", "/", "%", "<", "=", "IS DISTINCT FROM"] {
+                sums.push(format!("SELECT {a} {op} {b}"));
+            }
+        }
+    }
+    features.push(("arithmetic", sums));
+    let mut casts = Vec::new();
+    for text in [
+        "1",
+        " 12 ",
+        "-1.5",
+        "x",
+        "",
+        "true",
+        "2024-02-29",
+        "2024-02-30",
+        "12:30",
+        "{1,2}",
+        "99999999999",
+        "NaN",
+    ] {
+        for ty in [
+            "int",
+            "int2",
+            "bigint",
+            "numeric",
+            "numeric(4,1)",
+            "float8",
+            "bool",
+            "text",
+            "varchar(3)",
+            "char(4)",
+            "date",
+            "time",
+            "timestamp",
+            "timestamptz",
+            "int[]",
+            "text[]",
+            "uuid",
+            "jsonb",
+            "bytea",
+        ] {
+            casts.push(format!("SELECT '{text}'::{ty}"));
+        }
+    }
+    features.push(("casts", casts));
+    let mut texts = Vec::new();
+    for function in [
+        "lower",
+        "upper",
+        "length",
+        "initcap",
+        "reverse",
+        "btrim",
+        "md5",
+        "ascii",
+        "quote_ident",
+        "quote_literal",
+        "octet_length",
+    ] {
+        for text in ["''", "'Hello World'", "'grün'", "NULL", "'  a b '"] {
+            texts.push(format!("SELECT {function}({text})"));
+        }
+    }
+    for call in [
+        "substr('hello', 2, 3)",
+        "left('hello', -2)",
+        "right('hello', 2)",
+        "lpad('x', 3, 'ab')",
+        "rpad('x', 3)",
+        "replace('aaa', 'a', 'b')",
+        "split_part('a,b', ',', 2)",
+        "strpos('hello', 'l')",
+        "position('l' in 'hello')",
+        "translate('abc', 'ab', 'x')",
+        "concat('a', NULL, 1)",
+        "concat_ws('-', 'a', NULL, 'b')",
+        "repeat('ab', 3)",
+        "overlay('abcdef' placing 'X' from 2 for 3)",
+        "regexp_replace('abc', 'b', 'X')",
+        "format('%s-%I', 'a', 'b c')",
+        "to_hex(255)",
+        "encode('abc'::bytea, 'hex')",
+        "decode('616263', 'hex')",
+        "'a' || 1",
+        "'abc' LIKE 'a%'",
+        "'abc' ~ '^a'",
+        "trim(both 'x' from 'xax')",
+        "starts_with('abc', 'ab')",
+        "chr(65)",
+    ] {
+        texts.push(format!("SELECT {call}"));
+    }
+    features.push(("text", texts));
+    let mut maths = Vec::new();
+    for function in ["abs", "ceil", "floor", "round", "trunc", "sign", "sqrt", "exp", "ln", "log"] {
+        for number in ["2", "-2.5", "0", "2.5::float8", "0.1", "NULL"] {
+            maths.push(format!("SELECT {function}({number})"));
+        }
+    }
+    maths.extend(list(&[
+        "SELECT round(2.345, 2)",
+        "SELECT power(2, 10)",
+        "SELECT mod(7, -3)",
+        "SELECT 2 ^ 3",
+        "SELECT greatest(1, 2.5)",
+        "SELECT least('b', 'a')",
+        "SELECT gcd(12, 18)",
+        "SELECT div(7, 2)",
+        "SELECT width_bucket(5, 0, 10, 5)",
+    ]));
+    features.push(("math", maths));
+    let mut dates = Vec::new();
+    for field in ["year", "month", "day", "hour", "dow", "doy", "epoch", "week", "quarter", "nothing"] {
+        dates.push(format!("SELECT extract({field} FROM timestamp '2024-02-29 13:14:15.5')"));
+        dates.push(format!("SELECT date_trunc('{field}', timestamp '2024-02-29 13:14:15.5')"));
+        dates.push(format!("SELECT date_part('{field}', date '2023-12-31')"));
+    }
+    dates.extend(list(&[
+        "SELECT date '2024-01-31' + 1",
+        "SELECT date '2024-03-01' - date '2024-02-01'",
+        "SELECT timestamp '2024-01-01' + interval '1 day'",
+        "SELECT to_char(date '2024-02-03', 'YYYY-MM-DD')",
+        "SELECT make_date(2024, 2, 29)",
+        "SELECT age(date '2024-03-01', date '2023-01-01')",
+        "SELECT '2024-01-01'::timestamptz",
+        "SELECT to_timestamp(0)",
+    ]));
+    features.push(("dates", dates));
+    features.push((
+        "arrays",
+        list(&[
+            "SELECT ARRAY[1, 2]",
+            "SELECT ARRAY['a', NULL]",
+            "SELECT '{1,2}'::int[] || 3",
+            "SELECT (ARRAY[4, 5])[2]",
+            "SELECT 2 = ANY (ARRAY[1, 2])",
+            "SELECT 2 <> ALL (ARRAY[1, 2])",
+            "SELECT array_length(ARRAY[1, 2], 1)",
+            "SELECT unnest(ARRAY[1, 2])",
+            "SELECT * FROM unnest(ARRAY['a', 'b']) WITH ORDINALITY",
+            "SELECT array_agg(id ORDER BY id) FROM p",
+            "SELECT ARRAY[1, 2] @> ARRAY[1]",
+            "SELECT array_to_string(ARRAY[1, 2], '-')",
+            "SELECT string_to_array('a b', ' ')",
+            "SELECT ARRAY(SELECT id FROM p ORDER BY id)",
+            "SELECT cardinality(ARRAY[1, 2])",
+            "SELECT ARRAY[]",
+            "SELECT ARRAY[1, 'x']",
+            "SELECT ARRAY[[1], [2]]",
+            "SELECT array_position(ARRAY[3, 4], 4)",
+            "SELECT '{1,x}'::int[]",
+        ]),
+    ));
+    features.push((
+        "json",
+        list(&[
+            "SELECT '{\"a\": [1, 2]}'::jsonb -> 'a' -> 0",
+            "SELECT '{\"a\": \"b\"}'::json ->> 'a'",
+            "SELECT '{\"a\": {\"b\": 1}}'::jsonb #>> '{a,b}'",
+            "SELECT '[1, 2]'::jsonb",
+            "SELECT '{\"b\":1,\"a\":2}'::jsonb",
+            "SELECT '{\"a\": 1}'::jsonb @> '{\"a\": 1}'",
+            "SELECT '{\"a\": 1}'::jsonb ? 'a'",
+            "SELECT json_build_object('a', 1)",
+            "SELECT jsonb_build_object('a', NULL)",
+            "SELECT json_agg(id) FROM c",
+            "SELECT jsonb_array_length('[1, 2]')",
+            "SELECT jsonb_typeof('1')",
+            "SELECT to_json('a'::text)",
+            "SELECT row_to_json(p) FROM p WHERE id = 1",
+            "SELECT '{a}'::json",
+        ]),
+    ));
+    let mut queries = Vec::new();
+    for select in ["*", "p.name, c.n", "count(*)", "sum(n), avg(n)", "p.ok"] {
+        for join in ["JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN"] {
+            for filter in [
+                "",
+                " WHERE n > 3",
+                " WHERE p.name ILIKE 'n%'",
+                " WHERE price IS NULL OR n IN (5, 7)",
+                " WHERE nothing = 1",
+            ] {
+                let order = if select.contains('(') { "" } else { " ORDER BY c.id, p.id" };
+                queries.push(format!("SELECT {select} FROM p {join} c ON c.p = p.id{filter}{order}"));
+            }
+        }
+    }
+    features.push(("joins", queries));
+    features.push((
+        "queries",
+        list(&[
+            "SELECT ok, count(*), max(price) FROM p GROUP BY ok ORDER BY ok",
+            "SELECT name FROM p GROUP BY ok",
+            "SELECT ok FROM p GROUP BY 1 HAVING count(*) > 1",
+            "SELECT DISTINCT p FROM c ORDER BY p",
+            "SELECT DISTINCT ON (p) p, n FROM c ORDER BY p, n DESC",
+            "SELECT id FROM p UNION SELECT id FROM c ORDER BY 1",
+            "SELECT id FROM p EXCEPT SELECT p FROM c ORDER BY 1",
+            "SELECT id FROM p INTERSECT ALL SELECT p FROM c",
+            "WITH x AS (SELECT n FROM c) SELECT sum(n) FROM x",
+            "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < 5) SELECT * FROM r",
+            "SELECT id, row_number() OVER (ORDER BY n DESC) FROM c ORDER BY id",
+            "SELECT id, sum(n) OVER (PARTITION BY p ORDER BY id) FROM c ORDER BY id",
+            "SELECT lag(n) OVER (ORDER BY id) FROM c",
+            "SELECT name FROM p WHERE EXISTS (SELECT 1 FROM c WHERE c.p = p.id) ORDER BY 1",
+            "SELECT (SELECT max(n) FROM c WHERE c.p = p.id) FROM p ORDER BY id",
+            "SELECT * FROM (VALUES (1, 'a'), (2, 'b')) v(x, y)",
+            "SELECT * FROM generate_series(1, 3)",
+            "SELECT generate_series(1, 3)",
+            "SELECT id FROM p ORDER BY price DESC NULLS LAST LIMIT 2 OFFSET 1",
+            "SELECT string_agg(t, ',' ORDER BY id) FROM c",
+            "SELECT count(DISTINCT t), count(*) FILTER (WHERE n > 3) FROM c",
+            "SELECT CASE WHEN n > 3 THEN 'big' ELSE 'small' END FROM c ORDER BY id",
+            "SELECT coalesce(price, 0) FROM p ORDER BY id",
+            "SELECT nullif(n, 0) FROM c ORDER BY id",
+            "SELECT sum(price) FROM p",
+            "SELECT avg(price) FROM p",
+            "SELECT bool_and(ok), bool_or(ok) FROM p",
+            "SELECT max(name), min(made) FROM p",
+            "SELECT stddev(n) FROM c",
+            "SELECT (1, 2) = (1, 2)",
+            "SELECT n BETWEEN 3 AND 5 FROM c ORDER BY id",
+            "SELECT x.* FROM p, LATERAL (SELECT n FROM c WHERE c.p = p.id) x ORDER BY 1",
+            "SELECT id FROM p FETCH FIRST 1 ROW ONLY",
+            "TABLE p",
+            "SELECT 1 AS a, 2 AS a",
+            "SELECT current_database() IS NOT NULL",
+            "SELECT p FROM p",
+            "SELECT count(*) FROM p, c",
+            "SELECT mode() WITHIN GROUP (ORDER BY n) FROM c",
+            "SELECT ok, grouping(ok) FROM p GROUP BY ROLLUP (ok)",
+        ]),
+    ));
+    features.push((
+        "changes",
+        list(&[
+            "INSERT INTO c VALUES (20, 1, 1, 'z') RETURNING *",
+            "INSERT INTO c VALUES (20, 1, 1, 'z')",
+            "INSERT INTO c VALUES (21, 99, 1, 'z')",
+            "INSERT INTO c VALUES (21, 1, -1, 'z')",
+            "INSERT INTO c (id, t) VALUES (21, NULL)",
+            "INSERT INTO c (id) VALUES (22), (23) RETURNING id, t",
+            "INSERT INTO c (id, n) SELECT id + 100, id FROM p RETURNING id",
+            "INSERT INTO c (id) VALUES (20) ON CONFLICT DO NOTHING",
+            "INSERT INTO c (id, n) VALUES (20, 9) ON CONFLICT (id) DO UPDATE SET n = excluded.n RETURNING n",
+            "UPDATE c SET n = n + 1 WHERE id = 20 RETURNING n",
+            "UPDATE c SET p = 99 WHERE id = 20",
+            "UPDATE c SET (n, t) = (1, 'q') WHERE id = 20 RETURNING n, t",
+            "UPDATE c SET n = p.id FROM p WHERE p.id = c.p AND c.id = 20 RETURNING c.n",
+            "DELETE FROM p WHERE id = 1",
+            "DELETE FROM c WHERE id >= 20 RETURNING id",
+            "DELETE FROM c USING p WHERE c.p = p.id AND p.name = 'bolt' RETURNING c.id",
+            "INSERT INTO c VALUES (1, 2, 3, 4, 5)",
+            "INSERT INTO nowhere VALUES (1)",
+            "INSERT INTO c (nothing) VALUES (1)",
+            "INSERT INTO p (id, name) VALUES (9, 'much too long')",
+            "WITH gone AS (DELETE FROM c WHERE id = 13 RETURNING id) SELECT * FROM gone",
+        ]),
+    ));
+    features.push((
+        "definitions",
+        list(&[
+            "CREATE TABLE t1 (a int, b text)",
+            "CREATE TABLE t1 (a int)",
+            "CREATE TABLE IF NOT EXISTS t1 (a int)",
+            "ALTER TABLE t1 ADD COLUMN d int DEFAULT 3",
+            "ALTER TABLE t1 ALTER COLUMN a SET NOT NULL",
+            "INSERT INTO t1 (b) VALUES ('x')",
+            "ALTER TABLE t1 ALTER COLUMN a TYPE bigint",
+            "ALTER TABLE t1 RENAME COLUMN b TO bb",
+            "SELECT a, bb, d FROM t1",
+            "ALTER TABLE t1 ADD CONSTRAINT pos CHECK (a > 0)",
+            "INSERT INTO t1 (a) VALUES (-1)",
+            "ALTER TABLE t1 DROP COLUMN d",
+            "CREATE INDEX ON t1 (a)",
+            "CREATE UNIQUE INDEX u1 ON t1 (bb)",
+            "CREATE VIEW v1 AS SELECT a FROM t1",
+            "SELECT * FROM v1",
+            "DROP TABLE t1",
+            "DROP VIEW v1",
+            "DROP TABLE t1",
+            "DROP TABLE IF EXISTS t1",
+            "CREATE SCHEMA s1",
+            "CREATE TABLE s1.t (x int)",
+            "SELECT * FROM s1.t",
+            "CREATE TEMP TABLE tmp (x int)",
+            "CREATE SEQUENCE q START 5",
+            "SELECT nextval('q')",
+            "SELECT currval('q')",
+            "TRUNCATE c",
+            "SELECT count(*) FROM c",
+            "CREATE TABLE t2 (id int GENERATED ALWAYS AS IDENTITY, x int GENERATED ALWAYS AS (1 + 1) STORED)",
+            "INSERT INTO t2 DEFAULT VALUES RETURNING *",
+            "COMMENT ON TABLE t2 IS 'x'",
+            "EXPLAIN SELECT nothing",
+        ]),
+    ));
+    features
+}
+
+#[test]
+fn the_answers_agree_with_postgres() {
+    let Some(postgres) = Postgres::start() else {
+        println!("skipped: PostgreSQL 15 isn't installed, or can't be run by this user");
+        return;
+    };
+    let node = Node::start(&[]);
+    run(async {
+        let (theirs, ours) = (postgres.connect().await, node.connect().await);
+        theirs.batch_execute(SETUP).await.unwrap();
+        ours.batch_execute(SETUP).await.unwrap();
+        let (mut agreed, mut total) = (0_u32, 0_u32);
+        for (feature, statements) in statements() {
+            let mut same = 0_u32;
+            for sql in &statements {
+                let (expect, got) = (answer(&theirs, sql).await, answer(&ours, sql).await);
+                if expect == got {
+                    same += 1;
+                } else {
+                    println!(
+                        "{feature}: {sql}\n  postgres: {}\n  here:     {}",
+                        shorten(&expect),
+                        shorten(&got)
+                    );
+                }
+            }
+            let count = u32::try_from(statements.len()).unwrap();
+            println!(
+                "{feature}: {same} of {count} agree, {:.0} %",
+                100.0 * f64::from(same) / f64::from(count)
+            );
+            agreed += same;
+            total += count;
+        }
+        let share = f64::from(agreed) / f64::from(total);
+        println!("overall: {agreed} of {total} agree, {:.1} %", 100.0 * share);
+        assert!(share >= FLOOR, "only {:.1} % agree", 100.0 * share);
+    });
+}
+
+fn shorten(text: &str) -> String {
+    text.replace('\n', " / ").chars().take(160).collect()
+}
