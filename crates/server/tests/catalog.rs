@@ -151,7 +151,7 @@ fn arrays_work_in_text_and_binary() {
         assert_eq!(wanted.len(), 1);
         for (sql, expect) in [
             ("SELECT n, t FROM a ORDER BY id", "{1,NULL,3}|{\"a b\",\"NULL\"}\n{4,5}|{}"),
-            ("SELECT n[1], n[2], n[9] FROM a WHERE id = 1", "1|NULL|NULL"),
+            ("SELECT n[1], a.n[2], n[9] FROM a WHERE id = 1", "1|NULL|NULL"),
             ("SELECT sum(x) FROM unnest(ARRAY[1, 2, 3]) AS u(x)", "6"),
             ("SELECT a.id, x FROM a, unnest(a.n) AS u(x) WHERE a.id = 2 ORDER BY x", "2|4\n2|5"),
             ("SELECT array_length(n, 1), cardinality(n), array_upper(t, 1) FROM a WHERE id = 2", "2|2|NULL"),

@@ -37,11 +37,21 @@ impl Compiler<'_> {
         Ok(Frag::new(collected, array_of(element)?))
     }
 
-    /// `a[1]`
+    /// `a[1]` and `t.a[1]`
     pub(super) fn subscript(&mut self, root: &Expr, chain: &[AccessExpr]) -> Result<Frag> {
-        let frag = self.expr(root)?;
-        let [AccessExpr::Subscript(Subscript::Index { index })] = chain else {
-            return Err(SqlError::unsupported("this kind of subscript"));
+        let (frag, index) = match (root, chain) {
+            (_, [AccessExpr::Subscript(Subscript::Index { index })]) => (self.expr(root)?, index),
+            (
+                Expr::Identifier(table),
+                [
+                    AccessExpr::Dot(Expr::Identifier(column)),
+                    AccessExpr::Subscript(Subscript::Index { index }),
+                ],
+            ) => {
+                let column = Expr::CompoundIdentifier(vec![table.clone(), column.clone()]);
+                (self.expr(&column)?, index)
+            }
+            _ => return Err(SqlError::unsupported("this kind of subscript")),
         };
         let index = self.expr_as(index, Type::Int4)?;
         let element = frag.ty().element().ok_or_else(|| {
