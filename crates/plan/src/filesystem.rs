@@ -301,9 +301,12 @@ fn certificates() -> String {
     for certificate in webpki_root_certs::TLS_SERVER_ROOT_CERTS {
         text.push_str("-----BEGIN CERTIFICATE-----\n");
         let encoded = STANDARD.encode(certificate);
-        for line in encoded.as_bytes().chunks(64) {
-            text.extend(line.iter().map(|b| char::from(*b)));
+        let mut rest = encoded.as_str();
+        while !rest.is_empty() {
+            let (line, more) = rest.split_at(rest.len().min(64));
+            text.push_str(line);
             text.push('\n');
+            rest = more;
         }
         text.push_str("-----END CERTIFICATE-----\n");
     }
