@@ -10,6 +10,7 @@ mod engine;
 mod facts;
 mod generate;
 mod image;
+mod shell;
 mod tags;
 mod ui;
 mod verify;
@@ -44,6 +45,8 @@ enum Command {
     Doctor(doctor::Args),
     Docs(generate::DocsArgs),
     Generate(generate::Args),
+    Completion(shell::CompletionArgs),
+    Man(shell::ManArgs),
 }
 
 fn main() -> ExitCode {
@@ -63,6 +66,8 @@ fn main() -> ExitCode {
         Command::Doctor(args) => args.run(&workspace, &ui),
         Command::Docs(args) => args.run(&workspace, &ui),
         Command::Generate(args) => args.run(&workspace, &ui),
+        Command::Completion(args) => args.run(Cli::command()),
+        Command::Man(args) => args.run(Cli::command(), &workspace, &ui),
     });
     match result {
         Ok(()) => ExitCode::SUCCESS,
