@@ -316,8 +316,15 @@ fn certificates() -> String {
 /// os-release(5) for an image that has no distribution under it.
 fn os_release(spec: &Spec, facts: &Facts) -> String {
     let project = &spec.project;
+    // os-release(5): lower-case letters, digits and `._-` alone.
+    let id: String = project
+        .title
+        .to_lowercase()
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' })
+        .collect();
     format!(
-        "NAME=\"{0}\"\nID=scratchbird\nPRETTY_NAME=\"{0} {1}\"\nVERSION_ID=\"{1}\"\nHOME_URL=\"{2}\"\n",
+        "NAME=\"{0}\"\nID={id}\nPRETTY_NAME=\"{0} {1}\"\nVERSION_ID=\"{1}\"\nHOME_URL=\"{2}\"\n",
         project.title, facts.version, project.url
     )
 }

@@ -68,13 +68,16 @@ pub struct Project {
     pub licenses: String,
     /// The image that is built when none is named.
     pub default_image: String,
+    /// The version of its images, for a catalogue that is not of a Cargo workspace, whose packages have one.
+    pub version: Option<semver::Version>,
 }
 
 /// How one platform is built for.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct PlatformSpec {
-    /// The ways to build for it, the best first.
+    /// The ways to build programs for it, the best first.
+    #[serde(default)]
     pub toolchains: Vec<Toolchain>,
 }
 
@@ -289,9 +292,12 @@ impl Spec {
                 ));
             }
         }
+        let has_programs = self.images.values().any(|image| image.binary.is_some());
         for (name, platform) in &self.platforms {
-            if platform.toolchains.is_empty() {
-                return Err(format!("platforms.\"{name}\": needs at least one toolchain"));
+            if platform.toolchains.is_empty() && has_programs {
+                return Err(format!(
+                    "platforms.\"{name}\": needs at least one toolchain, since images have a `binary`"
+                ));
             }
             for toolchain in &platform.toolchains {
                 if toolchain.cc.is_some() == toolchain.zig {
@@ -327,7 +333,9 @@ impl Spec {
                 self.project.default_image
             ));
         }
-        self.tags.check(&self.images, &self.project.default_image)?;
+        // What is wrong below is told of the image below.
+        let images = self.order.iter().map(|name| (name.as_str(), &self.images[name]));
+        self.tags.check(images, &self.images[&self.project.default_image])?;
         self.images.iter().try_for_each(|(name, image)| self.check_image(name, image))
     }
 
@@ -348,12 +356,6 @@ impl Spec {
                 return Err(format!("{here}.variants: `{below}` has no variant `{variant}`"));
             }
         }
-        if !image.variants.contains(&image.default_variant) {
-            return Err(format!(
-                "{here}.default-variant: `{}` is not among its variants",
-                image.default_variant
-            ));
-        }
         if !image.working_dir.is_empty() {
             absolute(&format!("{here}.working-dir"), &image.working_dir)?;
         }
@@ -366,6 +368,13 @@ impl Spec {
             let allowed = user.map(|u| format!(", {u}")).unwrap_or_default();
             Err(format!("{here}.{what}: `{path}` has the owner `{owner}`; allowed: root{allowed}"))
         };
+        if let From::Image(below) = &image.from
+            && let From::Dockerfile(path) = &self.images[below].from
+        {
+            return Err(format!(
+                "{here}.from: `{below}` is built by an engine from {path}; write a Dockerfile for `{name}` too, or give both `from = \"variants\"`"
+            ));
+        }
         for directory in &image.directories {
             owned("directories", &directory.path, &directory.owner)?;
         }

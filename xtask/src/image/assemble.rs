@@ -126,7 +126,7 @@ pub fn read_inputs(
     let mut files = BTreeMap::new();
     for planned in &plan.images {
         for source in spec.images[&planned.image].files.iter().filter_map(|f| f.source.as_ref()) {
-            files.insert(source.clone(), Source::read(&workspace.root.join(source))?);
+            files.insert(source.clone(), Source::read(&workspace.sources().join(source))?);
         }
     }
     let platforms: Vec<Platform> = plan.images.first().map(|i| i.platforms.clone()).unwrap_or_default();
