@@ -196,7 +196,8 @@ pub struct RegistrySpec {
 pub struct FileSpec {
     /// Where it lies in the image, absolute.
     pub path: String,
-    /// A file beside the catalogue's root that it is a copy of.
+    /// A file below the catalogue's root that it is a copy of. `{arch}` in it stands for the platform; see
+    /// [`FileSpec::source_for`].
     pub source: Option<String>,
     /// Its text, where it is not a copy.
     pub contents: Option<String>,
@@ -205,6 +206,19 @@ pub struct FileSpec {
     pub mode: u32,
     /// `root` or the image's user.
     pub owner: String,
+}
+
+impl FileSpec {
+    /// What it is a copy of on `platform`.
+    pub fn source_for(&self, platform: &Platform) -> Option<String> {
+        self.source.as_ref().map(|source| source.replace("{arch}", &target_arch(platform)))
+    }
+}
+
+/// A platform in one word, as a Dockerfile's TARGETARCH and TARGETVARIANT say it together: `amd64`, `arm64`, `armv7`.
+pub fn target_arch(platform: &Platform) -> String {
+    let name = oci::platform::display(platform);
+    name.split('/').skip(1).collect()
 }
 
 /// The name of a variant: docker-library's word for the same image on another base.
@@ -514,6 +528,20 @@ mod tests {
         check("\"linux/arm/v7\"", "\"linux/arm/v7/x\"", "must be written os/architecture");
         check("\"linux/arm64\"", "\"linux/arm64/v8\"", "must be written os/architecture");
         check("\"initdb\"", "\"bin/initdb\"", "must be a plain file name");
+    }
+
+    #[test]
+    fn sources_by_platform() {
+        let check = |source: &str, platform: &str, expect: &str| {
+            let source = Some(source.to_string());
+            let file =
+                FileSpec { path: "/x".into(), source, contents: None, mode: 0o644, owner: "root".into() };
+            assert_eq!(file.source_for(&oci::platform::parse(platform).unwrap()).unwrap(), expect);
+        };
+        check("lib/{arch}/x.so", "linux/amd64", "lib/amd64/x.so");
+        check("lib/{arch}/x.so", "linux/arm64/v8", "lib/arm64/x.so");
+        check("{arch}/{arch}", "linux/arm/v7", "armv7/armv7");
+        check("plain", "linux/arm/v7", "plain");
     }
 
     #[test]
