@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use plan::{GeneratedFile, Spec};
 
 use crate::facts::Workspace;
-use crate::ui::Ui;
+use crate::ui::{Ui, Usage};
 
 /// Write every generated file from docker/images.toml and the settings table
 #[derive(clap::Args)]
@@ -21,6 +21,12 @@ pub struct DocsArgs {}
 impl Args {
     /// Runs the command.
     pub fn run(self, workspace: &Workspace, ui: &Ui) -> Result<()> {
+        if !workspace.is_own() {
+            return Err(Usage(
+                "--spec: what is generated is this project's own; try `dockerfile --spec`".into(),
+            )
+            .into());
+        }
         let files = all(&workspace.spec()?);
         if !self.check {
             return write(workspace, &files, ui);
@@ -79,14 +85,14 @@ mod tests {
 
     #[test]
     fn what_is_committed_is_what_is_generated() {
-        let workspace = Workspace::find().unwrap();
+        let workspace = Workspace::find(None).unwrap();
         let stale = stale(&workspace, &all(&workspace.spec().unwrap()));
         assert!(stale.is_empty(), "{stale:?} differ; run `cargo xtask generate`");
     }
 
     #[test]
     fn nothing_says_that_it_was_generated_and_was_not() {
-        let workspace = Workspace::find().unwrap();
+        let workspace = Workspace::find(None).unwrap();
         let files = all(&workspace.spec().unwrap());
         let mut pending = vec![workspace.root.clone()];
         while let Some(dir) = pending.pop() {

@@ -11,10 +11,12 @@ mod facts;
 mod generate;
 mod image;
 mod shell;
+mod publish;
 mod tags;
 mod ui;
 mod verify;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
@@ -33,6 +35,9 @@ struct Cli {
     /// No progress: only results on stdout and errors on stderr
     #[arg(short, long, global = true)]
     quiet: bool,
+    /// Work on another catalogue of images; paths in it are meant from its folder [default: docker/images.toml]
+    #[arg(long, global = true, value_name = "PATH")]
+    spec: Option<PathBuf>,
 }
 
 #[derive(Subcommand)]
@@ -57,7 +62,7 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     };
     let ui = Ui::new(cli.quiet);
-    let result = facts::Workspace::find().and_then(|workspace| match command {
+    let result = facts::Workspace::find(cli.spec.as_deref()).and_then(|workspace| match command {
         Command::Image(args) => args.run(&workspace, &ui),
         Command::Tags(args) => args.run(&workspace, &ui),
         Command::Base(args) => args.run(&workspace, &ui),
