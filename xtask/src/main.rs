@@ -10,6 +10,7 @@ mod engine;
 mod facts;
 mod generate;
 mod image;
+mod publish;
 mod tags;
 mod ui;
 mod verify;

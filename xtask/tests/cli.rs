@@ -121,6 +121,9 @@ fn wrong_usage_is_exit_code_2_with_the_nearest_name() {
     world.fails(&["image", "--platform", "linux/amd46"], 2, "did you mean `linux/amd64`?");
     world.fails(&["image", "--base", "alpine"], 2, "--base `alpine`: must be VARIANT=SOURCE");
     world.fails(&["image", "--variant", "debian", "--base", "alpine=x"], 2, "add `--variant alpine`");
+    world.fails(&["image", "--image", "servre"], 2, "unknown image `servre`, did you mean `server`?");
+    world.fails(&["image", "--push", "ghcr.io/a/b:1"], 2, "a repository has no tag and no digest here");
+    world.fails(&["image", "--push", ""], 2, "allowed is REGISTRY/NAME");
     world.fails(&["base", "import", "alpin", "x"], 2, "did you mean `alpine`?");
     world.fails(&["base", "update", "alpin"], 2, "did you mean `alpine`?");
     world.fails(&["verify", "--engine", "dokcer"], 2, "did you mean `docker`?");

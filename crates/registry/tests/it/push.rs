@@ -23,6 +23,23 @@ fn an_unchanged_push_is_head_requests_only() {
 }
 
 #[test]
+fn tags_after_a_push_by_digest_come_from_the_store() {
+    let (server, store) = (Server::start(), Store::new());
+    let (root, to) = (store.index(), server.repository("a"));
+    let tags = ["1".to_owned(), "latest".to_owned()];
+    client().push(&store.blobs, &root, &to, &tagged(&[])).unwrap();
+    server.take_log();
+    client().push_tags(&store.blobs, &root, &to, &tags).unwrap();
+    let changes: Vec<String> = server.take_log().into_iter().filter(|l| !l.starts_with("HEAD")).collect();
+    assert!(changes.len() == 2 && changes[1].starts_with("PUT /v2/a/manifests/latest"), "{changes:?}");
+    client().push_tags(&store.blobs, &root, &to, &tags).unwrap();
+    let log = server.take_log();
+    assert!(log.len() == 2 && log.iter().all(|line| line.starts_with("HEAD ")), "{log:?}");
+    let error = client().push_tags(&store.blobs, &root, &to, &["a b".to_owned()]).unwrap_err();
+    assert!(error.to_string().contains("not ` `") && server.take_log().is_empty(), "{error}");
+}
+
+#[test]
 fn a_changed_layer_alone_is_sent_and_tags_come_last() {
     let (server, store) = (Server::start(), Store::new());
     let to = server.repository("a");
