@@ -122,6 +122,7 @@ impl Args {
             None => Vec::new(),
         };
         let request = Request {
+            image: None,
             subject,
             variants: &self.variant,
             compats: &self.compat,

@@ -2,6 +2,7 @@
 //! nothing defines.
 
 mod image;
+pub mod publish;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,6 +16,7 @@ use crate::tags::TagSpec;
 
 use image::RawImage;
 pub use image::{From, ImageSpec};
+pub use publish::PublishSpec;
 
 /// The whole catalogue.
 #[derive(Clone, Debug)]
@@ -33,6 +35,8 @@ pub struct Spec {
     pub order: Vec<String>,
     /// How images are called.
     pub tags: TagSpec,
+    /// How they are published.
+    pub publish: PublishSpec,
 }
 
 /// The catalogue as it is written.
@@ -46,6 +50,8 @@ struct RawSpec {
     variants: BTreeMap<String, VariantSpec>,
     images: BTreeMap<String, RawImage>,
     tags: TagSpec,
+    #[serde(default)]
+    publish: PublishSpec,
 }
 
 /// The labels that all images share (image-spec "annotations", pre-defined keys).
@@ -255,6 +261,7 @@ impl Spec {
             images: BTreeMap::new(),
             order,
             tags: raw.tags,
+            publish: raw.publish,
         };
         let mut images = raw.images;
         for name in &spec.order {
@@ -327,6 +334,7 @@ impl Spec {
                 self.project.default_image
             ));
         }
+        self.publish.check()?;
         self.tags.check(&self.images, &self.project.default_image)?;
         self.images.iter().try_for_each(|(name, image)| self.check_image(name, image))
     }
