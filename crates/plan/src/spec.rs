@@ -334,7 +334,7 @@ impl Spec {
                 self.project.default_image
             ));
         }
-        self.publish.check()?;
+        self.publish.check(&self.images)?;
         self.tags.check(&self.images, &self.project.default_image)?;
         self.images.iter().try_for_each(|(name, image)| self.check_image(name, image))
     }

@@ -3,12 +3,18 @@
 //! Lines are what follows `cargo xtask`, as typed. In one, `{{layout}}` is the OCI layout with the images; a line with
 //! `{{image}}` runs once an image, which stands there as `oci:LAYOUT:NAME`.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
+
+use super::{From, ImageSpec};
 
 /// How releases are published.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct PublishSpec {
+    /// The images that are published; none means the catalogue's default image.
+    pub images: Vec<String>,
     /// Where images go, every one to each: `REGISTRY/PREFIX/`, to which the image's own repository is added, or
     /// `REGISTRY/NAME`.
     pub to: Vec<String>,
@@ -25,6 +31,7 @@ pub struct PublishSpec {
 impl Default for PublishSpec {
     fn default() -> PublishSpec {
         PublishSpec {
+            images: Vec::new(),
             to: Vec::new(),
             branches: vec!["main".into()],
             gate: Vec::new(),
@@ -47,7 +54,19 @@ impl PublishSpec {
     ///
     /// # Errors
     /// What is wrong, with its key.
-    pub(super) fn check(&self) -> Result<(), String> {
+    pub(super) fn check(&self, images: &BTreeMap<String, ImageSpec>) -> Result<(), String> {
+        for name in &self.images {
+            match images.get(name).map(|image| &image.from) {
+                None => return Err(format!("publish.images: no image `{name}` is defined")),
+                // Nobody else could build it again and get the same.
+                Some(From::Dockerfile(_)) => {
+                    return Err(format!(
+                        "publish.images: `{name}` is built by a Dockerfile; only images that cargo xtask assembles are published"
+                    ));
+                }
+                Some(_) => {}
+            }
+        }
         for (key, lines) in [("gate", &self.gate), ("attest", &self.attest), ("checks", &self.checks)] {
             for line in lines {
                 let unknown = expand(line, "", "").into_iter().find(|word| word.contains("{{"));
@@ -101,7 +120,7 @@ mod tests {
         );
         let check = |line: &str, expect: &str| {
             let spec = PublishSpec { checks: vec![line.into()], ..Default::default() };
-            let problem = spec.check().err().unwrap_or_default();
+            let problem = spec.check(&BTreeMap::new()).err().unwrap_or_default();
             assert!(problem.contains(expect) && problem.is_empty() == expect.is_empty(), "{line}: {problem}");
         };
         check("verify --layout {{layout}}", "");
