@@ -11,7 +11,10 @@ mod facts;
 mod generate;
 mod image;
 mod shell;
+mod line;
+mod promote;
 mod publish;
+mod push;
 mod tags;
 mod ui;
 mod verify;
@@ -44,6 +47,8 @@ struct Cli {
 enum Command {
     Image(image::Args),
     Tags(tags::Args),
+    Push(push::Args),
+    Promote(promote::Args),
     Base(base::Args),
     Verify(verify::Args),
     Bench(bench::Args),
@@ -65,6 +70,8 @@ fn main() -> ExitCode {
     let result = facts::Workspace::find(cli.spec.as_deref()).and_then(|workspace| match command {
         Command::Image(args) => args.run(&workspace, &ui),
         Command::Tags(args) => args.run(&workspace, &ui),
+        Command::Push(args) => args.run(&workspace, &ui),
+        Command::Promote(args) => args.run(&workspace, &ui),
         Command::Base(args) => args.run(&workspace, &ui),
         Command::Verify(args) => args.run(&workspace, &ui),
         Command::Bench(args) => args.run(&workspace, &ui),

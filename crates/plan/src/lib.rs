@@ -12,6 +12,7 @@ pub mod facts;
 pub mod filesystem;
 pub mod lock;
 pub mod plan;
+pub mod promote;
 pub mod secrets;
 pub mod spec;
 pub mod tags;

@@ -2,6 +2,7 @@
 //! nothing defines.
 
 mod image;
+pub mod publish;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,6 +16,7 @@ use crate::tags::TagSpec;
 
 use image::RawImage;
 pub use image::{From, ImageSpec};
+pub use publish::PublishSpec;
 
 /// The whole catalogue.
 #[derive(Clone, Debug)]
@@ -33,6 +35,8 @@ pub struct Spec {
     pub order: Vec<String>,
     /// How images are called.
     pub tags: TagSpec,
+    /// How they are published.
+    pub publish: PublishSpec,
 }
 
 /// The catalogue as it is written.
@@ -46,6 +50,8 @@ struct RawSpec {
     variants: BTreeMap<String, VariantSpec>,
     images: BTreeMap<String, RawImage>,
     tags: TagSpec,
+    #[serde(default)]
+    publish: PublishSpec,
 }
 
 /// The labels that all images share (image-spec "annotations", pre-defined keys).
@@ -272,6 +278,7 @@ impl Spec {
             images: BTreeMap::new(),
             order,
             tags: raw.tags,
+            publish: raw.publish,
         };
         let mut images = raw.images;
         for name in &spec.order {
@@ -349,6 +356,7 @@ impl Spec {
         }
         // What is wrong below is told of the image below.
         let images = self.order.iter().map(|name| (name.as_str(), &self.images[name]));
+        self.publish.check(&self.images)?;
         self.tags.check(images, &self.images[&self.project.default_image])?;
         self.images.iter().try_for_each(|(name, image)| self.check_image(name, image))
     }

@@ -57,6 +57,7 @@ fn release(
     engine::tags(
         spec,
         &Request {
+            image: None,
             subject: Subject::Version(version.into()),
             variants: &words(variants),
             compats: &words(compats),
@@ -297,6 +298,7 @@ fn a_shallow_checkout_can_tell_no_backport() {
     let refused = |version: &str, git: &str, existing: &str| {
         let (git, existing, context) = (words(git), words(existing), context(""));
         let request = Request {
+            image: None,
             subject: Subject::Version(version.into()),
             variants: &[],
             compats: &[],
