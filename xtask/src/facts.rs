@@ -250,6 +250,40 @@ impl Workspace {
         self.git(&["show", "--no-patch", "--format=%ct", "--end-of-options", commit])?.parse().ok()
     }
 
+    /// What git says of files that were changed or added and not committed, one a line.
+    pub fn uncommitted(&self) -> Vec<String> {
+        self.git_lines(&["status", "--porcelain"])
+    }
+
+    /// The branch that is checked out.
+    pub fn branch(&self) -> Option<String> {
+        self.git(&["symbolic-ref", "--quiet", "--short", "HEAD"])
+    }
+
+    /// Whether the repository has a remote of that name.
+    pub fn has_remote(&self, name: &str) -> bool {
+        self.git_lines(&["remote"]).iter().any(|remote| remote == name)
+    }
+
+    /// How many commits `origin` had on the branch, when it was last fetched, that are not checked out.
+    pub fn behind_origin(&self, branch: &str) -> u64 {
+        let range = format!("HEAD..refs/remotes/origin/{branch}");
+        self.git(&["rev-list", "--count", &range]).and_then(|n| n.parse().ok()).unwrap_or(0)
+    }
+
+    /// The newest release that the checked out commit comes after, as its tag.
+    pub fn last_release(&self) -> Option<String> {
+        self.git(&["describe", "--tags", "--abbrev=0", "--match", "v[0-9]*"])
+    }
+
+    /// The messages of the commits since that tag, the oldest first; of all where there is none.
+    pub fn messages_since(&self, tag: Option<&str>) -> Vec<String> {
+        let range = tag.map_or("HEAD".to_string(), |tag| format!("refs/tags/{tag}..HEAD"));
+        let text =
+            self.git(&["log", "--reverse", "--no-merges", "--format=%B%x00", &range]).unwrap_or_default();
+        text.split('\0').map(|m| m.trim().to_string()).filter(|m| !m.is_empty()).collect()
+    }
+
     /// The branch that others start from: what `origin` says, else `main` or `master` where there is one.
     pub fn default_branch(&self) -> Option<String> {
         let origin = self.git(&["symbolic-ref", "--quiet", "refs/remotes/origin/HEAD"]);
@@ -300,6 +334,13 @@ pub fn clock() -> u64 {
 /// The Cargo that runs us. No path: duct takes a relative one for a file in the working folder.
 pub fn cargo() -> OsString {
     env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
+}
+
+/// The user's editor, with its arguments.
+pub fn editor() -> Option<Vec<String>> {
+    let text =
+        ["VISUAL", "EDITOR"].iter().find_map(|name| env::var(name).ok().filter(|v| !v.trim().is_empty()))?;
+    Some(text.split_whitespace().map(String::from).collect())
 }
 
 /// This program, to run it again as users do.

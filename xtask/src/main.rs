@@ -11,10 +11,12 @@ mod facts;
 mod generate;
 mod image;
 mod line;
+mod notes;
 mod promote;
 mod publish;
 mod push;
 mod shell;
+mod release;
 mod tags;
 mod ui;
 mod verify;
@@ -49,6 +51,8 @@ enum Command {
     Tags(tags::Args),
     Push(push::Args),
     Promote(promote::Args),
+    Release(release::Args),
+    Notes(notes::Args),
     Base(base::Args),
     Verify(verify::Args),
     Bench(bench::Args),
@@ -72,6 +76,8 @@ fn main() -> ExitCode {
         Command::Tags(args) => args.run(&workspace, &ui),
         Command::Push(args) => args.run(&workspace, &ui),
         Command::Promote(args) => args.run(&workspace, &ui),
+        Command::Release(args) => args.run(&workspace, &ui),
+        Command::Notes(args) => args.run(&workspace, &ui),
         Command::Base(args) => args.run(&workspace, &ui),
         Command::Verify(args) => args.run(&workspace, &ui),
         Command::Bench(args) => args.run(&workspace, &ui),

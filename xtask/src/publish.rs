@@ -4,6 +4,8 @@
 //! layout ([`oci::layout::Layout::blobs`]).
 
 pub mod collect;
+#[cfg(test)]
+mod faults;
 pub mod record;
 pub mod tags;
 pub mod upload;

@@ -13,6 +13,7 @@ pub mod filesystem;
 pub mod lock;
 pub mod plan;
 pub mod promote;
+pub mod release;
 pub mod secrets;
 pub mod spec;
 pub mod tags;

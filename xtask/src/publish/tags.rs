@@ -72,21 +72,22 @@ pub fn apply(client: &Client, moves: &[Move], ui: &Ui) -> Result<()> {
     if let Some(refusal) = promote::refusal(moves) {
         bail!("{refusal}; no tag was touched");
     }
+    let pending: Vec<&Move> = moves.iter().filter(|m| m.change != Change::Unchanged).collect();
     let mut written = 0;
-    for step in moves.iter().filter(|m| m.change != Change::Unchanged) {
-        let repository = Repository::parse(&step.repository)?;
-        client.tag(&repository, &step.to, std::slice::from_ref(&step.tag)).with_context(|| {
+    for group in pending.chunk_by(|a, b| (&a.repository, &a.to) == (&b.repository, &b.to)) {
+        let repository = Repository::parse(&group[0].repository)?;
+        let names: Vec<String> = group.iter().map(|m| m.tag.clone()).collect();
+        client.tag(&repository, &group[0].to, &names).with_context(|| {
             format!(
-                "{written} tags were moved; the same command moves the others, starting with `{}`",
-                step.tag
+                "{repository}: not all of {} were moved; {written} other tags were, and the same command goes on",
+                names.join(" ")
             )
         })?;
-        written += 1;
-        let from = step.from.as_ref().map(promote::short).unwrap_or_else(|| "nothing".into());
-        ui.line(
-            "tagged",
-            format_args!("{}:{} {from} → {}", step.repository, step.tag, promote::short(&step.to)),
-        );
+        written += group.len();
+        for Move { tag, from, to, .. } in group {
+            let from = from.as_ref().map_or_else(|| "nothing".into(), promote::short);
+            ui.line("tagged", format_args!("{repository}:{tag} {from} → {}", promote::short(to)));
+        }
     }
     if written == 0 {
         ui.line("unchanged", format_args!("{} tags", moves.len()));
