@@ -1,4 +1,3 @@
-# syntax=docker/dockerfile:1
 ARG BASE=docker.io/library/debian:trixie-slim
 FROM ${BASE}
 RUN apt-get update \

@@ -12,7 +12,7 @@ use crate::facts::Facts;
 use crate::spec::{HealthcheckSpec, Spec};
 
 /// PATH where the base sets none: the one that Debian's and Alpine's official images have.
-const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub(crate) const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// What is known of the base once it is at hand.
 #[derive(Clone, Debug, Default)]

@@ -262,7 +262,7 @@ fn describe(node: &Node) -> String {
 }
 
 /// The base's `/etc/passwd` and `/etc/group` with the image's user in them (passwd(5), group(5)).
-fn accounts(image: &ImageSpec, base: &Base) -> Result<(String, String)> {
+pub(crate) fn accounts(image: &ImageSpec, base: &Base) -> Result<(String, String)> {
     let text = |path: &str, otherwise: &str| {
         let there = base.lookup(path).and_then(|(real, _)| base.texts.get(&real));
         there.map_or_else(|| otherwise.to_string(), String::clone)

@@ -27,6 +27,8 @@ pub struct Spec {
     pub platforms: BTreeMap<String, PlatformSpec>,
     /// How registries are reached, by host; one that is not here is reached as usual.
     pub registries: BTreeMap<String, RegistrySpec>,
+    /// What compiles programs in a Dockerfile; without it none is generated that does.
+    pub source_build: Option<SourceBuild>,
     /// The bases to build on, by name.
     pub variants: BTreeMap<String, VariantSpec>,
     /// The images, by name, each with what it inherits.
@@ -47,6 +49,7 @@ struct RawSpec {
     platforms: BTreeMap<String, PlatformSpec>,
     #[serde(default)]
     registries: BTreeMap<String, RegistrySpec>,
+    source_build: Option<SourceBuild>,
     variants: BTreeMap<String, VariantSpec>,
     images: BTreeMap<String, RawImage>,
     tags: TagSpec,
@@ -103,6 +106,21 @@ pub struct Toolchain {
     pub zig: bool,
     /// The command that installs the program.
     pub install: String,
+}
+
+/// The stage of a Dockerfile that compiles.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct SourceBuild {
+    /// The variant on whose base it runs: a Debian.
+    pub variant: Variant,
+    /// Its packages for that.
+    pub packages: Vec<String>,
+    /// The Rust release.
+    pub rust: String,
+    /// Flags for rustc.
+    #[serde(default)]
+    pub rustflags: Vec<String>,
 }
 
 /// A base.
@@ -274,6 +292,7 @@ impl Spec {
             project: raw.project,
             platforms: raw.platforms,
             registries: raw.registries,
+            source_build: raw.source_build,
             variants: raw.variants,
             images: BTreeMap::new(),
             order,
@@ -347,6 +366,11 @@ impl Spec {
                     variant.base
                 ));
             }
+        }
+        if let Some(builder) = &self.source_build
+            && !self.variants.contains_key(&builder.variant.0)
+        {
+            return Err(format!("source-build.variant: no variant `{}` is defined", builder.variant));
         }
         if !self.images.contains_key(&self.project.default_image) {
             return Err(format!(
