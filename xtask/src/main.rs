@@ -5,12 +5,14 @@ mod base;
 mod bases;
 mod bench;
 mod build;
+mod dockerfile;
 mod doctor;
 mod engine;
 mod facts;
 mod generate;
 mod image;
 mod publish;
+mod stage;
 mod tags;
 mod ui;
 mod verify;
@@ -48,6 +50,7 @@ enum Command {
     Bench(bench::Args),
     Doctor(doctor::Args),
     Docs(generate::DocsArgs),
+    Dockerfile(dockerfile::Args),
     Generate(generate::Args),
 }
 
@@ -66,6 +69,7 @@ fn main() -> ExitCode {
         Command::Verify(args) => args.run(&workspace, &ui),
         Command::Bench(args) => args.run(&workspace, &ui),
         Command::Doctor(args) => args.run(&workspace, &ui),
+        Command::Dockerfile(args) => args.run(&workspace, &ui),
         Command::Docs(args) => args.run(&workspace, &ui),
         Command::Generate(args) => args.run(&workspace, &ui),
     });

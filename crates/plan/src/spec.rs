@@ -360,11 +360,6 @@ impl Spec {
                 ));
             }
         }
-        if let Some(builder) = &self.source_build
-            && !self.variants.contains_key(&builder.variant.0)
-        {
-            return Err(format!("source-build.variant: no variant `{}` is defined", builder.variant));
-        }
         if !self.images.contains_key(&self.project.default_image) {
             return Err(format!(
                 "project.default-image: no image `{}` is defined",
@@ -374,7 +369,13 @@ impl Spec {
         // What is wrong below is told of the image below.
         let images = self.order.iter().map(|name| (name.as_str(), &self.images[name]));
         self.tags.check(images, &self.images[&self.project.default_image])?;
-        self.images.iter().try_for_each(|(name, image)| self.check_image(name, image))
+        self.images.iter().try_for_each(|(name, image)| self.check_image(name, image))?;
+        if let Some(builder) = &self.source_build
+            && !self.variants.contains_key(&builder.variant.0)
+        {
+            return Err(format!("source-build.variant: no variant `{}` is defined", builder.variant));
+        }
+        Ok(())
     }
 
     fn check_image(&self, name: &str, image: &ImageSpec) -> std::result::Result<(), String> {
