@@ -1,6 +1,8 @@
 //! `cargo xtask image`: builds the server, assembles its images, writes and validates the OCI layout.
 
 mod assemble;
+pub mod buildkit;
+mod by_engine;
 mod deliver;
 mod report;
 
@@ -18,7 +20,9 @@ use crate::facts::Workspace;
 use crate::publish::{self, Outgoing};
 use crate::ui::{Ui, Usage};
 
-pub use assemble::{Assembled, Scene, Work, assemble};
+use buildkit::Builder;
+
+pub use assemble::{Assembled, Bases, Scene, Work, assemble, find_bases, read_inputs};
 pub use deliver::write_layout;
 pub use report::Format;
 
@@ -31,6 +35,7 @@ pub use report::Format;
   cargo xtask image --variant distroless          from nothing: no base, no network
   cargo xtask image --variant all --load          all three, into Docker or Podman
   cargo xtask image --base alpine=rootfs.tar.gz   on a root file system that you have
+  cargo xtask image --image ci --builder docker   from its Dockerfile, in Docker's engine
   cargo xtask image --dry-run                     only say what would be done")]
 pub struct Args {
     /// A name in docker/images.toml, or all; may be repeated or a list [default: its default image]
@@ -60,6 +65,12 @@ pub struct Args {
     /// Also push the images, by digest and then by their tags: REGISTRY/NAME, or REGISTRY/PREFIX/ for several images
     #[arg(long, value_name = "REPOSITORY", conflicts_with = "offline")]
     push: Option<String>,
+    /// Who builds; images that have a Dockerfile of their own need docker or buildx
+    #[arg(long, value_enum, default_value_t)]
+    builder: Builder,
+    /// The buildx builder to use, such as a remote or Kubernetes one; `docker buildx ls` lists them
+    #[arg(long, value_name = "NAME")]
+    builder_name: Option<String>,
     /// Open no network connection
     #[arg(long)]
     offline: bool,
@@ -101,14 +112,23 @@ impl Args {
             }
             return Ok(());
         }
+        if self.builder != Builder::Native {
+            return self.run_by_engine(workspace, &spec, &facts, &plan, &destinations, ui);
+        }
+        if self.builder_name.is_some() {
+            return Err(
+                Usage("--builder-name: names a builder of buildx; add `--builder buildx`".into()).into()
+            );
+        }
+        assemble::refuse_dockerfiles(&plan)?;
         let engine = if self.load { Some(Engine::find()?) } else { None };
         build::prepare(workspace, &plan.targets, self.offline, ui)?;
         let cache = Cache::create(&workspace.cache_dir())?;
         // Bases come before the build: they are what may be missing, and the build is what takes long.
         let sources = Sources { spec: &spec, cache: &cache, offline: self.offline, ui };
-        let bases = assemble::find_bases(&plan, &sources)?;
+        let bases = find_bases(&plan, &sources)?;
         let mut work = Work::default();
-        let inputs = assemble::read_inputs(workspace, &spec, &plan, self.offline, &mut work, ui)?;
+        let inputs = read_inputs(workspace, &spec, &plan, self.offline, &mut work, ui)?;
         let scene =
             Scene { spec: &spec, facts: &facts, cache: &cache, inputs: &inputs, explain: self.explain, ui };
         let assembled = assemble::assemble_all(&scene, &plan, bases, &mut work)?;
@@ -168,7 +188,10 @@ impl Args {
                 let images = assembled.iter().map(Assembled::output).collect();
                 println!(
                     "{}",
-                    serde_json::to_string_pretty(&report::Output { layout: output.to_path_buf(), images })?
+                    serde_json::to_string_pretty(&report::Output {
+                        layout: Some(output.to_path_buf()),
+                        images
+                    })?
                 );
             }
         }

@@ -5,6 +5,7 @@ mod base;
 mod bases;
 mod bench;
 mod build;
+mod dockerfile;
 mod doctor;
 mod engine;
 mod facts;
@@ -17,6 +18,7 @@ mod publish;
 mod push;
 mod release;
 mod shell;
+mod stage;
 mod tags;
 mod ui;
 mod verify;
@@ -58,6 +60,7 @@ enum Command {
     Bench(bench::Args),
     Doctor(doctor::Args),
     Docs(generate::DocsArgs),
+    Dockerfile(dockerfile::Args),
     Generate(generate::Args),
     Completion(shell::CompletionArgs),
     Man(shell::ManArgs),
@@ -82,6 +85,7 @@ fn main() -> ExitCode {
         Command::Verify(args) => args.run(&workspace, &ui),
         Command::Bench(args) => args.run(&workspace, &ui),
         Command::Doctor(args) => args.run(&workspace, &ui),
+        Command::Dockerfile(args) => args.run(&workspace, &ui),
         Command::Docs(args) => args.run(&workspace, &ui),
         Command::Generate(args) => args.run(&workspace, &ui),
         Command::Completion(args) => args.run(Cli::command()),

@@ -367,11 +367,6 @@ impl Spec {
                 ));
             }
         }
-        if let Some(builder) = &self.source_build
-            && !self.variants.contains_key(&builder.variant.0)
-        {
-            return Err(format!("source-build.variant: no variant `{}` is defined", builder.variant));
-        }
         if !self.images.contains_key(&self.project.default_image) {
             return Err(format!(
                 "project.default-image: no image `{}` is defined",
@@ -382,7 +377,13 @@ impl Spec {
         let images = self.order.iter().map(|name| (name.as_str(), &self.images[name]));
         self.publish.check(&self.images)?;
         self.tags.check(images, &self.images[&self.project.default_image])?;
-        self.images.iter().try_for_each(|(name, image)| self.check_image(name, image))
+        self.images.iter().try_for_each(|(name, image)| self.check_image(name, image))?;
+        if let Some(builder) = &self.source_build
+            && !self.variants.contains_key(&builder.variant.0)
+        {
+            return Err(format!("source-build.variant: no variant `{}` is defined", builder.variant));
+        }
+        Ok(())
     }
 
     fn check_image(&self, name: &str, image: &ImageSpec) -> std::result::Result<(), String> {

@@ -91,16 +91,25 @@ pub struct Scene<'a> {
     pub ui: &'a Ui,
 }
 
+/// Checks that no image of the plan needs an engine to be built.
+pub fn refuse_dockerfiles(plan: &Plan) -> Result<()> {
+    for planned in &plan.images {
+        if let BaseChoice::Dockerfile { path } = &planned.base {
+            return Err(Usage(format!(
+                "the image `{}` is built by a Docker engine from {path}; add `--builder docker`",
+                planned.image
+            ))
+            .into());
+        }
+    }
+    Ok(())
+}
+
 /// For each image of the plan the base for each of its platforms.
 pub fn find_bases(plan: &Plan, sources: &Sources) -> Result<Vec<Bases>> {
     let of_image = |image: &PlannedImage| -> Result<Bases> {
         match &image.base {
-            BaseChoice::Image { .. } => Ok(Vec::new()),
-            BaseChoice::Dockerfile { path } => Err(Usage(format!(
-                "the image `{}` is built by a Docker engine from {path}; add `--builder docker`",
-                image.image
-            ))
-            .into()),
+            BaseChoice::Image { .. } | BaseChoice::Dockerfile { .. } => Ok(Vec::new()),
             _ => image.platforms.iter().map(|p| base_for(image, p, sources)).collect(),
         }
     };
