@@ -5,6 +5,7 @@ mod base;
 mod bases;
 mod bench;
 mod build;
+mod ci;
 mod dockerfile;
 mod doctor;
 mod engine;
@@ -58,6 +59,7 @@ enum Command {
     Base(base::Args),
     Verify(verify::Args),
     Bench(bench::Args),
+    Ci(ci::Args),
     Doctor(doctor::Args),
     Docs(generate::DocsArgs),
     Dockerfile(dockerfile::Args),
@@ -84,6 +86,7 @@ fn main() -> ExitCode {
         Command::Base(args) => args.run(&workspace, &ui),
         Command::Verify(args) => args.run(&workspace, &ui),
         Command::Bench(args) => args.run(&workspace, &ui),
+        Command::Ci(args) => args.run(&workspace, &ui),
         Command::Doctor(args) => args.run(&workspace, &ui),
         Command::Dockerfile(args) => args.run(&workspace, &ui),
         Command::Docs(args) => args.run(&workspace, &ui),
