@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result};
 use oci::base::Base;
 use oci::entry::Line;
 use oci::image::{self, Image, Part};
+use oci::stream::Compression;
 use oci::{Cache, Entry, Layer, Source};
 use oci_spec::image::{ANNOTATION_BASE_IMAGE_NAME, Descriptor, HistoryBuilder, Platform};
 use plan::config::BaseIdentity;
@@ -85,6 +86,8 @@ pub struct Scene<'a> {
     pub cache: &'a Cache,
     /// What was built and read, by platform.
     pub inputs: &'a [(Platform, Inputs)],
+    /// How layers are compressed.
+    pub compression: Compression,
     /// Whether to say why a layer was made again.
     pub explain: bool,
     /// Who is told.
@@ -256,9 +259,17 @@ fn make_layers(scene: &Scene, key: &str, base: &Base, planned: Vec<PlannedLayer>
         base.layers.iter().map(|layer| (layer.clone(), "base", true)).collect();
     let mut entries = Vec::new();
     for layer in planned {
-        let (made, cached) = cache.layer(&layer.entries, facts.layer_time())?;
+        let (made, cached) = cache.layer_as(&layer.entries, facts.layer_time(), scene.compression)?;
         if !cached {
-            explain(scene, &format!("{key} {}", layer.from), &layer)?;
+            explain(
+                scene,
+                &format!(
+                    "{key} {}{}",
+                    layer.from,
+                    if scene.compression == Compression::Gzip { "" } else { " zstd" }
+                ),
+                &layer,
+            )?;
         }
         let history = HistoryBuilder::default()
             .created(facts.created())
