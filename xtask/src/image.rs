@@ -8,7 +8,7 @@ mod report;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use oci::Cache;
 use oci::stream::Compression;
 use plan::{Plan, Selection};
@@ -19,6 +19,7 @@ use crate::build;
 use crate::engine::Engine;
 use crate::facts::Workspace;
 use crate::publish::{self, Outgoing};
+use crate::symbols;
 use crate::ui::{Ui, Usage};
 
 use buildkit::Builder;
@@ -98,7 +99,7 @@ enum LayerCompression {
     /// RFC 1952: read by everything
     #[default]
     Gzip,
-    /// RFC 8878, at its fastest level: quicker to unpack
+    /// RFC 8878, at its fastest level: quicker to unpack, a third larger
     Zstd,
 }
 
@@ -164,7 +165,8 @@ impl Args {
             explain: self.explain,
             ui,
         };
-        let assembled = assemble::assemble_all(&scene, &plan, bases, &mut work)?;
+        let assembled = assemble::assemble_all(&scene, &plan, bases, &mut work)
+            .map_err(|e| self.with_crates(workspace, &plan, e, ui))?;
         let assembled: Vec<Assembled> = assembled.into_iter().filter(|image| image.planned.wanted).collect();
         let output = self.output.clone().unwrap_or_else(|| workspace.target.join("oci"));
         work.written = write_layout(&output, &cache, &assembled, &work)?;
@@ -186,6 +188,23 @@ impl Args {
         }
         ui.line(if work.is_nothing() { "unchanged" } else { "done" }, work.summary(&output));
         self.print(&output, &assembled)
+    }
+
+    /// What to say of an image that is too large: also which crates take the room.
+    fn with_crates(
+        &self,
+        workspace: &Workspace,
+        plan: &Plan,
+        error: anyhow::Error,
+        ui: &Ui,
+    ) -> anyhow::Error {
+        let is_budget =
+            error.downcast_ref::<plan::Error>().is_some_and(|e| matches!(e, plan::Error::Budget(_)));
+        let Some(target) = plan.targets.first().filter(|_| is_budget) else { return error };
+        match symbols::largest_crates(workspace, target, self.offline, ui) {
+            Ok(crates) => anyhow!("{error:#}; crates: {crates}"),
+            Err(unmeasured) => anyhow!("{error:#}; the crates could not be measured: {unmeasured:#}"),
+        }
     }
 
     /// Where `--push` sends each repository of the plan; nothing without it. Two images in one repository would take

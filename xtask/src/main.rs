@@ -13,6 +13,7 @@ mod generate;
 mod image;
 mod publish;
 mod stage;
+mod symbols;
 mod tags;
 mod ui;
 mod verify;

@@ -11,6 +11,7 @@ use oci::image::{self, Image, Part};
 use oci::stream::Compression;
 use oci::{Cache, Entry, Layer, Source};
 use oci_spec::image::{ANNOTATION_BASE_IMAGE_NAME, Descriptor, HistoryBuilder, Platform};
+use plan::budget::Sizes;
 use plan::config::BaseIdentity;
 use plan::filesystem::{Inputs, PlannedLayer};
 use plan::{BaseChoice, Facts, Plan, PlannedImage, Spec};
@@ -222,7 +223,8 @@ pub fn assemble(scene: &Scene, planned: &PlannedImage, bases: &[Found]) -> Resul
         let key = format!("{} {} {}", planned.image, planned.variant, oci::platform::display(platform));
         let (parts, layers, entries) = make_layers(scene, &key, &found.base, layers).with_context(name)?;
         let sizes: Vec<(&Layer, &str)> = layers.iter().map(|(layer, from, _)| (layer, *from)).collect();
-        plan::budget::check(&spec.images[&planned.image], &name(), &planned.variant, &sizes, &entries)?;
+        let sizes = Sizes::of(&sizes, &entries);
+        keep_budget(scene, planned, &name(), &key, &sizes)?;
         let config = plan::config::config(spec, facts, &planned.image, &found.identity);
         let image = Image::assemble(cache.blobs(), platform, &facts.created(), &parts, &config)?;
         let made = layers.iter().filter(|(_, _, cached)| !cached).count();
@@ -243,6 +245,18 @@ pub fn assemble(scene: &Scene, planned: &PlannedImage, bases: &[Found]) -> Resul
     let annotations = images.first().map(|i| i.config.labels.clone()).unwrap_or_default();
     let index = image::index(cache.blobs(), &list, &annotations)?;
     Ok((Assembled { planned: planned.clone(), index, images }, work))
+}
+
+/// Checks an image's size, and remembers it where it may be so, to tell next time what grew.
+fn keep_budget(scene: &Scene, planned: &PlannedImage, name: &str, key: &str, sizes: &Sizes) -> Result<()> {
+    let key = oci::digest::sha256(key.as_bytes());
+    let before = scene.cache.record::<Sizes>("sizes", &key);
+    let image = &scene.spec.images[&planned.image];
+    plan::budget::check(image, name, &planned.variant, sizes, before.as_ref())?;
+    if before.as_ref() != Some(sizes) {
+        scene.cache.remember("sizes", &key, sizes)?;
+    }
+    Ok(())
 }
 
 type MadeLayers = (Vec<Part>, Vec<(Layer, &'static str, bool)>, Vec<Entry>);
