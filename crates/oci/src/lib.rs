@@ -12,6 +12,7 @@ pub mod digest;
 pub mod entry;
 pub mod error;
 
+pub mod grammar;
 pub mod image;
 pub mod import;
 pub mod json;
