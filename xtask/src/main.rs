@@ -20,6 +20,7 @@ mod push;
 mod release;
 mod shell;
 mod stage;
+mod symbols;
 mod tags;
 mod ui;
 mod verify;
