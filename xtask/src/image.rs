@@ -14,7 +14,7 @@ use registry::Repository;
 use crate::bases::{self, Sources};
 use crate::build;
 use crate::engine::Engine;
-use crate::facts::{LOCK, Workspace};
+use crate::facts::Workspace;
 use crate::publish::{self, Outgoing};
 use crate::ui::{Ui, Usage};
 
@@ -63,7 +63,7 @@ pub struct Args {
     /// Open no network connection
     #[arg(long)]
     offline: bool,
-    /// Refuse a docker/bases.lock that does not fit docker/images.toml
+    /// Refuse a bases.lock that does not fit its images.toml
     #[arg(long)]
     locked: bool,
     /// Say why something was made again
@@ -90,7 +90,7 @@ impl Args {
             bases: self.base.clone(),
         };
         if self.locked {
-            facts.lock.fits(LOCK, &spec)?;
+            facts.lock.fits(&spec)?;
         }
         let plan = plan::plan(&spec, &facts, &selection)?;
         let destinations = self.destinations(&plan)?;

@@ -11,6 +11,7 @@ mod facts;
 mod generate;
 mod image;
 mod line;
+mod merge;
 mod notes;
 mod promote;
 mod publish;
@@ -20,6 +21,7 @@ mod tags;
 mod ui;
 mod verify;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
@@ -38,12 +40,16 @@ struct Cli {
     /// No progress: only results on stdout and errors on stderr
     #[arg(short, long, global = true)]
     quiet: bool,
+    /// Work on another catalogue of images; paths in it are meant from its folder [default: docker/images.toml]
+    #[arg(long, global = true, value_name = "PATH")]
+    spec: Option<PathBuf>,
 }
 
 #[derive(Subcommand)]
 enum Command {
     Image(image::Args),
     Tags(tags::Args),
+    Merge(merge::Args),
     Push(push::Args),
     Promote(promote::Args),
     Release(release::Args),
@@ -64,9 +70,10 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     };
     let ui = Ui::new(cli.quiet);
-    let result = facts::Workspace::find().and_then(|workspace| match command {
+    let result = facts::Workspace::find(cli.spec.as_deref()).and_then(|workspace| match command {
         Command::Image(args) => args.run(&workspace, &ui),
         Command::Tags(args) => args.run(&workspace, &ui),
+        Command::Merge(args) => args.run(&workspace, &ui),
         Command::Push(args) => args.run(&workspace, &ui),
         Command::Promote(args) => args.run(&workspace, &ui),
         Command::Release(args) => args.run(&workspace, &ui),

@@ -64,6 +64,13 @@ impl Args {
     /// Runs the command.
     pub fn run(self, workspace: &Workspace, ui: &Ui) -> Result<()> {
         let ask = Ask::parse(&self.ask)?;
+        if let Some(other) = workspace.other_catalogue() {
+            let text = format!(
+                "--spec {}: a release is of the workspace and its own catalogue; leave it out",
+                other.display()
+            );
+            return Err(Usage(text).into());
+        }
         let earlier = State::read(workspace)?;
         let mut state = match earlier {
             Some(state) if state.is_asked_for(&self.ask) => state,

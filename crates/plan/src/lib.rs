@@ -6,6 +6,7 @@
 
 pub mod budget;
 pub mod config;
+pub mod dockerfile;
 pub mod docs;
 pub mod error;
 pub mod facts;

@@ -123,15 +123,18 @@ pub fn read_inputs(
     work: &mut Work,
     ui: &Ui,
 ) -> Result<Vec<(Platform, Inputs)>> {
-    let mut files = BTreeMap::new();
-    for planned in &plan.images {
-        for source in spec.images[&planned.image].files.iter().filter_map(|f| f.source.as_ref()) {
-            files.insert(source.clone(), Source::read(&workspace.root.join(source))?);
-        }
-    }
     let platforms: Vec<Platform> = plan.images.first().map(|i| i.platforms.clone()).unwrap_or_default();
     let mut inputs = Vec::new();
     for platform in platforms {
+        let mut files = BTreeMap::new();
+        for file in plan.images.iter().flat_map(|planned| &spec.images[&planned.image].files) {
+            if let Some(source) = file.source_for(&platform)
+                && !files.contains_key(&source)
+            {
+                let read = Source::read(&workspace.sources().join(&source))?;
+                files.insert(source, read);
+            }
+        }
         let mut binaries = BTreeMap::new();
         for target in plan.targets.iter().filter(|t| t.platform == platform) {
             let start = Instant::now();
@@ -147,7 +150,7 @@ pub fn read_inputs(
             }
             binaries.extend(built.binaries);
         }
-        inputs.push((platform, Inputs { binaries, files: files.clone() }));
+        inputs.push((platform, Inputs { binaries, files }));
     }
     Ok(inputs)
 }
