@@ -5,6 +5,7 @@ mod base;
 mod bases;
 mod bench;
 mod build;
+mod ci;
 mod doctor;
 mod engine;
 mod facts;
@@ -58,6 +59,7 @@ enum Command {
     Verify(verify::Args),
     Bench(bench::Args),
     Doctor(doctor::Args),
+    Ci(ci::Args),
     Docs(generate::DocsArgs),
     Generate(generate::Args),
 }
@@ -81,6 +83,7 @@ fn main() -> ExitCode {
         Command::Base(args) => args.run(&workspace, &ui),
         Command::Verify(args) => args.run(&workspace, &ui),
         Command::Bench(args) => args.run(&workspace, &ui),
+        Command::Ci(args) => args.run(&workspace, &ui),
         Command::Doctor(args) => args.run(&workspace, &ui),
         Command::Docs(args) => args.run(&workspace, &ui),
         Command::Generate(args) => args.run(&workspace, &ui),

@@ -380,8 +380,9 @@ fn prepared_here_and_published_in_ci() {
         assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     };
     ci(&["image", "--variant", "all", "--platform", "all"]);
-    ci(&["push"]);
-    ci(&["promote"]);
+    ci(&["release", "--publish", "--execute"]);
+    ci(&["notes", "--output", "notes.md"]);
+    assert!(fs::read_to_string(clone.join("notes.md")).unwrap().contains("- The first."));
     assert_eq!(project.tags()[0].len(), 12);
 }
 

@@ -5,6 +5,7 @@
 //! dependencies). What was decided is plain data, which xtask prints or carries out.
 
 pub mod budget;
+pub mod ci;
 pub mod config;
 pub mod dockerfile;
 pub mod docs;

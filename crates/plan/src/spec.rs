@@ -1,6 +1,7 @@
 //! `docker/images.toml`, the one source of truth, as types. An unknown key is an error, and so is a name that
 //! nothing defines.
 
+pub mod ci;
 mod image;
 pub mod publish;
 
@@ -14,6 +15,7 @@ use crate::error::{Error, Result, suggest};
 use crate::secrets::secret_word;
 use crate::tags::TagSpec;
 
+pub use ci::CiSpec;
 use image::RawImage;
 pub use image::{From, ImageSpec};
 pub use publish::PublishSpec;
@@ -39,6 +41,8 @@ pub struct Spec {
     pub tags: TagSpec,
     /// How they are published.
     pub publish: PublishSpec,
+    /// The pipelines that build them elsewhere.
+    pub ci: Option<CiSpec>,
 }
 
 /// The catalogue as it is written.
@@ -55,6 +59,7 @@ struct RawSpec {
     tags: TagSpec,
     #[serde(default)]
     publish: PublishSpec,
+    ci: Option<CiSpec>,
 }
 
 /// The labels that all images share (image-spec "annotations", pre-defined keys).
@@ -298,6 +303,7 @@ impl Spec {
             order,
             tags: raw.tags,
             publish: raw.publish,
+            ci: raw.ci,
         };
         let mut images = raw.images;
         for name in &spec.order {
@@ -367,11 +373,6 @@ impl Spec {
                 ));
             }
         }
-        if let Some(builder) = &self.source_build
-            && !self.variants.contains_key(&builder.variant.0)
-        {
-            return Err(format!("source-build.variant: no variant `{}` is defined", builder.variant));
-        }
         if !self.images.contains_key(&self.project.default_image) {
             return Err(format!(
                 "project.default-image: no image `{}` is defined",
@@ -379,9 +380,15 @@ impl Spec {
             ));
         }
         self.publish.check(&self.images)?;
+        self.ci.as_ref().map_or(Ok(()), |ci| ci.check(self.platforms.keys()))?;
         // What is wrong below is told of the image below.
         let images = self.order.iter().map(|name| (name.as_str(), &self.images[name]));
         self.tags.check(images, &self.images[&self.project.default_image])?;
+        if let Some(builder) = &self.source_build
+            && !self.variants.contains_key(&builder.variant.0)
+        {
+            return Err(format!("source-build.variant: no variant `{}` is defined", builder.variant));
+        }
         self.images.iter().try_for_each(|(name, image)| self.check_image(name, image))
     }
 
