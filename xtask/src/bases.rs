@@ -26,6 +26,13 @@ pub struct Found {
     pub identity: BaseIdentity,
 }
 
+impl Found {
+    /// The same for another image.
+    pub fn again(&self) -> Found {
+        Found { base: self.base.clone(), identity: self.identity.clone() }
+    }
+}
+
 /// With what bases are found.
 pub struct Sources<'a> {
     /// The catalogue, for the registries.

@@ -97,7 +97,8 @@ fn stale(workspace: &Workspace, files: &[GeneratedFile]) -> Vec<String> {
         .collect()
 }
 
-fn write(workspace: &Workspace, files: &[GeneratedFile], ui: &Ui) -> Result<()> {
+/// Writes those of the files that are missing or different.
+pub fn write(workspace: &Workspace, files: &[GeneratedFile], ui: &Ui) -> Result<()> {
     let stale = stale(workspace, files);
     for file in files.iter().filter(|file| stale.contains(&file.path)) {
         let path = workspace.root.join(&file.path);

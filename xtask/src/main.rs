@@ -6,6 +6,7 @@ mod bases;
 mod bench;
 mod build;
 mod ci;
+mod dockerfile;
 mod doctor;
 mod engine;
 mod facts;
@@ -18,6 +19,9 @@ mod promote;
 mod publish;
 mod push;
 mod release;
+mod stackbrew;
+mod stage;
+mod symbols;
 mod tags;
 mod ui;
 mod verify;
@@ -55,12 +59,14 @@ enum Command {
     Promote(promote::Args),
     Release(release::Args),
     Notes(notes::Args),
+    Stackbrew(stackbrew::Args),
     Base(base::Args),
     Verify(verify::Args),
     Bench(bench::Args),
     Doctor(doctor::Args),
     Ci(ci::Args),
     Docs(generate::DocsArgs),
+    Dockerfile(dockerfile::Args),
     Generate(generate::Args),
 }
 
@@ -79,12 +85,14 @@ fn main() -> ExitCode {
         Command::Push(args) => args.run(&workspace, &ui),
         Command::Promote(args) => args.run(&workspace, &ui),
         Command::Release(args) => args.run(&workspace, &ui),
+        Command::Stackbrew(args) => args.run(&workspace, &ui),
         Command::Notes(args) => args.run(&workspace, &ui),
         Command::Base(args) => args.run(&workspace, &ui),
         Command::Verify(args) => args.run(&workspace, &ui),
         Command::Bench(args) => args.run(&workspace, &ui),
         Command::Ci(args) => args.run(&workspace, &ui),
         Command::Doctor(args) => args.run(&workspace, &ui),
+        Command::Dockerfile(args) => args.run(&workspace, &ui),
         Command::Docs(args) => args.run(&workspace, &ui),
         Command::Generate(args) => args.run(&workspace, &ui),
     });

@@ -123,6 +123,10 @@ fn wrong_usage_is_exit_code_2_with_the_nearest_name() {
     world.fails(&["image", "--variant", "debian", "--base", "alpine=x"], 2, "add `--variant alpine`");
     world.fails(&["image", "--image", "servre"], 2, "unknown image `servre`, did you mean `server`?");
     world.fails(&["image", "--push", "ghcr.io/a/b:1"], 2, "a repository has no tag and no digest here");
+    world.fails(&["image", "--image", "ci"], 2, "add `--builder docker`");
+    world.fails(&["image", "--builder-name", "x"], 2, "add `--builder buildx`");
+    world.fails(&["image", "--builder", "docker", "--platform", "all"], 2, "use `--builder buildx`");
+    world.fails(&["dockerfile", "--stage", "x", "--variant", "alpin"], 2, "did you mean `alpine`?");
     world.fails(&["image", "--push", ""], 2, "allowed is REGISTRY/NAME");
     world.fails(&["base", "import", "alpin", "x"], 2, "did you mean `alpine`?");
     world.fails(&["base", "update", "alpin"], 2, "did you mean `alpine`?");

@@ -7,10 +7,11 @@ pub mod archive;
 pub mod base;
 pub mod blobs;
 pub mod cache;
+pub mod compress;
 pub mod digest;
 pub mod entry;
 pub mod error;
-pub mod gzip;
+
 pub mod image;
 pub mod import;
 pub mod json;

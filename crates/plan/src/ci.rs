@@ -21,6 +21,11 @@ pub fn all(spec: &Spec) -> Vec<GeneratedFile> {
     files
 }
 
+/// The compiler, the same everywhere.
+fn rust(spec: &Spec) -> &str {
+    spec.source_build.as_ref().map_or("stable", |build| &build.rust)
+}
+
 /// A platform with its machine and a name for files.
 struct Build<'a> {
     platform: &'a str,

@@ -47,6 +47,14 @@ pub struct Staged {
     pub links: String,
 }
 
+/// Whether the image has anything beside its program.
+pub fn has_system(image: &ImageSpec) -> bool {
+    image.from == From::Variants
+        || image.adds_user
+        || !image.directories.is_empty()
+        || !image.files.is_empty()
+}
+
 /// The places of an image's parts for one platform.
 pub fn staged(name: &str, variant: &Variant, platform: &Platform) -> Staged {
     places(name, variant, &target_arch(platform))
@@ -72,8 +80,13 @@ pub fn prebuilt(spec: &Spec, lock: &Lock, name: &str, variant: &Variant) -> Stri
          # The same image as `cargo xtask image` makes, from the context that `cargo xtask dockerfile --stage` lays out.\n",
     );
     let has_base = from(&mut text, spec, lock, image, variant);
+    if has_system(image) || image.binary.is_some() {
+        text.push_str("ARG TARGETARCH\nARG TARGETVARIANT\n");
+    }
     // Unpacked with its owners and modes: no step runs, so that no platform needs an emulator.
-    let _ = writeln!(text, "ARG TARGETARCH\nARG TARGETVARIANT\nADD {} /", parts.system);
+    if has_system(image) {
+        let _ = writeln!(text, "ADD {} /", parts.system);
+    }
     if let Some(binary) = &image.binary {
         let _ = writeln!(text, "COPY --chmod=0755 {} {}", parts.program, binary.path);
         if !binary.links.is_empty() {
@@ -233,7 +246,7 @@ mod tests {
             &["RUN", "latest"],
         );
         check("server", "distroless", &["FROM scratch"], &["BASE"]);
-        check("backup", "alpine", &["ARG BASE=scratchbird"], &["HEALTHCHECK", "COPY"]);
+        check("backup", "alpine", &["ARG BASE=scratchbird"], &["HEALTHCHECK", "COPY", "ADD"]);
     }
 
     #[test]

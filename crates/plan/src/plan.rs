@@ -52,7 +52,7 @@ pub struct Target {
 }
 
 /// One image: an index over one manifest a platform.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PlannedImage {
     /// Its name in images.toml.
     pub image: String,

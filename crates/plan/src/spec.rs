@@ -43,6 +43,8 @@ pub struct Spec {
     pub publish: PublishSpec,
     /// The pipelines that build them elsewhere.
     pub ci: Option<CiSpec>,
+    /// What Docker's Official Images want to know.
+    pub stackbrew: Option<StackbrewSpec>,
 }
 
 /// The catalogue as it is written.
@@ -60,6 +62,7 @@ struct RawSpec {
     #[serde(default)]
     publish: PublishSpec,
     ci: Option<CiSpec>,
+    stackbrew: Option<StackbrewSpec>,
 }
 
 /// The labels that all images share (image-spec "annotations", pre-defined keys).
@@ -111,6 +114,16 @@ pub struct Toolchain {
     pub zig: bool,
     /// The command that installs the program.
     pub install: String,
+}
+
+/// The head of the library file of Docker's Official Images.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct StackbrewSpec {
+    /// `Name <address> (@github)`, each.
+    pub maintainers: Vec<String>,
+    /// Where the Dockerfiles are fetched from.
+    pub git_repo: String,
 }
 
 /// The stage of a Dockerfile that compiles.
@@ -304,6 +317,7 @@ impl Spec {
             tags: raw.tags,
             publish: raw.publish,
             ci: raw.ci,
+            stackbrew: raw.stackbrew,
         };
         let mut images = raw.images;
         for name in &spec.order {
@@ -380,16 +394,22 @@ impl Spec {
             ));
         }
         self.publish.check(&self.images)?;
-        self.ci.as_ref().map_or(Ok(()), |ci| ci.check(self.platforms.keys()))?;
+        if let Some(ci) = &self.ci {
+            if self.source_build.is_none() {
+                return Err("ci: needs `source-build`, which says the compiler; the same everywhere gives the same digests".into());
+            }
+            ci.check(self.platforms.keys())?;
+        }
         // What is wrong below is told of the image below.
         let images = self.order.iter().map(|name| (name.as_str(), &self.images[name]));
         self.tags.check(images, &self.images[&self.project.default_image])?;
+        self.images.iter().try_for_each(|(name, image)| self.check_image(name, image))?;
         if let Some(builder) = &self.source_build
             && !self.variants.contains_key(&builder.variant.0)
         {
             return Err(format!("source-build.variant: no variant `{}` is defined", builder.variant));
         }
-        self.images.iter().try_for_each(|(name, image)| self.check_image(name, image))
+        Ok(())
     }
 
     fn check_image(&self, name: &str, image: &ImageSpec) -> std::result::Result<(), String> {

@@ -19,8 +19,8 @@ pub enum Format {
 /// What `--format json` prints.
 #[derive(Serialize)]
 pub struct Output {
-    /// The layout that was written.
-    pub layout: PathBuf,
+    /// The layout that was written; none where an engine built.
+    pub layout: Option<PathBuf>,
     /// Its images of this run.
     pub images: Vec<OutputImage>,
 }
@@ -28,17 +28,25 @@ pub struct Output {
 /// One image.
 #[derive(Serialize)]
 pub struct OutputImage {
-    image: String,
-    variant: String,
-    version: String,
-    reference: String,
-    digest: String,
-    tags: Vec<String>,
-    platforms: Vec<OutputPlatform>,
+    /// Its name in the catalogue.
+    pub image: String,
+    /// Its variant.
+    pub variant: String,
+    /// Its version.
+    pub version: String,
+    /// `repository:tag@digest`.
+    pub reference: String,
+    /// The index's digest; the image's id where an engine built it.
+    pub digest: String,
+    /// Its tags.
+    pub tags: Vec<String>,
+    /// One a platform.
+    pub platforms: Vec<OutputPlatform>,
 }
 
+/// One platform.
 #[derive(Serialize)]
-struct OutputPlatform {
+pub struct OutputPlatform {
     platform: String,
     digest: String,
     compressed_bytes: u64,

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Build, HEADER, builds, hosts, image_line, variable};
+use super::{Build, HEADER, builds, hosts, image_line, rust, variable};
 use crate::GeneratedFile;
 use crate::spec::{CiSpec, Spec};
 
@@ -33,7 +33,7 @@ fn linter() -> String {
 }
 
 /// What no job may do unless it says so, and what all jobs build with.
-fn head(name: &str, on: &str, concurrency: &str, cancel: &str, ci: &CiSpec) -> String {
+fn head(name: &str, on: &str, concurrency: &str, cancel: &str, spec: &Spec) -> String {
     format!(
         "{HEADER}name: {name}
 
@@ -51,7 +51,7 @@ env:
 
 jobs:
 ",
-        ci.rust
+        rust(spec)
     )
 }
 
@@ -69,7 +69,7 @@ fn checkout(ci: &CiSpec) -> String {
 
 /// Sources and what was compiled. What is published takes nothing from a cache, which other runs can write.
 fn cache(ci: &CiSpec, key: &str, is_published: bool) -> String {
-    let key = format!("{key}-${{{{ runner.os }}}}-${{{{ runner.arch }}}}-{}-", ci.rust);
+    let key = format!("{key}-${{{{ runner.os }}}}-${{{{ runner.arch }}}}-${{{{ env.RUSTUP_TOOLCHAIN }}}}-");
     let only = if is_published { "        if: github.event_name == 'pull_request'\n" } else { "" };
     uses(ci, "actions/cache")
         + &format!(
@@ -96,7 +96,7 @@ fn branches(spec: &Spec) -> String {
 fn gate(spec: &Spec, ci: &CiSpec) -> String {
     let on = format!("  pull_request:\n  push:\n    branches: [{}]\n", branches(spec));
     let group = "ci-${{ github.ref }}";
-    let mut text = head("ci", &on, group, "true", ci);
+    let mut text = head("ci", &on, group, "true", spec);
     text += "  gate:
     runs-on: ubuntu-24.04
     timeout-minutes: 90
@@ -207,7 +207,7 @@ fn image(spec: &Spec, ci: &CiSpec) -> String {
         branches(spec)
     );
     let cancel = "${{ github.event_name == 'pull_request' }}";
-    let mut text = head("image", &on, "image-${{ github.ref }}", cancel, ci);
+    let mut text = head("image", &on, "image-${{ github.ref }}", cancel, spec);
     text += &build(spec, ci, false);
     text += &merged(ci, "merge", "", "");
     text += &run("cargo xtask push --dry-run");
@@ -221,7 +221,7 @@ fn image(spec: &Spec, ci: &CiSpec) -> String {
 }
 
 fn release(spec: &Spec, ci: &CiSpec) -> String {
-    let mut text = head("release", "  push:\n    tags: [\"v[0-9]*\"]\n", "release", "false", ci);
+    let mut text = head("release", "  push:\n    tags: [\"v[0-9]*\"]\n", "release", "false", spec);
     text += &build(spec, ci, true);
     text += &merged(ci, "publish", "", "      id-token: write\n      packages: write\n");
     text += &run("cargo xtask release --publish --execute");

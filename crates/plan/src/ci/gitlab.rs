@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Build, HEADER, builds, hosts, image_line, variable};
+use super::{Build, HEADER, builds, hosts, image_line, rust, variable};
 use crate::GeneratedFile;
 use crate::spec::{CiSpec, Spec};
 
@@ -55,7 +55,8 @@ build:
   parallel:
     matrix:
 ",
-        ci.gitlab_image, ci.rust
+        ci.gitlab_image,
+        rust(spec)
     );
     for Build { platform, gitlab, name, .. } in builds(spec, ci) {
         let _ = writeln!(text, "      - {{ PLATFORM: {platform}, RUNNER: {gitlab}, NAME: {name} }}");

@@ -8,8 +8,6 @@ use serde::Deserialize;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct CiSpec {
-    /// The Rust toolchain: the same everywhere, for the same digests.
-    pub rust: String,
     /// The image that GitLab's jobs run in.
     pub gitlab_image: String,
     /// The machine of each platform, by the platform's name.
