@@ -19,6 +19,7 @@ mod promote;
 mod publish;
 mod push;
 mod release;
+mod shell;
 mod stackbrew;
 mod stage;
 mod symbols;
@@ -63,11 +64,13 @@ enum Command {
     Base(base::Args),
     Verify(verify::Args),
     Bench(bench::Args),
-    Doctor(doctor::Args),
     Ci(ci::Args),
+    Doctor(doctor::Args),
     Docs(generate::DocsArgs),
     Dockerfile(dockerfile::Args),
     Generate(generate::Args),
+    Completion(shell::CompletionArgs),
+    Man(shell::ManArgs),
 }
 
 fn main() -> ExitCode {
@@ -95,6 +98,8 @@ fn main() -> ExitCode {
         Command::Dockerfile(args) => args.run(&workspace, &ui),
         Command::Docs(args) => args.run(&workspace, &ui),
         Command::Generate(args) => args.run(&workspace, &ui),
+        Command::Completion(args) => args.run(Cli::command()),
+        Command::Man(args) => args.run(Cli::command(), &workspace, &ui),
     });
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -393,7 +393,6 @@ impl Spec {
                 self.project.default_image
             ));
         }
-        self.publish.check(&self.images)?;
         if let Some(ci) = &self.ci {
             if self.source_build.is_none() {
                 return Err("ci: needs `source-build`, which says the compiler; the same everywhere gives the same digests".into());
@@ -402,6 +401,7 @@ impl Spec {
         }
         // What is wrong below is told of the image below.
         let images = self.order.iter().map(|name| (name.as_str(), &self.images[name]));
+        self.publish.check(&self.images)?;
         self.tags.check(images, &self.images[&self.project.default_image])?;
         self.images.iter().try_for_each(|(name, image)| self.check_image(name, image))?;
         if let Some(builder) = &self.source_build

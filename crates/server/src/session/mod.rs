@@ -4,6 +4,7 @@
 //! answers into a buffer that is sent when the cycle ends (Sync, Flush, ReadyForQuery). There is no
 //! async runtime; the engine blocks anyway, and a thread of its own keeps one client's work in one place.
 
+mod backup;
 mod cache;
 mod copy;
 mod execute;
@@ -188,6 +189,12 @@ impl Session {
     fn simple(&mut self, text: &str) -> Result<()> {
         if let Some((prepared, params)) = self.remembered(text) {
             return match self.prepared_statement(&prepared, &params, text) {
+                Ok(()) => Ok(()),
+                Err(error) => self.fail(&error, ""),
+            };
+        }
+        if backup::is_command(text) {
+            return match self.base_backup() {
                 Ok(()) => Ok(()),
                 Err(error) => self.fail(&error, ""),
             };
