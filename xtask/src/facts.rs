@@ -1,7 +1,7 @@
 //! The one place that reads git and the environment. Everything else gets what it needs from here.
 #![allow(clippy::disallowed_methods, reason = "this is the file that the ban points to")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -135,6 +135,11 @@ impl Workspace {
     /// The lock's file, as [`Workspace::spec`]'s.
     pub fn lock_path(&self) -> PathBuf {
         self.spec_path().with_file_name(LOCK)
+    }
+
+    /// The catalogue that `--spec` named.
+    pub fn other_catalogue(&self) -> Option<&Path> {
+        self.catalogue.as_deref()
     }
 
     /// Whether the catalogue is the workspace's own.
@@ -440,6 +445,22 @@ fn is_executable(path: &Path) -> bool {
     path.is_file()
 }
 
+/// `HOST USER PASSWORD`, a registry a line. A CI leaves out what it was not given: such a line has no effect.
+fn logins(text: &str) -> Result<BTreeMap<String, (String, String)>> {
+    let mut logins = BTreeMap::new();
+    for (i, line) in text.lines().enumerate() {
+        match line.split_whitespace().collect::<Vec<_>>()[..] {
+            [] | [_] => {}
+            [host, user, password] => {
+                logins.insert(host.to_string(), (user.to_string(), password.to_string()));
+            }
+            // The line itself may hold a password.
+            _ => bail!("XTASK_REGISTRY_LOGINS: line {} must be HOST USER PASSWORD", i + 1),
+        }
+    }
+    Ok(logins)
+}
+
 /// The registry client's view of this machine: credentials, proxy, mirrors.
 pub fn registry_config(spec: &Spec) -> Result<registry::Config> {
     let home = env::var_os("HOME").map(PathBuf::from);
@@ -472,10 +493,27 @@ pub fn registry_config(spec: &Spec) -> Result<registry::Config> {
         })?;
         config.mirrors.entry(registry.to_string()).or_default().push(mirror.to_string());
     }
+    config.logins = logins(&env::var("XTASK_REGISTRY_LOGINS").unwrap_or_default())?;
     // The environment's mirrors come before the catalogue's: whoever sets one knows this machine's network.
     for (host, registry) in &spec.registries {
         config.mirrors.entry(host.clone()).or_default().extend(registry.mirrors.iter().cloned());
         config.insecure.extend(registry.insecure.then(|| host.clone()));
     }
     Ok(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn logins_of_a_ci() {
+        let found = logins("ghcr.io me t0ken\ndocker.io  \n\nlocalhost:5000 u p\n").unwrap();
+        assert_eq!(found.keys().collect::<Vec<_>>(), ["ghcr.io", "localhost:5000"]);
+        assert_eq!(found["ghcr.io"], ("me".to_string(), "t0ken".to_string()));
+        for wrong in ["a b", "x\na b secret secret"] {
+            let error = logins(wrong).unwrap_err().to_string();
+            assert!(error.contains("must be HOST USER PASSWORD") && !error.contains("secret"), "{error}");
+        }
+    }
 }

@@ -13,12 +13,14 @@ mod facts;
 mod generate;
 mod image;
 mod line;
+mod merge;
 mod notes;
 mod promote;
 mod publish;
 mod push;
 mod release;
 mod shell;
+mod stackbrew;
 mod stage;
 mod symbols;
 mod tags;
@@ -53,10 +55,12 @@ struct Cli {
 enum Command {
     Image(image::Args),
     Tags(tags::Args),
+    Merge(merge::Args),
     Push(push::Args),
     Promote(promote::Args),
     Release(release::Args),
     Notes(notes::Args),
+    Stackbrew(stackbrew::Args),
     Base(base::Args),
     Verify(verify::Args),
     Bench(bench::Args),
@@ -80,9 +84,11 @@ fn main() -> ExitCode {
     let result = facts::Workspace::find(cli.spec.as_deref()).and_then(|workspace| match command {
         Command::Image(args) => args.run(&workspace, &ui),
         Command::Tags(args) => args.run(&workspace, &ui),
+        Command::Merge(args) => args.run(&workspace, &ui),
         Command::Push(args) => args.run(&workspace, &ui),
         Command::Promote(args) => args.run(&workspace, &ui),
         Command::Release(args) => args.run(&workspace, &ui),
+        Command::Stackbrew(args) => args.run(&workspace, &ui),
         Command::Notes(args) => args.run(&workspace, &ui),
         Command::Base(args) => args.run(&workspace, &ui),
         Command::Verify(args) => args.run(&workspace, &ui),

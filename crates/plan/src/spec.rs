@@ -1,6 +1,7 @@
 //! `docker/images.toml`, the one source of truth, as types. An unknown key is an error, and so is a name that
 //! nothing defines.
 
+pub mod ci;
 mod image;
 pub mod publish;
 
@@ -14,6 +15,7 @@ use crate::error::{Error, Result, suggest};
 use crate::secrets::secret_word;
 use crate::tags::TagSpec;
 
+pub use ci::CiSpec;
 use image::RawImage;
 pub use image::{From, ImageSpec};
 pub use publish::PublishSpec;
@@ -39,6 +41,10 @@ pub struct Spec {
     pub tags: TagSpec,
     /// How they are published.
     pub publish: PublishSpec,
+    /// The pipelines that build them elsewhere.
+    pub ci: Option<CiSpec>,
+    /// What Docker's Official Images want to know.
+    pub stackbrew: Option<StackbrewSpec>,
 }
 
 /// The catalogue as it is written.
@@ -55,6 +61,8 @@ struct RawSpec {
     tags: TagSpec,
     #[serde(default)]
     publish: PublishSpec,
+    ci: Option<CiSpec>,
+    stackbrew: Option<StackbrewSpec>,
 }
 
 /// The labels that all images share (image-spec "annotations", pre-defined keys).
@@ -106,6 +114,16 @@ pub struct Toolchain {
     pub zig: bool,
     /// The command that installs the program.
     pub install: String,
+}
+
+/// The head of the library file of Docker's Official Images.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct StackbrewSpec {
+    /// `Name <address> (@github)`, each.
+    pub maintainers: Vec<String>,
+    /// Where the Dockerfiles are fetched from.
+    pub git_repo: String,
 }
 
 /// The stage of a Dockerfile that compiles.
@@ -298,6 +316,8 @@ impl Spec {
             order,
             tags: raw.tags,
             publish: raw.publish,
+            ci: raw.ci,
+            stackbrew: raw.stackbrew,
         };
         let mut images = raw.images;
         for name in &spec.order {
@@ -372,6 +392,12 @@ impl Spec {
                 "project.default-image: no image `{}` is defined",
                 self.project.default_image
             ));
+        }
+        if let Some(ci) = &self.ci {
+            if self.source_build.is_none() {
+                return Err("ci: needs `source-build`, which says the compiler; the same everywhere gives the same digests".into());
+            }
+            ci.check(self.platforms.keys())?;
         }
         // What is wrong below is told of the image below.
         let images = self.order.iter().map(|name| (name.as_str(), &self.images[name]));
