@@ -481,11 +481,7 @@ mod tests {
             "owner = \"bob\"",
             "has the owner `bob`; allowed: root, scratchbird",
         );
-        check(
-            "entrypoint = [",
-            "env = { DB_TOKEN = \"x\" }\nentrypoint = [",
-            "`DB_TOKEN` looks like a secret (TOKEN)",
-        );
+        check("env = { ", "env = { DB_TOKEN = \"x\", ", "`DB_TOKEN` looks like a secret (TOKEN)");
         check("compressed = \"", "compressed = \"x", "is no size such as `20MB`");
         check("path = \"/backup\"", "path = \"backup\"", "path `backup` must be absolute");
         check("path = \"/backup\"", "path = \"/backup/\"", "path `/backup/` must be absolute");
