@@ -14,10 +14,10 @@ use semver::Version;
 use serde::Deserialize;
 use xshell::{Shell, cmd};
 
-/// The workspace's catalogue of images.
-pub const SPEC: &str = "docker/images.toml";
-/// The digests of its bases.
-pub const LOCK: &str = "docker/bases.lock";
+/// The workspace's own catalogue of images.
+const SPEC: &str = "docker/images.toml";
+/// The digests of a catalogue's bases, beside it.
+const LOCK: &str = "bases.lock";
 
 /// The checkout that is worked on, as Cargo sees it.
 pub struct Workspace {
@@ -29,6 +29,8 @@ pub struct Workspace {
     pub registry_sources: Vec<PathBuf>,
     /// The version of the workspace's packages.
     pub version: Version,
+    /// Another catalogue than the workspace's own, as `--spec` names it.
+    catalogue: Option<PathBuf>,
 }
 
 /// What `cargo metadata` says, as far as it is needed.
@@ -48,8 +50,8 @@ struct Package {
 }
 
 impl Workspace {
-    /// Finds the workspace that this program belongs to.
-    pub fn find() -> Result<Workspace> {
+    /// Finds the workspace that this program belongs to. `catalogue` is what is worked on instead of its own.
+    pub fn find(catalogue: Option<&Path>) -> Result<Workspace> {
         // Cargo names the package when it runs us; started by hand, the folder that we were built from counts.
         let manifest_dir =
             env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
@@ -83,6 +85,7 @@ impl Workspace {
         registry_sources.dedup();
         Ok(Workspace {
             version: own.version.clone(),
+            catalogue: catalogue.map(Path::to_path_buf),
             root: metadata.workspace_root,
             target: metadata.target_directory,
             registry_sources,
@@ -103,15 +106,59 @@ impl Workspace {
 
     /// The catalogue.
     pub fn spec(&self) -> Result<Spec> {
-        Ok(Spec::parse(SPEC, &self.read(SPEC)?)?)
+        let path = self.spec_path();
+        let mut spec = Spec::parse(path.to_str().unwrap_or(SPEC), &self.read_at(&path)?)?;
+        if self.is_own() {
+            spec.project.version.get_or_insert_with(|| self.version.clone());
+        }
+        if spec.project.version.is_none() {
+            bail!("{}: project: missing field `version`, such as `version = \"1.0.0\"`", path.display());
+        }
+        Ok(spec)
     }
 
-    /// The lock; an absent one is empty.
+    /// The lock beside the catalogue; an absent one is empty.
     pub fn lock(&self) -> Result<Lock> {
-        if !self.root.join(LOCK).exists() {
-            return Ok(Lock::default());
+        let path = self.lock_path();
+        let file = path.display().to_string();
+        if !self.absolute(&path).exists() {
+            return Ok(Lock { file, ..Lock::default() });
         }
-        Ok(Lock::parse(LOCK, &self.read(LOCK)?)?)
+        Ok(Lock::parse(&file, &self.read_at(&path)?)?)
+    }
+
+    /// The catalogue's file; within the workspace from its root.
+    fn spec_path(&self) -> PathBuf {
+        self.catalogue.clone().unwrap_or_else(|| SPEC.into())
+    }
+
+    /// The lock's file, as [`Workspace::spec`]'s.
+    pub fn lock_path(&self) -> PathBuf {
+        self.spec_path().with_file_name(LOCK)
+    }
+
+    /// Whether the catalogue is the workspace's own.
+    pub fn is_own(&self) -> bool {
+        self.catalogue.is_none()
+    }
+
+    /// The folder that paths in the catalogue are meant from: the workspace's root, or where another catalogue lies.
+    pub fn sources(&self) -> PathBuf {
+        match self.catalogue.as_ref().and_then(|file| file.parent()) {
+            None => self.root.clone(),
+            Some(dir) if dir.as_os_str().is_empty() => ".".into(),
+            Some(dir) => dir.into(),
+        }
+    }
+
+    fn read_at(&self, path: &Path) -> Result<String> {
+        std::fs::read_to_string(self.absolute(path))
+            .with_context(|| format!("{}: cannot read", path.display()))
+    }
+
+    /// Where the catalogue's or lock's path leads: our own from the workspace's root, another as it was typed.
+    pub fn absolute(&self, path: &Path) -> PathBuf {
+        if self.is_own() { self.root.join(path) } else { path.into() }
     }
 
     /// Where blobs, layers and bases are kept between runs.
@@ -122,7 +169,7 @@ impl Workspace {
     /// All that the plan wants to know.
     pub fn facts(&self, spec: &Spec) -> Result<Facts> {
         Ok(Facts {
-            version: self.version.clone(),
+            version: spec.project.version.clone().unwrap_or_else(|| self.version.clone()),
             revision: self.revision()?,
             source_date_epoch: source_date_epoch()?,
             host: host_platform()?,
@@ -203,6 +250,40 @@ impl Workspace {
         self.git(&["show", "--no-patch", "--format=%ct", "--end-of-options", commit])?.parse().ok()
     }
 
+    /// What git says of files that were changed or added and not committed, one a line.
+    pub fn uncommitted(&self) -> Vec<String> {
+        self.git_lines(&["status", "--porcelain"])
+    }
+
+    /// The branch that is checked out.
+    pub fn branch(&self) -> Option<String> {
+        self.git(&["symbolic-ref", "--quiet", "--short", "HEAD"])
+    }
+
+    /// Whether the repository has a remote of that name.
+    pub fn has_remote(&self, name: &str) -> bool {
+        self.git_lines(&["remote"]).iter().any(|remote| remote == name)
+    }
+
+    /// How many commits `origin` had on the branch, when it was last fetched, that are not checked out.
+    pub fn behind_origin(&self, branch: &str) -> u64 {
+        let range = format!("HEAD..refs/remotes/origin/{branch}");
+        self.git(&["rev-list", "--count", &range]).and_then(|n| n.parse().ok()).unwrap_or(0)
+    }
+
+    /// The newest release that the checked out commit comes after, as its tag.
+    pub fn last_release(&self) -> Option<String> {
+        self.git(&["describe", "--tags", "--abbrev=0", "--match", "v[0-9]*"])
+    }
+
+    /// The messages of the commits since that tag, the oldest first; of all where there is none.
+    pub fn messages_since(&self, tag: Option<&str>) -> Vec<String> {
+        let range = tag.map_or("HEAD".to_string(), |tag| format!("refs/tags/{tag}..HEAD"));
+        let text =
+            self.git(&["log", "--reverse", "--no-merges", "--format=%B%x00", &range]).unwrap_or_default();
+        text.split('\0').map(|m| m.trim().to_string()).filter(|m| !m.is_empty()).collect()
+    }
+
     /// The branch that others start from: what `origin` says, else `main` or `master` where there is one.
     pub fn default_branch(&self) -> Option<String> {
         let origin = self.git(&["symbolic-ref", "--quiet", "refs/remotes/origin/HEAD"]);
@@ -253,6 +334,13 @@ pub fn clock() -> u64 {
 /// The Cargo that runs us. No path: duct takes a relative one for a file in the working folder.
 pub fn cargo() -> OsString {
     env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
+}
+
+/// The user's editor, with its arguments.
+pub fn editor() -> Option<Vec<String>> {
+    let text =
+        ["VISUAL", "EDITOR"].iter().find_map(|name| env::var(name).ok().filter(|v| !v.trim().is_empty()))?;
+    Some(text.split_whitespace().map(String::from).collect())
 }
 
 /// This program, to run it again as users do.

@@ -5,16 +5,26 @@ mod base;
 mod bases;
 mod bench;
 mod build;
+mod ci;
+mod dockerfile;
 mod doctor;
 mod engine;
 mod facts;
 mod generate;
 mod image;
+mod line;
+mod notes;
+mod promote;
+mod publish;
+mod push;
+mod release;
 mod shell;
+mod stage;
 mod tags;
 mod ui;
 mod verify;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
@@ -33,17 +43,26 @@ struct Cli {
     /// No progress: only results on stdout and errors on stderr
     #[arg(short, long, global = true)]
     quiet: bool,
+    /// Work on another catalogue of images; paths in it are meant from its folder [default: docker/images.toml]
+    #[arg(long, global = true, value_name = "PATH")]
+    spec: Option<PathBuf>,
 }
 
 #[derive(Subcommand)]
 enum Command {
     Image(image::Args),
     Tags(tags::Args),
+    Push(push::Args),
+    Promote(promote::Args),
+    Release(release::Args),
+    Notes(notes::Args),
     Base(base::Args),
     Verify(verify::Args),
     Bench(bench::Args),
+    Ci(ci::Args),
     Doctor(doctor::Args),
     Docs(generate::DocsArgs),
+    Dockerfile(dockerfile::Args),
     Generate(generate::Args),
     Completion(shell::CompletionArgs),
     Man(shell::ManArgs),
@@ -57,13 +76,19 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     };
     let ui = Ui::new(cli.quiet);
-    let result = facts::Workspace::find().and_then(|workspace| match command {
+    let result = facts::Workspace::find(cli.spec.as_deref()).and_then(|workspace| match command {
         Command::Image(args) => args.run(&workspace, &ui),
         Command::Tags(args) => args.run(&workspace, &ui),
+        Command::Push(args) => args.run(&workspace, &ui),
+        Command::Promote(args) => args.run(&workspace, &ui),
+        Command::Release(args) => args.run(&workspace, &ui),
+        Command::Notes(args) => args.run(&workspace, &ui),
         Command::Base(args) => args.run(&workspace, &ui),
         Command::Verify(args) => args.run(&workspace, &ui),
         Command::Bench(args) => args.run(&workspace, &ui),
+        Command::Ci(args) => args.run(&workspace, &ui),
         Command::Doctor(args) => args.run(&workspace, &ui),
+        Command::Dockerfile(args) => args.run(&workspace, &ui),
         Command::Docs(args) => args.run(&workspace, &ui),
         Command::Generate(args) => args.run(&workspace, &ui),
         Command::Completion(args) => args.run(Cli::command()),

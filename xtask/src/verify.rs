@@ -5,6 +5,7 @@
 //! counted as such.
 
 mod contract;
+mod dockerfile;
 mod interrupted;
 mod readers;
 mod rebuild;
@@ -130,7 +131,7 @@ impl Args {
             }
         }
         if self.image.is_empty() {
-            for probe in readers::PROBES.iter().chain(interrupted::PROBES) {
+            for probe in readers::PROBES.iter().chain(dockerfile::PROBES).chain(interrupted::PROBES) {
                 record(&mut lines, ui, "target/oci", probe.name, || {
                     outcome((probe.run)(&readers::Subject {
                         workspace,

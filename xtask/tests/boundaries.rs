@@ -31,6 +31,7 @@ fn each_crate_depends_only_on_what_its_place_allows() {
         "crates/plan/Cargo.toml",
         &[
             "base64",
+            "git-conventional",
             "humantime",
             // Without `std` and with the zones built in: it can read neither clock nor files.
             "jiff",

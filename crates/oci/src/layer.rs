@@ -45,6 +45,18 @@ pub fn build(entries: &[Entry], mtime: u64, blobs: &Blobs) -> Result<Layer> {
     Ok(Layer { descriptor: blob.finish(MediaType::ImageLayerGzip)?, diff_id, unpacked })
 }
 
+/// Writes `entries` as a tar without compression to `out`, which messages call `target`.
+///
+/// # Errors
+/// As [`build`].
+pub fn tar(entries: &[Entry], mtime: u64, target: &str, out: &mut impl Write) -> Result<()> {
+    let entries = entry::sorted(entries)?;
+    write_tar(&entries, mtime, out).map_err(|e| match e.downcast::<Error>() {
+        Ok(ours) => ours,
+        Err(e) => Error::io("write", target)(e),
+    })
+}
+
 /// Writes `entries` as they stand, as one tar. Our own errors travel inside [`io::Error`].
 fn write_tar(entries: &[&Entry], mtime: u64, out: &mut impl Write) -> io::Result<()> {
     let mut tar = tar::Builder::new(out);

@@ -6,12 +6,15 @@
 
 pub mod budget;
 pub mod config;
+pub mod dockerfile;
 pub mod docs;
 pub mod error;
 pub mod facts;
 pub mod filesystem;
 pub mod lock;
 pub mod plan;
+pub mod promote;
+pub mod release;
 pub mod secrets;
 pub mod spec;
 pub mod tags;

@@ -12,6 +12,9 @@ use crate::spec::{Spec, parse_toml};
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Lock {
+    /// The file, as messages name it.
+    #[serde(skip)]
+    pub file: String,
     /// By the reference as images.toml has it.
     #[serde(default)]
     pub bases: BTreeMap<String, Locked>,
@@ -35,7 +38,7 @@ impl Lock {
     /// # Errors
     /// [`crate::Error::Document`] with line and column.
     pub fn parse(file: &str, text: &str) -> Result<Lock> {
-        parse_toml(file, text)
+        Ok(Lock { file: file.into(), ..parse_toml(file, text)? })
     }
 
     /// The file's text: sorted, so that an update shows as the lines that changed.
@@ -57,10 +60,10 @@ impl Lock {
     ///
     /// # Errors
     /// [`Error::Document`] that names the first difference.
-    pub fn fits(&self, file: &str, spec: &Spec) -> Result<()> {
+    pub fn fits(&self, spec: &Spec) -> Result<()> {
         let problem = |problem: String| {
             Err(Error::Document {
-                file: file.into(),
+                file: self.file.clone(),
                 at: None,
                 problem: format!("{problem}; run `cargo xtask base update`"),
             })
@@ -112,7 +115,7 @@ mod tests {
         let check = |text: &str, expect: Option<&str>| {
             let lock = Lock::parse("bases.lock", text).unwrap();
             assert_eq!(Lock::parse("bases.lock", &lock.render()).unwrap().bases, lock.bases);
-            match (lock.fits("bases.lock", &spec), expect) {
+            match (lock.fits(&spec), expect) {
                 (Ok(()), None) => {}
                 (Err(e), Some(expect)) => assert!(e.to_string().contains(expect), "{e}"),
                 (got, expect) => panic!("{got:?}, not {expect:?}"),

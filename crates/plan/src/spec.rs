@@ -2,6 +2,7 @@
 //! nothing defines.
 
 mod image;
+pub mod publish;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,6 +16,7 @@ use crate::tags::TagSpec;
 
 use image::RawImage;
 pub use image::{From, ImageSpec};
+pub use publish::PublishSpec;
 
 /// The whole catalogue.
 #[derive(Clone, Debug)]
@@ -25,6 +27,8 @@ pub struct Spec {
     pub platforms: BTreeMap<String, PlatformSpec>,
     /// How registries are reached, by host; one that is not here is reached as usual.
     pub registries: BTreeMap<String, RegistrySpec>,
+    /// What compiles programs in a Dockerfile; without it none is generated that does.
+    pub source_build: Option<SourceBuild>,
     /// The bases to build on, by name.
     pub variants: BTreeMap<String, VariantSpec>,
     /// The images, by name, each with what it inherits.
@@ -33,6 +37,8 @@ pub struct Spec {
     pub order: Vec<String>,
     /// How images are called.
     pub tags: TagSpec,
+    /// How they are published.
+    pub publish: PublishSpec,
 }
 
 /// The catalogue as it is written.
@@ -43,9 +49,12 @@ struct RawSpec {
     platforms: BTreeMap<String, PlatformSpec>,
     #[serde(default)]
     registries: BTreeMap<String, RegistrySpec>,
+    source_build: Option<SourceBuild>,
     variants: BTreeMap<String, VariantSpec>,
     images: BTreeMap<String, RawImage>,
     tags: TagSpec,
+    #[serde(default)]
+    publish: PublishSpec,
 }
 
 /// The labels that all images share (image-spec "annotations", pre-defined keys).
@@ -68,13 +77,16 @@ pub struct Project {
     pub licenses: String,
     /// The image that is built when none is named.
     pub default_image: String,
+    /// The version of its images, for a catalogue that is not of a Cargo workspace, whose packages have one.
+    pub version: Option<semver::Version>,
 }
 
 /// How one platform is built for.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct PlatformSpec {
-    /// The ways to build for it, the best first.
+    /// The ways to build programs for it, the best first.
+    #[serde(default)]
     pub toolchains: Vec<Toolchain>,
 }
 
@@ -94,6 +106,21 @@ pub struct Toolchain {
     pub zig: bool,
     /// The command that installs the program.
     pub install: String,
+}
+
+/// The stage of a Dockerfile that compiles.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct SourceBuild {
+    /// The variant on whose base it runs: a Debian.
+    pub variant: Variant,
+    /// Its packages for that.
+    pub packages: Vec<String>,
+    /// The Rust release.
+    pub rust: String,
+    /// Flags for rustc.
+    #[serde(default)]
+    pub rustflags: Vec<String>,
 }
 
 /// A base.
@@ -193,7 +220,8 @@ pub struct RegistrySpec {
 pub struct FileSpec {
     /// Where it lies in the image, absolute.
     pub path: String,
-    /// A file beside the catalogue's root that it is a copy of.
+    /// A file below the catalogue's root that it is a copy of. `{arch}` in it stands for the platform; see
+    /// [`FileSpec::source_for`].
     pub source: Option<String>,
     /// Its text, where it is not a copy.
     pub contents: Option<String>,
@@ -202,6 +230,19 @@ pub struct FileSpec {
     pub mode: u32,
     /// `root` or the image's user.
     pub owner: String,
+}
+
+impl FileSpec {
+    /// What it is a copy of on `platform`.
+    pub fn source_for(&self, platform: &Platform) -> Option<String> {
+        self.source.as_ref().map(|source| source.replace("{arch}", &target_arch(platform)))
+    }
+}
+
+/// A platform in one word, as a Dockerfile's TARGETARCH and TARGETVARIANT say it together: `amd64`, `arm64`, `armv7`.
+pub fn target_arch(platform: &Platform) -> String {
+    let name = oci::platform::display(platform);
+    name.split('/').skip(1).collect()
 }
 
 /// The name of a variant: docker-library's word for the same image on another base.
@@ -251,10 +292,12 @@ impl Spec {
             project: raw.project,
             platforms: raw.platforms,
             registries: raw.registries,
+            source_build: raw.source_build,
             variants: raw.variants,
             images: BTreeMap::new(),
             order,
             tags: raw.tags,
+            publish: raw.publish,
         };
         let mut images = raw.images;
         for name in &spec.order {
@@ -289,9 +332,12 @@ impl Spec {
                 ));
             }
         }
+        let has_programs = self.images.values().any(|image| image.binary.is_some());
         for (name, platform) in &self.platforms {
-            if platform.toolchains.is_empty() {
-                return Err(format!("platforms.\"{name}\": needs at least one toolchain"));
+            if platform.toolchains.is_empty() && has_programs {
+                return Err(format!(
+                    "platforms.\"{name}\": needs at least one toolchain, since images have a `binary`"
+                ));
             }
             for toolchain in &platform.toolchains {
                 if toolchain.cc.is_some() == toolchain.zig {
@@ -327,8 +373,17 @@ impl Spec {
                 self.project.default_image
             ));
         }
-        self.tags.check(&self.images, &self.project.default_image)?;
-        self.images.iter().try_for_each(|(name, image)| self.check_image(name, image))
+        // What is wrong below is told of the image below.
+        let images = self.order.iter().map(|name| (name.as_str(), &self.images[name]));
+        self.publish.check(&self.images)?;
+        self.tags.check(images, &self.images[&self.project.default_image])?;
+        self.images.iter().try_for_each(|(name, image)| self.check_image(name, image))?;
+        if let Some(builder) = &self.source_build
+            && !self.variants.contains_key(&builder.variant.0)
+        {
+            return Err(format!("source-build.variant: no variant `{}` is defined", builder.variant));
+        }
+        Ok(())
     }
 
     fn check_image(&self, name: &str, image: &ImageSpec) -> std::result::Result<(), String> {
@@ -348,12 +403,6 @@ impl Spec {
                 return Err(format!("{here}.variants: `{below}` has no variant `{variant}`"));
             }
         }
-        if !image.variants.contains(&image.default_variant) {
-            return Err(format!(
-                "{here}.default-variant: `{}` is not among its variants",
-                image.default_variant
-            ));
-        }
         if !image.working_dir.is_empty() {
             absolute(&format!("{here}.working-dir"), &image.working_dir)?;
         }
@@ -366,6 +415,13 @@ impl Spec {
             let allowed = user.map(|u| format!(", {u}")).unwrap_or_default();
             Err(format!("{here}.{what}: `{path}` has the owner `{owner}`; allowed: root{allowed}"))
         };
+        if let From::Image(below) = &image.from
+            && let From::Dockerfile(path) = &self.images[below].from
+        {
+            return Err(format!(
+                "{here}.from: `{below}` is built by an engine from {path}; write a Dockerfile for `{name}` too, or give both `from = \"variants\"`"
+            ));
+        }
         for directory in &image.directories {
             owned("directories", &directory.path, &directory.owner)?;
         }
@@ -501,6 +557,20 @@ mod tests {
         check("\"linux/arm/v7\"", "\"linux/arm/v7/x\"", "must be written os/architecture");
         check("\"linux/arm64\"", "\"linux/arm64/v8\"", "must be written os/architecture");
         check("\"initdb\"", "\"bin/initdb\"", "must be a plain file name");
+    }
+
+    #[test]
+    fn sources_by_platform() {
+        let check = |source: &str, platform: &str, expect: &str| {
+            let source = Some(source.to_string());
+            let file =
+                FileSpec { path: "/x".into(), source, contents: None, mode: 0o644, owner: "root".into() };
+            assert_eq!(file.source_for(&oci::platform::parse(platform).unwrap()).unwrap(), expect);
+        };
+        check("lib/{arch}/x.so", "linux/amd64", "lib/amd64/x.so");
+        check("lib/{arch}/x.so", "linux/arm64/v8", "lib/arm64/x.so");
+        check("{arch}/{arch}", "linux/arm/v7", "armv7/armv7");
+        check("plain", "linux/arm/v7", "plain");
     }
 
     #[test]
