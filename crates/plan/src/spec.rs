@@ -204,7 +204,7 @@ pub struct Directory {
     /// Permission bits as an octal string.
     #[serde(deserialize_with = "octal")]
     pub mode: u32,
-    /// `root` or the image's user.
+    /// `root` or the image's user, whose group it is too; `:root` after the user gives it to root's group.
     pub owner: String,
 }
 
@@ -246,7 +246,7 @@ pub struct FileSpec {
     /// Permission bits as an octal string.
     #[serde(deserialize_with = "octal")]
     pub mode: u32,
-    /// `root` or the image's user.
+    /// `root` or the image's user, whose group it is too; `:root` after the user gives it to root's group.
     pub owner: String,
 }
 
@@ -435,10 +435,10 @@ impl Spec {
         let user = image.user.as_ref().map(|u| u.name.as_str());
         let owned = |what: &str, path: &str, owner: &str| -> std::result::Result<(), String> {
             absolute(&format!("{here}.{what}"), path)?;
-            if owner == "root" || Some(owner) == user {
+            if owner == "root" || Some(owner.strip_suffix(":root").unwrap_or(owner)) == user {
                 return Ok(());
             }
-            let allowed = user.map(|u| format!(", {u}")).unwrap_or_default();
+            let allowed = user.map(|u| format!(", {u}, {u}:root")).unwrap_or_default();
             Err(format!("{here}.{what}: `{path}` has the owner `{owner}`; allowed: root{allowed}"))
         };
         if let From::Image(below) = &image.from
@@ -561,13 +561,9 @@ mod tests {
         check(
             "owner = \"scratchbird\"",
             "owner = \"bob\"",
-            "has the owner `bob`; allowed: root, scratchbird",
+            "has the owner `bob`; allowed: root, scratchbird, scratchbird:root",
         );
-        check(
-            "entrypoint = [",
-            "env = { DB_TOKEN = \"x\" }\nentrypoint = [",
-            "`DB_TOKEN` looks like a secret (TOKEN)",
-        );
+        check("env = { ", "env = { DB_TOKEN = \"x\", ", "`DB_TOKEN` looks like a secret (TOKEN)");
         check("compressed = \"", "compressed = \"x", "is no size such as `20MB`");
         check("path = \"/backup\"", "path = \"backup\"", "path `backup` must be absolute");
         check("path = \"/backup\"", "path = \"/backup/\"", "path `/backup/` must be absolute");
