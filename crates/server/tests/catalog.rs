@@ -51,7 +51,7 @@ Indexes:
     \"par_pkey\" PRIMARY KEY, btree (id)
     \"par_name_key\" UNIQUE CONSTRAINT, btree (name)
 Check constraints:
-    \"par_price_check\" CHECK (price > 0)
+    \"par_price_check\" CHECK ((price > 0))
 Referenced by:
     TABLE \"chi\" CONSTRAINT \"chi_p_fkey\" FOREIGN KEY (p) REFERENCES par(id) ON DELETE CASCADE",
         ),

@@ -4,7 +4,7 @@ use super::database::{Database, lock};
 use super::error::translate;
 use super::functions;
 use super::{Value, ValueRef};
-use crate::sql::catalog::{Catalog, Kind, Relation};
+use crate::sql::catalog::{Catalog, Kind, Relation, is_temporary};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::plan::{Sequence, Step};
 use crate::sql::{datetime, quote};
@@ -15,6 +15,13 @@ use std::sync::{Arc, Mutex};
 
 /// Instructions of SQLite's machine between two looks at the interrupt.
 const INSTRUCTIONS: i32 = 2000;
+
+/// Where the definitions of the session's temporary tables are kept.
+const TEMPORARY_CATALOG: &str = "CREATE TABLE IF NOT EXISTS temp.__sb_temporary (name TEXT PRIMARY KEY, definition TEXT NOT NULL) STRICT, WITHOUT ROWID";
+
+fn catalog_of(key: &str) -> &'static str {
+    if is_temporary(key) { "temp.__sb_temporary" } else { "main.__sb_catalog" }
+}
 
 /// Why a running statement should stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -140,12 +147,16 @@ impl Connection {
     pub fn catalog(&mut self) -> Result<Arc<Catalog>> {
         let generation = self.database.generation.load(Ordering::SeqCst);
         if self.seen != Some(generation) && !self.changed_definitions {
-            let read = || -> rusqlite::Result<Vec<String>> {
-                let mut statement = self.sqlite.prepare_cached("SELECT definition FROM main.__sb_catalog")?;
+            let read = |table: &str| -> rusqlite::Result<Vec<String>> {
+                let mut statement = self.sqlite.prepare_cached(&format!("SELECT definition FROM {table}"))?;
                 statement.query_map([], |row| row.get(0))?.collect()
             };
             let mut catalog = Catalog::default();
-            for text in read().map_err(|error| self.error(&error))? {
+            let mut texts = read(catalog_of("")).map_err(|error| self.error(&error))?;
+            if self.has_temporary()? {
+                texts.extend(read("temp.__sb_temporary").map_err(|error| self.error(&error))?);
+            }
+            for text in texts {
                 let relation: Relation = serde_json::from_str(&text)
                     .map_err(|error| SqlError::new("XX001", format!("the catalogue is damaged: {error}")))?;
                 catalog.relations.insert(relation.name.clone(), relation);
@@ -154,6 +165,16 @@ impl Connection {
             self.seen = Some(generation);
         }
         Ok(Arc::clone(&self.catalog))
+    }
+
+    /// Whether the session has, or had, temporary tables.
+    fn has_temporary(&self) -> Result<bool> {
+        let mut found = false;
+        self.run("SELECT 1 FROM temp.sqlite_schema WHERE name = '__sb_temporary'", &[], &mut |_| {
+            found = true;
+            Ok(true)
+        })?;
+        Ok(found)
     }
 
     /// Gives back the memory of compiled statements and cached pages.
@@ -327,6 +348,17 @@ impl Connection {
                 Step::Sql(sql) => {
                     self.execute(sql, &[])?;
                 }
+                Step::Rewrite { table, sql } => self.rewrite(table, sql)?,
+                Step::Refuse { sql, error } => {
+                    let mut found = false;
+                    self.run(sql, &[], &mut |_| {
+                        found = true;
+                        Ok(false)
+                    })?;
+                    if found {
+                        return Err(error.clone());
+                    }
+                }
                 Step::Put(relation) => self.put(relation)?,
                 Step::Remove(name) => self.remove(name)?,
                 Step::PutSequence(sequence) => {
@@ -347,12 +379,37 @@ impl Connection {
         Ok(notices)
     }
 
+    /// Replaces a table's text in SQLite's schema. The next statement reads the schema again, here and in
+    /// every other connection; a rollback takes the text back like any row.
+    fn rewrite(&self, table: &str, sql: &str) -> Result<()> {
+        let database = if is_temporary(table) { "temp" } else { "main" };
+        let mut version = 0;
+        self.run(&format!("PRAGMA {database}.schema_version"), &[], &mut |row| {
+            version = row.first().and_then(|value| value.as_i64().ok()).unwrap_or(0);
+            Ok(true)
+        })?;
+        self.batch("PRAGMA writable_schema = ON")?;
+        let update =
+            format!("UPDATE {database}.sqlite_schema SET sql = ?1 WHERE type = 'table' AND name = ?2");
+        let written = self.execute(&update, &[Value::Text(sql.to_owned()), Value::Text(table.to_owned())]);
+        let counted = self.batch(&format!("PRAGMA {database}.schema_version = {}", version + 1));
+        self.batch("PRAGMA writable_schema = OFF")?;
+        counted.and(match written? {
+            1 => Ok(()),
+            _ => Err(SqlError::new("XX000", format!("table {table:?} is not in the schema"))),
+        })
+    }
+
     fn put(&mut self, relation: &Relation) -> Result<()> {
         self.catalog()?;
         let text =
             serde_json::to_string(relation).map_err(|error| SqlError::new("XX000", error.to_string()))?;
         let params = [Value::Text(relation.name.clone()), Value::Text(text)];
-        self.execute("INSERT OR REPLACE INTO main.__sb_catalog (name, definition) VALUES (?1, ?2)", &params)?;
+        if is_temporary(&relation.name) {
+            self.batch(TEMPORARY_CATALOG)?;
+        }
+        let table = catalog_of(&relation.name);
+        self.execute(&format!("INSERT OR REPLACE INTO {table} (name, definition) VALUES (?1, ?2)"), &params)?;
         Arc::make_mut(&mut self.catalog).relations.insert(relation.name.clone(), relation.clone());
         self.changed_definitions = true;
         Ok(())
@@ -361,7 +418,10 @@ impl Connection {
     fn remove(&mut self, name: &str) -> Result<()> {
         self.catalog()?;
         let params = [Value::Text(name.to_owned())];
-        self.execute("DELETE FROM main.__sb_catalog WHERE name = ?1", &params)?;
+        if !self.catalog.relations.contains_key(name) {
+            return Ok(());
+        }
+        self.execute(&format!("DELETE FROM {} WHERE name = ?1", catalog_of(name)), &params)?;
         let removed = Arc::make_mut(&mut self.catalog).relations.remove(name);
         if removed.is_some_and(|relation| relation.kind == Kind::Sequence) {
             self.execute("DELETE FROM main.__sb_sequence WHERE name = ?1", &params)?;
@@ -384,6 +444,9 @@ impl Connection {
     }
 
     fn write_sequence(&self, sequence: &Sequence) -> Result<()> {
+        if is_temporary(&sequence.name) {
+            return Ok(());
+        }
         let params = [
             Value::Text(sequence.name.clone()),
             Value::Integer(sequence.start),
@@ -414,5 +477,10 @@ impl Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         self.rollback();
+        let own = self.catalog.relations.values();
+        let own = own.filter(|r| r.kind == Kind::Sequence && is_temporary(&r.name));
+        for sequence in own {
+            lock(&self.database.sequences).remove(&sequence.name);
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! From SQLite's errors to SQLSTATE and Postgres' wording.
 
-use crate::sql::catalog::Catalog;
+use crate::sql::catalog::{Catalog, split};
 use crate::sql::error::SqlError;
 use rusqlite::ffi::ErrorCode;
 
@@ -43,14 +43,15 @@ pub fn translate(error: &rusqlite::Error, catalog: &Catalog) -> SqlError {
 fn constraint(text: &str, extended: i32, catalog: &Catalog) -> SqlError {
     let (what, rest) = text.split_once(" constraint failed: ").unwrap_or((text, ""));
     let first = rest.split(", ").next().unwrap_or(rest);
-    let table = first.rsplit_once('.').map_or(first, |(table, _)| table);
+    let key = first.rsplit_once('.').map_or(first, |(table, _)| table);
+    let (_, table) = split(key);
     match what {
         "UNIQUE" | "PRIMARY KEY" => {
             let columns: Vec<&str> =
                 rest.split(", ").map(|c| c.rsplit_once('.').map_or(c, |(_, c)| c)).collect();
             // An index over an expression is named itself.
             let named = rest.strip_prefix("index '").map(|name| name.trim_end_matches('\'').to_owned());
-            let known = catalog.unique_name(table, &columns).map(str::to_owned);
+            let known = catalog.unique_name(key, &columns).map(str::to_owned);
             let name = named.or(known).unwrap_or_else(|| format!("{table}_{}_key", columns.join("_")));
             SqlError::new("23505", format!("duplicate key value violates unique constraint \"{name}\""))
         }
@@ -63,7 +64,7 @@ fn constraint(text: &str, extended: i32, catalog: &Catalog) -> SqlError {
         }
         "CHECK" => {
             let owner = catalog.relations.values().find(|r| r.constraints.iter().any(|c| c.name == rest));
-            let table = owner.map_or("", |relation| relation.name.as_str());
+            let table = owner.map_or("", |relation| relation.base());
             SqlError::new(
                 "23514",
                 format!("new row for relation \"{table}\" violates check constraint \"{rest}\""),

@@ -128,6 +128,13 @@ pub fn register(
         0 => Err(SqlError::new("22023", "step size cannot equal zero")),
         step => Ok(Value::Integer(step)),
     })?;
+    // A name as a text, with its schema or the one given, as the catalogues compare it.
+    pure(sqlite, "sb_qualified", 2, |c| {
+        let ValueRef::Text(name) = c.get_raw(0) else { return Ok(Value::Null) };
+        let (schema, name) = crate::sql::split_name(crate::sql::value::utf8(name)?);
+        let schema = schema.as_deref().unwrap_or(c.get_raw(1).as_str().unwrap_or_default());
+        Ok(Value::Text(format!("{schema}.{name}")))
+    })?;
     pure(sqlite, "sb_format_type", 2, |c| {
         let typmod = if c.get_raw(1) == ValueRef::Null { -1 } else { integer(c, 1) as i32 };
         Ok(Value::Text(Typed { ty: type_of(c, 0), typmod }.to_string()))
@@ -284,15 +291,11 @@ fn random<const N: usize>() -> Result<[u8; N]> {
 }
 
 fn sequence_name(context: &Context<'_>) -> String {
-    let name = context.get_raw(0).as_str().unwrap_or_default();
-    let name = name.strip_prefix("public.").unwrap_or(name);
-    match name.strip_prefix('"').and_then(|name| name.strip_suffix('"')) {
-        Some(quoted) => quoted.replace("\"\"", "\""),
-        None => name.to_owned(),
-    }
+    crate::sql::key_of_text(context.get_raw(0).as_str().unwrap_or_default())
 }
 
-fn no_sequence(name: &str) -> SqlError {
+fn no_sequence(key: &str) -> SqlError {
+    let (_, name) = crate::sql::catalog::split(key);
     SqlError::new("42P01", format!("relation \"{name}\" does not exist"))
 }
 

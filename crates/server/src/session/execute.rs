@@ -7,6 +7,7 @@ use super::{Session, Transaction};
 use crate::auth::scram;
 use crate::engine::{Role, Value, ValueRef};
 use crate::log;
+use crate::sql::catalog::TEMPORARY;
 use crate::sql::compile::{Context, Output};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::plan::{Action, Class, ClusterChange, Plan, RoleChange, plan};
@@ -77,7 +78,13 @@ impl Session {
     /// Understands a statement in the light of the definitions that hold now.
     pub(super) fn plan(&mut self, statement: &Statement, declared: &[Option<Type>]) -> Result<Plan> {
         let catalog = self.connection.catalog()?;
+        let setting = self.parameters.show("search_path", &self.server.settings)?;
+        let path = Context::existing_path(&catalog, &setting, &self.user);
+        let temporary = format!("{TEMPORARY}_{}", self.seat.pid);
         let context = Context {
+            path: &path,
+            temporary: &temporary,
+            memberships: std::slice::from_ref(&self.user),
             catalog: &catalog,
             user: &self.user,
             superuser: self.superuser,

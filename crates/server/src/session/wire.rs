@@ -154,10 +154,11 @@ impl Wire {
     pub fn describe(&mut self, columns: &[Output], formats: &[i16]) -> Result<()> {
         let field = |(index, column): (usize, &Output)| {
             let (info, typmod) = (column.typed.ty.info(), column.typed.typmod);
+            let (table, number) = column.origin.unwrap_or_default();
             FieldDescription::new(
                 column.name.clone(),
-                0,
-                0,
+                i32::try_from(table).unwrap_or(0),
+                number,
                 info.oid,
                 info.size,
                 typmod,

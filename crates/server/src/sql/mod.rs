@@ -58,6 +58,38 @@ pub fn quote(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
+/// The key of the relation that a text such as `public."My seq"` names; without a schema it is in `public`.
+pub fn key_of_text(text: &str) -> String {
+    if text.contains('\u{1}') {
+        return text.to_owned();
+    }
+    let (schema, name) = split_name(text);
+    catalog::key(schema.as_deref().unwrap_or(catalog::PUBLIC), &name)
+}
+
+/// A text such as `public."My seq"` in its parts, folded where they aren't quoted.
+pub fn split_name(text: &str) -> (Option<String>, String) {
+    let mut parts = vec![String::new()];
+    let mut quoted = false;
+    for c in text.trim().chars() {
+        match (c, parts.last_mut()) {
+            ('"', _) => quoted = !quoted,
+            ('.', _) if !quoted => parts.push(String::new()),
+            (c, Some(part)) if quoted => part.push(c),
+            (c, Some(part)) => part.extend(c.to_lowercase()),
+            (_, None) => {}
+        }
+    }
+    let name = parts.pop().unwrap_or_default();
+    (parts.pop(), name)
+}
+
+/// The key of the sequence that a default such as `nextval('t_id_seq')` counts by.
+pub fn sequence_key(default: &str) -> Option<String> {
+    let name = default.strip_prefix("nextval('")?.strip_suffix("')")?;
+    Some(key_of_text(name.strip_suffix("'::regclass").unwrap_or(name)))
+}
+
 fn parser(text: &str) -> Result<Parser<'static>> {
     const DIALECT: PostgreSqlDialect = PostgreSqlDialect {};
     let tokens = Tokenizer::new(&DIALECT, text).tokenize_with_location();

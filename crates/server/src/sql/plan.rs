@@ -94,6 +94,20 @@ pub enum Action {
 pub enum Step {
     /// SQLite text.
     Sql(String),
+    /// The text of a table in SQLite's schema.
+    Rewrite {
+        /// The table's key.
+        table: String,
+        /// Its new text.
+        sql: String,
+    },
+    /// A query that may find no row.
+    Refuse {
+        /// The query.
+        sql: String,
+        /// The error if it does.
+        error: SqlError,
+    },
     /// A relation is new or different.
     Put(Box<Relation>),
     /// A relation is gone.
@@ -253,7 +267,8 @@ fn build(statement: &Statement, context: &Context<'_>, compiler: &mut Compiler<'
             let Action::Run(sql) = inner.action else {
                 return Err(SqlError::unsupported("EXPLAIN of this statement"));
             };
-            let columns = vec![Output { name: "QUERY PLAN".to_owned(), typed: Type::Text.into() }];
+            let columns =
+                vec![Output { name: "QUERY PLAN".to_owned(), typed: Type::Text.into(), origin: None }];
             Ok(Plan { columns, ..Plan::new(Action::Explain(sql), "EXPLAIN") })
         }
         Statement::StartTransaction { modes, statements, begin, .. } if statements.is_empty() => {
@@ -293,7 +308,7 @@ fn build(statement: &Statement, context: &Context<'_>, compiler: &mut Compiler<'
                 "time zone" => "timezone".to_owned(),
                 _ => words.join("."),
             };
-            let columns = vec![Output { name: name.clone(), typed: Type::Text.into() }];
+            let columns = vec![Output { name: name.clone(), typed: Type::Text.into(), origin: None }];
             Ok(Plan { columns, ..Plan::new(Action::Show(name), "SHOW") })
         }
         Statement::Copy { source, to: false, target: CopyTarget::Stdin, options, legacy_options, .. } => {
@@ -449,8 +464,16 @@ mod tests {
 
     fn check(text: &str, expect: &str) {
         let catalog = Catalog::default();
-        let context =
-            Context { catalog: &catalog, user: "u", superuser: true, database: "d", cluster: &Nothing };
+        let context = Context {
+            catalog: &catalog,
+            user: "u",
+            superuser: true,
+            database: "d",
+            cluster: &Nothing,
+            path: &["public".to_owned()],
+            temporary: "pg_temp_1",
+            memberships: &["u".to_owned()],
+        };
         let planned = crate::sql::parse(text).and_then(|statements| plan(&statements[0], &context, &[]));
         let got = match planned.map(|plan| plan.action) {
             Ok(Action::Run(sql)) => sql,

@@ -245,6 +245,14 @@ impl Type {
         matches!(self, Text | Varchar | Bpchar | Name | Char)
     }
 
+    /// How SQLite compares its values, where that is not by their bytes.
+    pub fn collation(self) -> Option<&'static str> {
+        match self {
+            Numeric => Some("sb_numeric"),
+            _ => None,
+        }
+    }
+
     /// A whole number.
     pub fn is_integer(self) -> bool {
         matches!(self, Int2 | Int4 | Int8 | Oid | Regclass | Regtype | Regnamespace)

@@ -1,7 +1,7 @@
 //! INSERT, UPDATE, DELETE and the values they assign.
 
 use super::{Compiler, Frag, Output, Shape, assignable, cast_call, literal, relation_name};
-use crate::sql::catalog::{Column, Identity, Kind, Relation};
+use crate::sql::catalog::{Column, Identity, Kind, Relation, stored};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::types::Type;
 use crate::sql::{fold, parse_expr, quote, value};
@@ -26,8 +26,10 @@ impl Compiler<'_> {
         if insert.returning.is_some() {
             self.check(&relation, 'r')?;
         }
-        let alias =
-            insert.table_alias.as_ref().map_or_else(|| relation.name.clone(), |alias| fold(&alias.alias));
+        let alias = insert
+            .table_alias
+            .as_ref()
+            .map_or_else(|| relation.base().to_owned(), |alias| fold(&alias.alias));
         let targets = self.insert_targets(&relation, &insert.columns)?;
         let types: Vec<Type> = targets.iter().map(|column| column.typed().ty).collect();
         let width_error = |more: &str| SqlError::syntax(format!("INSERT has more {more}"));
@@ -119,9 +121,8 @@ impl Compiler<'_> {
     ) -> Result<Changed> {
         let names: Vec<String> = targets.iter().chain(omitted).map(|column| quote(&column.name)).collect();
         let table = quote(&relation.name);
-        let mut sql =
-            format!("INSERT INTO \"main\".{table} AS {} ({}) {source}", quote(alias), names.join(", "));
-        self.open_table(alias, &relation.name)?;
+        let mut sql = format!("INSERT INTO {table} AS {} ({}) {source}", quote(alias), names.join(", "));
+        self.open_table(alias, relation)?;
         if let Some(on) = &insert.on {
             sql += &self.on_conflict(on, relation)?;
         }
@@ -182,7 +183,7 @@ impl Compiler<'_> {
             OnConflictAction::DoUpdate(update) => {
                 self.check(relation, 'w')?;
                 self.check(relation, 'r')?;
-                self.also_visible("excluded", &relation.name)?;
+                self.also_visible("excluded", relation)?;
                 // A bare name means the existing row, not the proposed one.
                 if let Some(table) = self.scopes.last_mut().and_then(|scope| scope.tables.last_mut()) {
                     table.columns.iter_mut().for_each(|column| column.not_null = false);
@@ -211,7 +212,7 @@ impl Compiler<'_> {
         if update.selection.is_some() || update.returning.is_some() {
             self.check(&relation, 'r')?;
         }
-        let table = self.open_table(&alias, &relation.name)?;
+        let table = self.open_table(&alias, &relation)?;
         let from = match &update.from {
             None => String::new(),
             Some(UpdateTableFromKind::AfterSet(tables) | UpdateTableFromKind::BeforeSet(tables)) => {
@@ -261,7 +262,7 @@ impl Compiler<'_> {
         if delete.selection.is_some() || delete.returning.is_some() {
             self.check(&relation, 'r')?;
         }
-        let table = self.open_table(&alias, &relation.name)?;
+        let table = self.open_table(&alias, &relation)?;
         let mut sql = format!("DELETE FROM {table} AS {}", quote(&alias));
         match &delete.using {
             Some(using) => {
@@ -306,9 +307,10 @@ impl Compiler<'_> {
             let message = format!("permission denied: \"{table}\" is a system catalog");
             return Err(SqlError::new("42501", message).at(place));
         }
-        let relation = self.context.catalog.get(&table);
+        let relation = self.context.find(schema.as_deref(), &table);
         let relation = relation.ok_or_else(|| {
-            SqlError::new("42P01", format!("relation \"{table}\" does not exist")).at(place)
+            let shown = schema.map(|schema| format!("{schema}.{table}")).unwrap_or_else(|| table.clone());
+            SqlError::new("42P01", format!("relation \"{shown}\" does not exist")).at(place)
         })?;
         match relation.kind {
             Kind::Table => Ok(relation.clone()),
@@ -322,7 +324,7 @@ impl Compiler<'_> {
             return Err(SqlError::unsupported("changing a subquery"));
         };
         let relation = self.target(name)?;
-        let alias = alias.as_ref().map_or_else(|| relation.name.clone(), |alias| fold(&alias.name));
+        let alias = alias.as_ref().map_or_else(|| relation.base().to_owned(), |alias| fold(&alias.name));
         Ok((relation, alias))
     }
 
@@ -428,8 +430,8 @@ impl Compiler<'_> {
             values.push(self.default_of(column)?);
         }
         let columns: Vec<String> = targets.iter().chain(&omitted).map(|column| quote(&column.name)).collect();
-        let (table, columns, values) = (quote(&relation.name), columns.join(", "), values.join(", "));
-        let sql = format!("INSERT INTO \"main\".{table} ({columns}) VALUES ({values})");
+        let (table, columns, values) = (stored(&relation.name), columns.join(", "), values.join(", "));
+        let sql = format!("INSERT INTO {table} ({columns}) VALUES ({values})");
         Ok((sql, targets.iter().map(|column| column.typed()).collect()))
     }
 }

@@ -37,11 +37,7 @@ impl Compiler<'_> {
             Expr::Identifier(ident) => self.column(None, ident),
             Expr::CompoundIdentifier(parts) => match parts.as_slice() {
                 [table, column] => self.column(Some(table), column),
-                [schema, table, column]
-                    if matches!(fold(schema).as_str(), "public" | "pg_catalog" | "information_schema") =>
-                {
-                    self.column(Some(table), column)
-                }
+                [_, table, column] => self.column(Some(table), column),
                 _ => Err(SqlError::unsupported(format!("reference {expr}"))),
             },
             Expr::Nested(inner) => {
@@ -209,8 +205,8 @@ impl Compiler<'_> {
                 None if merged => quote(&name),
                 None => qualified(&hit.alias, &name),
             };
-            let not_null = found.not_null;
-            return Ok(Frag { not_null, ..Frag::new(sql, found.typed) });
+            let (not_null, origin) = (found.not_null, found.origin);
+            return Ok(Frag { not_null, origin, ..Frag::new(sql, found.typed) });
         }
         if table.is_none()
             && let Some(frag) = self.keyword(&name, column)

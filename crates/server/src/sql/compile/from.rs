@@ -1,7 +1,7 @@
 //! FROM: tables, subqueries, joins, and the names that they make visible.
 
 use super::{Compiler, Scope, ScopeColumn, ScopeTable, relation_name};
-use crate::sql::catalog::Kind;
+use crate::sql::catalog::{Column, Kind, Relation, stored};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::types::{Type, Typed};
 use crate::sql::{fold, quote};
@@ -98,6 +98,7 @@ impl Compiler<'_> {
                     typed: o.typed,
                     not_null: false,
                     sql: None,
+                    origin: None,
                 });
                 let name =
                     alias.as_ref().map_or_else(|| "unnamed_subquery".to_owned(), |alias| fold(&alias.name));
@@ -117,13 +118,18 @@ impl Compiler<'_> {
                 let (sql, typed) = self.set_function(name, &list)?;
                 let (_, function) = relation_name(name)?;
                 let alias_name = alias.as_ref().map_or_else(|| function.clone(), |alias| fold(&alias.name));
-                let mut columns =
-                    vec![ScopeColumn { name: alias_name.clone(), typed, not_null: false, sql: None }];
+                let mut columns = vec![ScopeColumn {
+                    name: alias_name.clone(),
+                    typed,
+                    not_null: false,
+                    sql: None,
+                    origin: None,
+                }];
                 if !with_ordinality {
                     return self.aliased(&sql, columns, alias.as_ref(), &alias_name);
                 }
                 let (name, typed) = ("ordinality".to_owned(), Type::Int8.into());
-                columns.push(ScopeColumn { name, typed, not_null: true, sql: None });
+                columns.push(ScopeColumn { name, typed, not_null: true, sql: None, origin: None });
                 let sql = format!("(SELECT *, row_number() OVER () FROM {sql})");
                 self.aliased(&sql, columns, alias.as_ref(), &alias_name)
             }
@@ -152,6 +158,7 @@ impl Compiler<'_> {
             typed: ty.into(),
             not_null: false,
             sql: Some(sql),
+            origin: None,
         };
         let of = quote(&name);
         let mut columns = vec![column(0, &name, element, format!("{of}.\"value\""))];
@@ -198,17 +205,15 @@ impl Compiler<'_> {
     }
 
     /// Opens a scope with one table in it, for INSERT, UPDATE, DELETE and CHECK.
-    pub(in crate::sql) fn open_table(&mut self, alias: &str, table: &str) -> Result<String> {
-        let (sql, columns) = self.relation(None, table, false)?;
+    pub(in crate::sql) fn open_table(&mut self, alias: &str, table: &Relation) -> Result<String> {
         self.scopes.push(Scope::default());
-        self.add_table(alias, columns)?;
-        Ok(sql)
+        self.add_table(alias, columns_of(table))?;
+        Ok(stored(&table.name))
     }
 
     /// Adds the same table under another name, as `excluded` in an upsert.
-    pub(super) fn also_visible(&mut self, alias: &str, table: &str) -> Result<()> {
-        let (_, columns) = self.relation(None, table, false)?;
-        self.add_table(alias, columns)
+    pub(super) fn also_visible(&mut self, alias: &str, table: &Relation) -> Result<()> {
+        self.add_table(alias, columns_of(table))
     }
 
     /// Opens a scope with columns that no relation has yet, for CREATE TABLE's expressions.
@@ -219,6 +224,7 @@ impl Compiler<'_> {
             typed: *typed,
             not_null: false,
             sql: None,
+            origin: None,
         });
         let table = ScopeTable { alias: alias.to_owned(), columns: columns.collect() };
         self.scopes.push(Scope { tables: vec![table], ..Scope::default() });
@@ -252,10 +258,11 @@ impl Compiler<'_> {
                 typed: o.typed,
                 not_null: false,
                 sql: None,
+                origin: None,
             });
             return Ok((quote(name), columns.collect()));
         }
-        let user = self.context.catalog.get(name).filter(|_| matches!(schema, None | Some("public")));
+        let user = self.context.find(schema, name);
         if user.is_none()
             && let Some((sql, columns)) = self.system_relation(schema, name)
         {
@@ -264,6 +271,7 @@ impl Compiler<'_> {
                 typed: ty.into(),
                 not_null: false,
                 sql: None,
+                origin: None,
             });
             return Ok((sql, columns.collect()));
         }
@@ -273,20 +281,25 @@ impl Compiler<'_> {
         if read {
             self.check(relation, 'r')?;
         }
-        let sql = format!("\"main\".{}", quote(&relation.name));
+        let sql = stored(&relation.name);
         if let Kind::Index { .. } | Kind::Sequence = relation.kind {
             let message = format!("cannot open relation \"{name}\"");
             return Err(SqlError::new("42809", message).detail("This operation is not supported for it."));
         }
-        let columns = relation.columns.iter();
-        let columns = columns.map(|c| ScopeColumn {
-            name: c.name.clone(),
-            typed: c.typed(),
-            not_null: c.not_null,
-            sql: None,
-        });
-        Ok((sql, columns.collect()))
+        Ok((sql, columns_of(relation)))
     }
+}
+
+/// What a table makes visible.
+fn columns_of(relation: &Relation) -> Vec<ScopeColumn> {
+    let column = |(number, c): (i16, &Column)| ScopeColumn {
+        name: c.name.clone(),
+        typed: c.typed(),
+        not_null: c.not_null,
+        sql: None,
+        origin: Some((relation.oid, number)),
+    };
+    (1..).zip(&relation.columns).map(column).collect()
 }
 
 fn visible(scope: &Scope) -> Vec<String> {

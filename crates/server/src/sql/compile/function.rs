@@ -1,6 +1,6 @@
 //! Function calls: overloads by argument types, aggregates, windows, and the few with rules of their own.
 
-use super::{Compiler, Frag, cast_call, literal, relation_name};
+use super::{Compiler, Frag, Shape, cast_call, literal, relation_name};
 use crate::engine::Value;
 use crate::sql::error::{Result, SqlError};
 use crate::sql::functions::SCALARS;
@@ -230,7 +230,10 @@ impl Compiler<'_> {
                 text(self.context.user, Type::Name)
             }
             ("current_database" | "current_catalog", []) => text(self.context.database, Type::Name),
-            ("current_schema", []) => text("public", Type::Name),
+            ("current_schema", []) => match self.context.path.first() {
+                Some(schema) => text(schema, Type::Name),
+                None => Ok(Some(Frag::new("NULL", Type::Name))),
+            },
             ("version", []) => text(&crate::sql::version(), Type::Text),
             ("now" | "current_timestamp" | "transaction_timestamp", []) => {
                 plain("sb_now()", Type::Timestamptz)
@@ -248,13 +251,13 @@ impl Compiler<'_> {
             ("gen_random_uuid" | "uuidv4", []) => plain("sb_uuid()", Type::Uuid),
             ("nextval" | "currval", [sequence]) => {
                 self.writes |= name == "nextval";
-                let sequence = self.coerce(sequence.clone(), Type::Text)?;
+                let sequence = self.sequence(sequence, 'U')?;
                 plain(&format!("sb_{name}({})", sequence.sql), Type::Int8)
             }
             ("lastval", []) => plain("sb_lastval()", Type::Int8),
             ("setval", [sequence, value, rest @ ..]) if rest.len() < 2 => {
                 self.writes = true;
-                let sequence = self.coerce(sequence.clone(), Type::Text)?;
+                let sequence = self.sequence(sequence, 'w')?;
                 let value = self.coerce(value.clone(), Type::Int8)?;
                 let called = match rest.first() {
                     Some(called) => self.coerce(called.clone(), Type::Bool)?.sql,
@@ -336,6 +339,25 @@ impl Compiler<'_> {
             }
             _ => Ok(None),
         }
+    }
+
+    /// A sequence among a function's arguments: a literal name is looked up now.
+    fn sequence(&mut self, name: &Frag, privilege: char) -> Result<Frag> {
+        if name.ty() == Type::Regclass {
+            return Ok(self.shown_name(name.clone()));
+        }
+        let Shape::Literal(text) = &name.shape else { return self.coerce(name.clone(), Type::Text) };
+        let (schema, base) = crate::sql::split_name(text);
+        let found = match text.contains('\u{1}') {
+            true => self.context.catalog.get(text),
+            false => self.context.find(schema.as_deref(), &base),
+        };
+        let Some(relation) = found else { return self.coerce(name.clone(), Type::Text) };
+        if relation.kind != crate::sql::catalog::Kind::Sequence {
+            return Err(SqlError::new("42809", format!("\"{base}\" is not a sequence")));
+        }
+        self.check(relation, privilege)?;
+        Ok(Frag::new(literal(&Value::Text(relation.name.clone())), Type::Text))
     }
 
     /// Set-returning calls that are result columns become one more table of FROM, which steps through all of

@@ -149,7 +149,7 @@ impl Compiler<'_> {
                         SqlError::new("42804", format!("{op} types {x} and {y} cannot be matched"))
                     })?;
                     let typed = if a.typed == b.typed { a.typed } else { ty.into() };
-                    columns.push(Output { name: a.name.clone(), typed });
+                    columns.push(Output { name: a.name.clone(), typed, origin: None });
                 }
                 let left_sql = branch(&left_sql, &left_columns, &columns, false);
                 let nested = matches!(**right, SetExpr::SetOperation { .. });
@@ -190,7 +190,7 @@ impl Compiler<'_> {
         let mut columns = Vec::new();
         for index in 0..width {
             let ty = self.common("VALUES", &rows.iter().map(|row| &row[index]).collect::<Vec<_>>())?;
-            columns.push(Output { name: format!("column{}", index + 1), typed: ty.into() });
+            columns.push(Output { name: format!("column{}", index + 1), typed: ty.into(), origin: None });
         }
         let mut lines = Vec::new();
         for row in rows {
@@ -338,7 +338,7 @@ impl Compiler<'_> {
     }
 
     fn has_key(&self, table: &str, keys: &[Expr]) -> bool {
-        let Some(relation) = self.context.catalog.get(table) else { return !keys.is_empty() };
+        let Some(relation) = self.context.find(None, table) else { return !keys.is_empty() };
         let primary = relation.constraints.iter().find(|constraint| constraint.kind == 'p');
         let named = |column: &String| {
             keys.iter().any(|k| matches!(k, Expr::Identifier(ident) if fold(ident) == *column))
@@ -360,7 +360,7 @@ impl Compiler<'_> {
                     let frag = self.expr(expr)?;
                     let frag = self.settle(frag)?;
                     texts.push(format!("{} AS {}", frag.sql, quote(&name)));
-                    columns.push(Output { name, typed: frag.typed });
+                    columns.push(Output { name, typed: frag.typed, origin: frag.origin });
                 }
                 SelectItem::Wildcard(_) => self.star(None, &mut texts, &mut columns)?,
                 SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), _) => {
@@ -393,13 +393,17 @@ impl Compiler<'_> {
             let found = tables.iter().flat_map(|t| &t.columns).find(|column| column.name == *name);
             let Some(found) = found else { continue };
             texts.push(format!("{} AS {}", quote(name), quote(name)));
-            columns.push(Output { name: name.clone(), typed: found.typed });
+            columns.push(Output { name: name.clone(), typed: found.typed, origin: found.origin });
         }
         for table in tables {
             for column in table.columns.iter().filter(|column| !merged.contains(&column.name)) {
                 let sql = column.sql.clone().unwrap_or_else(|| qualified(&table.alias, &column.name));
                 texts.push(format!("{sql} AS {}", quote(&column.name)));
-                columns.push(Output { name: column.name.clone(), typed: column.typed });
+                columns.push(Output {
+                    name: column.name.clone(),
+                    typed: column.typed,
+                    origin: column.origin,
+                });
             }
         }
         Ok(())
@@ -510,7 +514,7 @@ pub(super) fn order_term(frag: &Frag, term: &OrderByExpr) -> Result<String> {
         return Err(SqlError::unsupported(format!("ORDER BY … USING {operator}")));
     }
     let descending = matches!(term.options.sort, Some(OrderBySort::Desc));
-    let collate = if frag.ty() == Type::Numeric { " COLLATE sb_numeric" } else { "" };
+    let collate = frag.ty().collation().map(|name| format!(" COLLATE {name}")).unwrap_or_default();
     let direction = if descending { " DESC" } else { "" };
     let nulls = match term.options.nulls_first {
         None if frag.not_null => "",

@@ -1,8 +1,11 @@
 //! What the catalogues have in common: constraints, the indexes behind keys, columns, and their numbers.
 
 use super::Source;
-use crate::sql::catalog::{Catalog, Column, Constraint, Kind, Relation};
+use crate::sql::catalog::{Catalog, Column, Constraint, Foreign, Kind, PUBLIC, Relation, schema_key};
 use crate::sql::types::Type;
+
+/// The number of the schema of temporary tables.
+const TEMPORARY_SCHEMA: i64 = 4_999_999;
 
 /// The index behind a primary key or a unique constraint, which has no relation of its own here.
 pub(super) struct KeyIndex<'a> {
@@ -46,27 +49,38 @@ pub(super) fn numbers(table: &Relation, columns: &[String], separator: &str) -> 
     numbers.join(separator)
 }
 
-/// The table and the columns that a foreign key refers to, read from its definition.
+/// The table that a foreign key refers to, and what it says.
 pub(super) fn referred<'a>(
-    source: &'a Source<'_>,
-    constraint: &Constraint,
-) -> Option<(&'a Relation, Vec<String>)> {
-    let rest = constraint.definition.split_once(" REFERENCES ")?.1;
-    let (table, rest) = rest.split_once('(')?;
-    let columns = rest.split_once(')')?.0;
-    let relation = source.catalog.get(table)?;
-    Some((relation, columns.split(", ").map(str::to_owned).collect()))
+    catalog: &'a Catalog,
+    constraint: &'a Constraint,
+) -> Option<(&'a Relation, &'a Foreign)> {
+    let foreign = constraint.foreign.as_ref()?;
+    Some((catalog.get(&foreign.table)?, foreign))
 }
 
-pub(super) fn action(constraint: &Constraint, event: &str) -> &'static str {
-    let Some((_, rest)) = constraint.definition.split_once(&format!(" ON {event} ")) else { return "a" };
-    match rest {
-        rest if rest.starts_with("CASCADE") => "c",
-        rest if rest.starts_with("SET NULL") => "n",
-        rest if rest.starts_with("SET DEFAULT") => "d",
-        rest if rest.starts_with("RESTRICT") => "r",
+/// The letter of a foreign key's action.
+pub(super) fn action(words: &str) -> &'static str {
+    match words {
+        "CASCADE" => "c",
+        "SET NULL" => "n",
+        "SET DEFAULT" => "d",
+        "RESTRICT" => "r",
         _ => "a",
     }
+}
+
+/// A schema's number.
+pub(super) fn schema_oid(catalog: &Catalog, name: &str) -> i64 {
+    match (catalog.get(&schema_key(name)), name) {
+        (_, PUBLIC) => super::PUBLIC,
+        (Some(schema), _) => schema.oid,
+        _ => TEMPORARY_SCHEMA,
+    }
+}
+
+/// Tables, views, indexes and sequences.
+pub(super) fn relations(catalog: &Catalog) -> impl Iterator<Item = &Relation> {
+    catalog.relations.values().filter(|relation| !matches!(relation.kind, Kind::Schema | Kind::Dropped))
 }
 
 pub(super) fn owner(source: &Source<'_>, name: &str) -> i64 {
@@ -79,16 +93,13 @@ pub(super) fn kind_letter(kind: Kind) -> &'static str {
         Kind::View => "v",
         Kind::Index { .. } => "i",
         Kind::Sequence => "S",
-        Kind::Schema => "n",
+        Kind::Schema | Kind::Dropped => "n",
     }
 }
 
 pub(super) fn has_index(catalog: &Catalog, table: &Relation) -> bool {
-    let own = |r: &Relation| {
-        matches!(r.kind, Kind::Index { .. }) && r.parent.as_deref() == Some(table.name.as_str())
-    };
     table.constraints.iter().any(|constraint| matches!(constraint.kind, 'p' | 'u'))
-        || catalog.relations.values().any(own)
+        || catalog.indexes(&table.name).next().is_some()
 }
 
 /// The columns of tables and views, with their numbers.
@@ -103,7 +114,10 @@ pub(super) fn default_shown(column: &Column) -> String {
     let default = column.default.as_deref().unwrap_or_default();
     // As Postgres shows what `serial` makes.
     match default.strip_prefix("nextval('").and_then(|rest| rest.strip_suffix("')")) {
-        Some(sequence) => format!("nextval('{sequence}'::regclass)"),
+        Some(sequence) => {
+            format!("nextval('{}'::regclass)", sequence.rsplit('\u{1}').next().unwrap_or(sequence))
+        }
+        None if column.generated => format!("({default})"),
         None if default.starts_with('\'') => format!("{default}::{}", column.typed().ty),
         None => default.to_owned(),
     }

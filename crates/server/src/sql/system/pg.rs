@@ -1,15 +1,22 @@
 //! `pg_catalog`: its relations with rows.
 
-use super::objects::{collation, columns, default_shown, has_index, key_indexes, owner};
-use super::relations::{pg_attribute, pg_class, pg_constraint, pg_index};
+use super::objects::{collation, columns, default_shown, has_index, key_indexes, owner, relations};
+use super::relations::{access_list, pg_attribute, pg_class, pg_constraint, pg_index};
 use super::*;
-use crate::sql::catalog::Kind;
+use crate::sql::catalog::{Kind, Relation, schema_key};
 
 pub(super) const PG: &[System] = &[
     System {
         name: "pg_namespace",
         columns: "oid:oid nspname nspowner:oid nspacl:_text",
-        rows: |_| schema_names().into_iter().map(|(oid, name)| vec![n(oid), t(&name), n(10)]).collect(),
+        rows: |source| {
+            let row = |(oid, name): (i64, String)| {
+                let known = source.catalog.get(&schema_key(&name));
+                let of = known.map_or(10, |schema| owner(source, &schema.owner));
+                vec![n(oid), t(&name), n(of), known.map_or(Value::Null, access_list)]
+            };
+            schema_names(source.catalog).into_iter().map(row).collect()
+        },
     },
     System {
         name: "pg_class",
@@ -106,7 +113,8 @@ pub(super) const PG: &[System] = &[
         columns: "oid:oid conname connamespace:oid contype:char condeferrable:bool condeferred:bool \
             convalidated:bool conrelid:oid contypid:oid conindid:oid conparentid:oid confrelid:oid \
             confupdtype:char confdeltype:char confmatchtype:char conislocal:bool coninhcount:int4 \
-            connoinherit:bool conkey:_int2 confkey:_int2 conpfeqop:_oid conbin:text",
+            connoinherit:bool conkey:_int2 confkey:_int2 conpfeqop:_oid conppeqop:_oid conffeqop:_oid \
+            conexclop:_oid conbin:text",
         rows: pg_constraint,
     },
     System {
@@ -214,13 +222,13 @@ pub(super) const PG: &[System] = &[
         columns: "schemaname tablename tableowner tablespace hasindexes:bool hasrules:bool hastriggers:bool \
             rowsecurity:bool",
         rows: |source| {
-            let tables = source.catalog.relations.values().filter(|relation| relation.kind == Kind::Table);
+            let tables = relations(source.catalog).filter(|relation| relation.kind == Kind::Table);
             tables
                 .map(|table| {
                     let indexed = has_index(source.catalog, table);
                     vec![
-                        t("public"),
-                        t(&table.name),
+                        t(table.schema()),
+                        t(table.base()),
                         t(&table.owner),
                         Value::Null,
                         yes(indexed),
@@ -236,11 +244,11 @@ pub(super) const PG: &[System] = &[
         name: "pg_views",
         columns: "schemaname viewname viewowner definition:text",
         rows: |source| {
-            let views = source.catalog.relations.values().filter(|relation| relation.kind == Kind::View);
+            let views = relations(source.catalog).filter(|relation| relation.kind == Kind::View);
             views
                 .map(|view| {
                     let definition = view.definition.as_deref().unwrap_or_default();
-                    vec![t("public"), t(&view.name), t(&view.owner), t(definition)]
+                    vec![t(view.schema()), t(view.base()), t(&view.owner), t(definition)]
                 })
                 .collect()
         },
@@ -251,18 +259,17 @@ pub(super) const PG: &[System] = &[
         rows: |source| {
             let definitions = index_definitions(source.catalog);
             let of = |oid: i64| definitions.iter().find(|(known, _)| *known == oid).map(|(_, text)| t(text));
-            let keys = key_indexes(source.catalog)
-                .map(|index| (index.table.name.clone(), index.name.to_owned(), index.oid));
-            let own = source.catalog.relations.values().filter_map(|relation| match relation.kind {
-                Kind::Index { .. } => Some((relation.parent.clone()?, relation.name.clone(), relation.oid)),
+            let keys = key_indexes(source.catalog).map(|index| (index.table, index.name, index.oid));
+            let own = relations(source.catalog).filter_map(|relation| match relation.kind {
+                Kind::Index { .. } => {
+                    Some((source.catalog.get(relation.parent.as_deref()?)?, relation.base(), relation.oid))
+                }
                 _ => None,
             });
-            keys.chain(own)
-                .map(|(table, name, oid)| {
-                    let definition = of(oid).unwrap_or(Value::Null);
-                    vec![t("public"), t(&table), t(&name), Value::Null, definition]
-                })
-                .collect()
+            let row = |(table, name, oid): (&Relation, &str, i64)| {
+                vec![t(table.schema()), t(table.base()), t(name), Value::Null, of(oid).unwrap_or(Value::Null)]
+            };
+            keys.chain(own).map(row).collect()
         },
     },
     System {
@@ -287,12 +294,38 @@ pub(super) const PG: &[System] = &[
         columns: "classid:oid objid:oid objsubid:int4 refclassid:oid refobjid:oid refobjsubid:int4 deptype:char",
         rows: |source| {
             let owned = columns(source.catalog).filter_map(|(table, number, column)| {
-                let sequence = column.default.as_deref()?.strip_prefix("nextval('")?.strip_suffix("')")?;
-                let sequence = source.catalog.get(sequence)?;
+                let sequence = source.catalog.get(&crate::sql::sequence_key(column.default.as_deref()?)?)?;
+                sequence.parent.as_ref().filter(|of| **of == table.name)?;
                 let kind = if column.identity.is_some() { "i" } else { "a" };
                 Some(vec![n(1259), n(sequence.oid), n(0), n(1259), n(table.oid), n(number), t(kind)])
             });
             owned.collect()
+        },
+    },
+    System {
+        name: "pg_sequences",
+        columns: "schemaname sequencename sequenceowner data_type:regtype start_value:int8 min_value:int8 \
+            max_value:int8 increment_by:int8 cycle:bool cache_size:int8 last_value:int8",
+        rows: |source| {
+            let row = |sequence: Sequence| {
+                let relation = source.catalog.get(&sequence.name)?;
+                let mut row = vec![t(relation.schema()), t(relation.base()), t(&relation.owner), n(20)];
+                row.extend([sequence.start, sequence.min, sequence.max, sequence.increment].map(n));
+                let last = if sequence.called { n(sequence.last) } else { Value::Null };
+                row.extend([yes(sequence.cycle), n(1), last]);
+                Some(row)
+            };
+            source.cluster.sequences().into_iter().filter_map(row).collect()
+        },
+    },
+    System {
+        name: "pg_description",
+        columns: "objoid:oid classoid:oid objsubid:int4 description:text",
+        rows: |source| {
+            let row = |(oid, class, number, text): (i64, i64, i64, &str)| {
+                vec![n(oid), n(class), n(number), t(text)]
+            };
+            comments(source.catalog).into_iter().map(row).collect()
         },
     },
     System {
