@@ -7,7 +7,7 @@ use crate::sql::error::{Result, SqlError};
 use crate::sql::functions::SCALARS;
 use crate::sql::types::{Type, Typed};
 use crate::sql::value::{cast, out_of_range, output, value_ref};
-use crate::sql::{array, datetime, json, numeric, pattern};
+use crate::sql::{array, datetime, interval, json, numeric, pattern};
 use bigdecimal::{BigDecimal, Zero};
 use rusqlite::Connection as Sqlite;
 use rusqlite::functions::{Aggregate, Context, FunctionFlags};
@@ -147,6 +147,19 @@ pub fn register(
         (Some(a), Some(b)) => a.cmp(&b),
         _ => a.cmp(b),
     })?;
+    sqlite.create_collation("sb_interval", |a, b| match (interval::stored(a), interval::stored(b)) {
+        (Ok(a), Ok(b)) => a.cmp(&b),
+        _ => a.cmp(b),
+    })?;
+    pure(sqlite, "sb_direction", 1, |c| {
+        let step = interval::stored(c.get_raw(0).as_str().unwrap_or_default())?;
+        match step.cmp(&interval::Interval::default()) {
+            Ordering::Equal => Err(SqlError::new("22023", "step size cannot equal zero")),
+            ordering => Ok(Value::Integer(ordering as i64)),
+        }
+    })?;
+    sqlite.create_aggregate_function("sb_interval_sum", 1, PURE, IntervalSum { average: false })?;
+    sqlite.create_aggregate_function("sb_interval_avg", 1, PURE, IntervalSum { average: true })?;
     session(sqlite, database, state)
 }
 
@@ -374,6 +387,10 @@ fn compare(ty: Type, a: ValueRef<'_>, b: ValueRef<'_>) -> Ordering {
             let parse = |bytes: &[u8]| std::str::from_utf8(bytes).ok().and_then(numeric::parse);
             parse(a).cmp(&parse(b))
         }
+        (ValueRef::Text(a), ValueRef::Text(b)) if ty == Type::Interval => {
+            let parse = |bytes: &[u8]| std::str::from_utf8(bytes).ok().and_then(|t| interval::stored(t).ok());
+            parse(a).cmp(&parse(b))
+        }
         (ValueRef::Text(a) | ValueRef::Blob(a), ValueRef::Text(b) | ValueRef::Blob(b)) => a.cmp(b),
         (a, b) => real(a).total_cmp(&real(b)),
     }
@@ -479,5 +496,34 @@ impl Aggregate<(BigDecimal, i64), Value> for Sum {
         let Some((sum, count)) = total.filter(|(_, count)| *count > 0) else { return Ok(Value::Null) };
         let result = if self.average { numeric::divide(&sum, &BigDecimal::from(count)) } else { Ok(sum) };
         result.map(|value| Value::Text(numeric::format(&value))).map_err(packed)
+    }
+}
+
+/// Sums and averages of intervals.
+struct IntervalSum {
+    average: bool,
+}
+
+impl Aggregate<(interval::Interval, i64), Value> for IntervalSum {
+    fn init(&self, _: &mut Context<'_>) -> rusqlite::Result<(interval::Interval, i64)> {
+        Ok(Default::default())
+    }
+
+    fn step(&self, context: &mut Context<'_>, total: &mut (interval::Interval, i64)) -> rusqlite::Result<()> {
+        let ValueRef::Text(text) = context.get_raw(0) else { return Ok(()) };
+        let span = crate::sql::value::utf8(text).and_then(interval::stored);
+        total.0 = span.and_then(|span| total.0.plus(span)).map_err(packed)?;
+        total.1 += 1;
+        Ok(())
+    }
+
+    fn finalize(
+        &self,
+        _: &mut Context<'_>,
+        total: Option<(interval::Interval, i64)>,
+    ) -> rusqlite::Result<Value> {
+        let Some((sum, count)) = total.filter(|(_, count)| *count > 0) else { return Ok(Value::Null) };
+        let result = if self.average { sum.times(1.0 / count as f64) } else { Ok(sum) };
+        result.map(|span| Value::Text(span.to_string())).map_err(packed)
     }
 }

@@ -10,6 +10,7 @@ pub mod datetime;
 pub mod ddl;
 pub mod error;
 pub mod functions;
+pub mod interval;
 pub mod json;
 pub mod numeric;
 pub mod pattern;

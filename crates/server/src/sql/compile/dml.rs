@@ -294,6 +294,12 @@ impl Compiler<'_> {
         sql: &mut String,
     ) -> Result<Vec<Output>> {
         let Some(items) = items else { return Ok(Vec::new()) };
+        // SQLite knows the columns there without their table's alias only.
+        if let Some(table) = self.scopes.last_mut().and_then(|scope| scope.tables.first_mut()) {
+            for column in &mut table.columns {
+                column.sql = Some(quote(&column.name));
+            }
+        }
         let (texts, columns) = self.projection(items)?;
         *sql += &format!(" RETURNING {}", texts.join(", "));
         Ok(columns)

@@ -94,10 +94,12 @@ impl Compiler<'_> {
                     Type::Numeric,
                 ),
                 Type::Float4 | Type::Float8 => one(format!("sum({word}{sql})"), ty),
+                Type::Interval => one(format!("sb_interval_sum({word}{sql})"), ty),
                 _ => Err(no_function(name, &[ty])),
             },
             ("avg", 1) => match ty {
                 Type::Float4 | Type::Float8 => one(format!("avg({word}{sql})"), Type::Float8),
+                Type::Interval => one(format!("sb_interval_avg({word}{sql})"), ty),
                 ty if ty.is_number() => one(
                     format!("sb_avg({word}{})", cast_call(&first, Type::Numeric.into(), false).sql),
                     Type::Numeric,
@@ -245,6 +247,11 @@ impl Compiler<'_> {
             }
             ("localtime", []) => {
                 Ok(Some(cast_call(&Frag::new("sb_now()", Type::Timestamptz), Type::Time.into(), true)))
+            }
+            ("age", [moment]) => {
+                let today = self.call("current_date", Vec::new())?;
+                self.call("age", vec![cast_call(&today, Type::Timestamp.into(), true), moment.clone()])
+                    .map(Some)
             }
             ("pg_backend_pid", []) => plain("sb_pid()", Type::Int4),
             ("random", []) => plain("sb_random()", Type::Float8),
@@ -430,6 +437,10 @@ impl Compiler<'_> {
         let frags = frags?;
         match (function.as_str(), frags.len()) {
             ("generate_series", 2 | 3) => {
+                let instant = |f: &Frag| matches!(f.ty(), Type::Date | Type::Timestamp | Type::Timestamptz);
+                if frags.len() == 3 && frags[..2].iter().any(instant) {
+                    return self.instants(frags);
+                }
                 let (mut frags, ty) = self.unify("generate_series", frags)?;
                 if !ty.is_integer() {
                     return Err(SqlError::unsupported(format!("generate_series of {ty}")));
@@ -451,6 +462,30 @@ impl Compiler<'_> {
                 Ok((format!("(SELECT {} AS \"v\")", frag.sql), frag.typed))
             }
         }
+    }
+}
+
+impl Compiler<'_> {
+    /// generate_series over instants.
+    fn instants(&mut self, mut frags: Vec<Frag>) -> Result<(String, Typed)> {
+        let step = frags.pop().ok_or_else(|| no_function("generate_series", &[]))?;
+        let step = self.coerce(step, Type::Interval)?.sql;
+        let (ends, ty) = self.unify("generate_series", frags)?;
+        let ty = if ty == Type::Timestamp { Type::Timestamp } else { Type::Timestamptz };
+        let ends = ends.into_iter().map(|end| self.coerce(end, ty)).collect::<Result<Vec<_>>>()?;
+        let (start, stop) = (&ends[0].sql, &ends[1].sql);
+        let next = self.call(
+            if ty == Type::Timestamp { "timestamp_pl_interval" } else { "timestamptz_pl_interval" },
+            vec![Frag::new("\"n\"", ty), Frag::new(step.clone(), Type::Interval)],
+        )?;
+        let going =
+            format!("CASE WHEN sb_direction({step}) > 0 THEN \"n\" <= {stop} ELSE \"n\" >= {stop} END");
+        let sql = format!(
+            "(WITH RECURSIVE \"s\"(\"n\") AS (SELECT {start} UNION ALL SELECT {} FROM \"s\" WHERE {going}) \
+             SELECT \"n\" FROM \"s\" WHERE {going})",
+            next.sql
+        );
+        Ok((sql, ty.into()))
     }
 }
 

@@ -282,7 +282,9 @@ pub(super) fn implicit(from: Type, to: Type) -> bool {
         || (from.is_integer() && from.rank() == to.rank())
         || matches!(
             (from, to),
-            (Type::Date, Type::Timestamp | Type::Timestamptz) | (Type::Timestamp, Type::Timestamptz)
+            (Type::Date, Type::Timestamp | Type::Timestamptz)
+                | (Type::Timestamp, Type::Timestamptz)
+                | (Type::Time, Type::Interval)
         )
 }
 

@@ -111,6 +111,16 @@ impl Compiler<'_> {
 
     /// `+ - * / %`, with Postgres' result types, overflow and division errors.
     pub(super) fn arithmetic(&mut self, op: &str, a: Frag, b: Frag) -> Result<Frag> {
+        if let Some(name) = temporal(op, &a, &b) {
+            let swapped = op == "+" && a.ty() == Type::Interval && b.ty() != Type::Interval && !b.untyped();
+            let swapped = swapped || (op == "*" && b.ty() == Type::Interval);
+            return self.call(name, if swapped { vec![b, a] } else { vec![a, b] });
+        }
+        if op == "+" && matches!((a.ty(), b.ty()), (Type::Date, Type::Time) | (Type::Time, Type::Date)) {
+            let (date, time) = if a.ty() == Type::Date { (a, b) } else { (b, a) };
+            let date = self.coerce(date, Type::Timestamp)?;
+            return Ok(Frag::new(format!("({} + {})", date.sql, time.sql), Type::Timestamp));
+        }
         let days = |f: &Frag| f.ty() == Type::Date;
         let number = |f: &Frag| f.untyped() || f.ty().is_integer();
         match (op, a.ty(), b.ty()) {
@@ -218,6 +228,34 @@ impl Compiler<'_> {
             Type::Bool,
         ))
     }
+}
+
+/// The function behind an operator on dates, times and intervals.
+fn temporal(op: &str, a: &Frag, b: &Frag) -> Option<&'static str> {
+    use Type::{Date, Interval, Time, Timestamp, Timestamptz};
+    // A literal beside an instant is an interval to add, or an instant to subtract.
+    let (x, y) = (a.ty(), b.ty());
+    Some(match (op, x, y) {
+        ("+", Timestamptz, Interval) | ("+", Interval, Timestamptz) => "timestamptz_pl_interval",
+        ("+", Timestamp | Date, Interval) | ("+", Interval, Timestamp | Date) => "timestamp_pl_interval",
+        ("+", Timestamptz, Type::Unknown) => "timestamptz_pl_interval",
+        ("+", Timestamp, Type::Unknown) => "timestamp_pl_interval",
+        ("-", Timestamptz, Interval) => "timestamptz_mi_interval",
+        ("-", Timestamp | Date, Interval) => "timestamp_mi_interval",
+        ("+", Time, Interval) | ("+", Interval, Time) => "time_pl_interval",
+        ("-", Time, Interval) => "time_mi_interval",
+        ("-", Time, Time) => "time_mi_time",
+        ("-", Timestamp | Date, Timestamp) | ("-", Timestamp, Date | Type::Unknown) => "timestamp_mi",
+        ("-", Type::Unknown, Timestamp) => "timestamp_mi",
+        ("-", Timestamptz, Timestamptz | Timestamp | Date | Type::Unknown) => "timestamptz_mi",
+        ("-", Timestamp | Date | Type::Unknown, Timestamptz) => "timestamptz_mi",
+        ("+", Interval, Interval | Type::Unknown) | ("+", Type::Unknown, Interval) => "interval_pl",
+        ("-", Interval, Interval | Type::Unknown) | ("-", Type::Unknown, Interval) => "interval_mi",
+        ("*", Interval, y) if y.is_number() => "interval_mul",
+        ("*", x, Interval) if x.is_number() => "interval_mul",
+        ("/", Interval, y) if y.is_number() => "interval_div",
+        _ => return None,
+    })
 }
 
 pub(super) fn no_operator(op: &str, a: Type, b: Type) -> SqlError {

@@ -1,14 +1,15 @@
 //! DROP and TRUNCATE, and what depends on what.
 
 use super::Maker;
+use super::table::ident_of;
 use crate::sql::catalog::{Kind, PUBLIC, Relation, schema_key, stored};
 use crate::sql::compile::relation_name;
 use crate::sql::error::{Result, SqlError};
 use crate::sql::fold;
 use crate::sql::plan::Step;
 use sqlparser::ast::{
-    Expr, Ident, ObjectName, ObjectNamePart, ObjectType, Truncate, TruncateIdentityOption,
-    visit_expressions_mut, visit_relations, visit_relations_mut,
+    Expr, ObjectName, ObjectNamePart, ObjectType, Truncate, TruncateIdentityOption, visit_expressions_mut,
+    visit_relations, visit_relations_mut,
 };
 use std::ops::ControlFlow;
 
@@ -273,7 +274,7 @@ pub(super) fn view_renamed(text: &str, old: &str, new: &str) -> String {
             _ => None,
         };
         if let Some(ident) = last.filter(|ident| fold(ident) == old) {
-            *ident = Ident::with_quote('"', new);
+            *ident = ident_of(new);
         }
         ControlFlow::<()>::Continue(())
     });
@@ -287,7 +288,7 @@ pub(super) fn relation_renamed(text: &str, old: &str, new: &str) -> String {
         if let Some(ObjectNamePart::Identifier(ident)) = name.0.last_mut()
             && fold(ident) == old
         {
-            *ident = Ident::with_quote('"', new);
+            *ident = ident_of(new);
         }
         ControlFlow::<()>::Continue(())
     });

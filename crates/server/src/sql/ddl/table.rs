@@ -270,7 +270,7 @@ impl Maker<'_, '_> {
         let names = self.constraint_columns(relation, columns)?;
         let (schema, foreign) = relation_name(&key.foreign_table)?;
         let place = key.foreign_table.span().start;
-        let itself = schema.is_none() && foreign == relation.base();
+        let itself = foreign == relation.base() && schema.as_deref().is_none_or(|s| s == relation.schema());
         let context = self.compiler.context;
         let found = if itself { Some(&*relation) } else { context.find(schema.as_deref(), &foreign) };
         let other = found.filter(|other| other.kind == Kind::Table);
@@ -370,9 +370,14 @@ pub(super) fn renamed(text: &str, old: &str, new: &str) -> String {
             _ => None,
         };
         if let Some(ident) = last.filter(|ident| fold(ident) == old) {
-            *ident = Ident::with_quote('"', new);
+            *ident = ident_of(new);
         }
         ControlFlow::<()>::Continue(())
     });
     expr.to_string()
+}
+
+/// A name as it is written: quoted where it must be.
+pub(super) fn ident_of(name: &str) -> Ident {
+    if crate::sql::system::shown(name) == name { Ident::new(name) } else { Ident::with_quote('"', name) }
 }

@@ -2,7 +2,7 @@
 
 use super::objects::{columns, constraints, key_indexes, relations, schema_oid};
 use super::{INFORMATION_SCHEMA, PG_CATALOG};
-use crate::sql::catalog::{Catalog, Column, Constraint, Kind, Relation, split};
+use crate::sql::catalog::{Catalog, Column, Constraint, Kind, Relation, is_temporary, split};
 use crate::sql::compile::Context;
 use crate::sql::quote;
 use crate::sql::types::TYPES;
@@ -41,7 +41,12 @@ pub fn type_names() -> Vec<(i64, String)> {
 /// Every schema's number and name, as `regnamespace` shows them.
 pub fn schema_names(catalog: &Catalog) -> Vec<(i64, String)> {
     let system = [(PG_CATALOG, "pg_catalog"), (INFORMATION_SCHEMA, "information_schema")];
-    let own = catalog.schemas().into_iter().map(|name| (schema_oid(catalog, name), name.to_owned()));
+    let temporary = catalog.relations.values().find(|r| is_temporary(&r.name)).map(Relation::schema);
+    let own = catalog
+        .schemas()
+        .into_iter()
+        .chain(temporary)
+        .map(|name| (schema_oid(catalog, name), name.to_owned()));
     system.map(|(oid, name)| (oid, name.to_owned())).into_iter().chain(own).collect()
 }
 
