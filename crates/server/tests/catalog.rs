@@ -194,7 +194,7 @@ fn copy_writes_what_copy_reads() {
         for (sql, expect) in [
             ("COPY nowhere TO STDOUT", "42P01"),
             ("COPY c TO '/tmp/file'", "0A000"),
-            ("COPY c TO STDOUT (FORMAT binary)", "0A000"),
+            ("COPY c TO STDOUT (FORMAT avro)", "0A000"),
         ] {
             assert_eq!(common::state(&client, sql).await, expect, "{sql}");
         }

@@ -92,6 +92,12 @@ pub(super) struct SessionState {
     pub last: Option<i64>,
     /// Sequences to be written with the transaction.
     pub touched: HashSet<String>,
+    /// The session's parameters, by their names in lower case.
+    pub settings: HashMap<String, String>,
+    /// What set_config wants: parameter, value, and whether only for the transaction.
+    pub wanted: Vec<(String, String, bool)>,
+    /// What pg_notify wants: channel and message.
+    pub messages: Vec<(String, String)>,
 }
 
 /// One client's connection.
@@ -186,6 +192,34 @@ impl Connection {
     /// The database's sequences.
     pub fn sequences(&self) -> Vec<Sequence> {
         lock(&self.database.sequences).values().cloned().collect()
+    }
+
+    /// Tells SQL functions the session's parameters.
+    pub fn know_settings(&self, settings: impl Iterator<Item = (String, String)>) {
+        lock(&self.state).settings = settings.map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
+    }
+
+    /// What set_config has asked for since the last look: parameter, value, and whether only for the transaction.
+    pub fn wanted_settings(&self) -> Vec<(String, String, bool)> {
+        std::mem::take(&mut lock(&self.state).wanted)
+    }
+
+    /// What pg_notify has asked for since the last look: channel and message.
+    pub fn wanted_messages(&self) -> Vec<(String, String)> {
+        std::mem::take(&mut lock(&self.state).messages)
+    }
+
+    /// Refuses rows that refer to nothing, though their constraints are deferred.
+    pub fn check_foreign_keys(&self) -> Result<()> {
+        let mut table = None;
+        self.run("PRAGMA main.foreign_key_check", &[], &mut |row| {
+            table = row.first().and_then(|value| value.as_str().ok()).map(str::to_owned);
+            Ok(false)
+        })?;
+        let Some(table) = table else { return Ok(()) };
+        let table = crate::sql::catalog::split(&table).1;
+        let message = format!("insert or update on table \"{table}\" violates a foreign key constraint");
+        Err(SqlError::new("23503", message))
     }
 
     /// Notes the start of a transaction, for `now()`.

@@ -244,6 +244,37 @@ fn session(
         value.map(Value::Integer).ok_or_else(|| SqlError::new("55000", message))
     })?;
     let shared = Arc::clone(state);
+    impure(sqlite, "sb_notify", 2, move |c| {
+        let text = |index: usize| c.get_raw(index).as_str().unwrap_or_default().to_owned();
+        if text(0).is_empty() {
+            return Err(SqlError::new("22023", "channel name cannot be empty"));
+        }
+        lock(&shared).messages.push((text(0), text(1)));
+        Ok(Value::Text(String::new()))
+    })?;
+    let shared = Arc::clone(state);
+    impure(sqlite, "sb_setting", 2, move |c| {
+        let ValueRef::Text(name) = c.get_raw(0) else { return Ok(Value::Null) };
+        let name = crate::sql::value::utf8(name)?;
+        match lock(&shared).settings.get(&name.to_ascii_lowercase()) {
+            Some(value) => Ok(Value::Text(value.clone())),
+            None if integer(c, 1) != 0 => Ok(Value::Null),
+            None => Err(SqlError::new("42704", format!("unrecognized configuration parameter \"{name}\""))),
+        }
+    })?;
+    let shared = Arc::clone(state);
+    impure(sqlite, "sb_set_config", 3, move |c| {
+        let ValueRef::Text(name) = c.get_raw(0) else {
+            return Err(SqlError::new("22004", "SET requires parameter name"));
+        };
+        let name = crate::sql::value::utf8(name)?.to_ascii_lowercase();
+        let value = c.get_raw(1).as_str().unwrap_or_default().to_owned();
+        let mut state = lock(&shared);
+        state.settings.insert(name.clone(), value.clone());
+        state.wanted.push((name, value.clone(), integer(c, 2) != 0));
+        Ok(Value::Text(value))
+    })?;
+    let shared = Arc::clone(state);
     impure(sqlite, "sb_lastval", 0, move |_| {
         let value = lock(&shared).last;
         value

@@ -77,6 +77,18 @@ impl Session {
 
     /// Understands a statement in the light of the definitions that hold now.
     pub(super) fn plan(&mut self, statement: &Statement, declared: &[Option<Type>]) -> Result<Plan> {
+        match statement {
+            Statement::Execute { name: Some(name), parameters, .. } => {
+                let statement = self.executed(name, parameters)?;
+                let plan = self.plan(&statement, declared)?;
+                return Ok(Plan { volatile: true, ..plan });
+            }
+            Statement::Fetch { name, direction, position, into } => {
+                let plan = self.plan_fetch(name, direction, position, into.as_ref())?;
+                return Ok(Plan { volatile: true, ..plan });
+            }
+            _ => {}
+        }
         let catalog = self.connection.catalog()?;
         let setting = self.parameters.show("search_path", &self.server.settings)?;
         let path = Context::existing_path(&catalog, &setting, &self.user);
@@ -89,7 +101,11 @@ impl Session {
             user: &self.user,
             superuser: self.superuser,
             database: self.connection.database(),
-            cluster: &Surroundings { server: &self.server, connection: &self.connection },
+            cluster: &Surroundings {
+                server: &self.server,
+                connection: &self.connection,
+                parameters: &self.parameters,
+            },
         };
         plan(statement, &context, declared)
     }
@@ -118,7 +134,13 @@ impl Session {
         self.prepare_transaction(plan)?;
         let tag = plan.tag.to_owned();
         match &plan.action {
-            Action::Run(sql) => return self.run_sql(plan, sql, params, rows),
+            Action::Run(sql) => {
+                let tag = self.run_sql(plan, sql, params, rows)?;
+                if plan.asks {
+                    self.apply_wanted()?;
+                }
+                return Ok(tag);
+            }
             Action::Explain(sql) => {
                 for line in self.connection.explain(sql, params)? {
                     self.text_row(&plan.columns, &line, rows)?;
@@ -145,7 +167,7 @@ impl Session {
                 if self.transaction == Transaction::Idle {
                     self.wire.notice("WARNING", "25P01", "there is no transaction in progress")?;
                 }
-                self.end_transaction();
+                self.end_transaction(false)?;
                 self.connection.rollback();
                 self.rolled_back = true;
             }
@@ -166,12 +188,19 @@ impl Session {
                 self.savepoints.truncate(index + 1);
                 self.transaction = Transaction::Open { snapshot: false, read_only: false };
             }
-            Action::Set { name, value } => {
-                self.plans.clear();
-                if let Some((name, value)) = self.parameters.set(name, value.as_deref())? {
-                    self.wire.parameter(&name, &value)?;
-                }
+            Action::Set { name, value, local } => self.set_parameter(name, value.as_deref(), *local)?,
+            Action::Constraints { deferred: true } => {}
+            Action::Constraints { deferred: false } => self.connection.check_foreign_keys()?,
+            Action::Prepare { name, types, statement } => self.prepare_statement(name, types, statement)?,
+            Action::Declare { name, plan, scroll, hold } => self.declare(name, plan, *scroll, *hold)?,
+            Action::Fetch { name, steps, silent } => {
+                let count = self.fetch(name, *steps, *silent, rows)?;
+                return Ok(format!("{tag} {count}"));
             }
+            Action::Close(name) => self.close_cursor(name.as_deref())?,
+            Action::Listen(channel) => self.listen(channel),
+            Action::Unlisten(channel) => self.unlisten(channel.as_deref()),
+            Action::Notify { channel, text } => self.notify(channel, text),
             Action::CopyIn(copy) => return self.copy_in(copy),
             Action::CopyOut(copy) => return self.copy_out(copy),
             Action::Cluster(change) => self.change_cluster(change)?,
@@ -185,6 +214,12 @@ impl Session {
                 Some(_) => {}
                 None => self.statements.clear(),
             },
+            Action::Discard => {
+                self.statements.clear();
+                self.cursors.clear();
+                self.unlisten(None);
+                self.set_parameter("all", None, false)?;
+            }
             Action::Nothing => {}
         }
         Ok(tag)
@@ -238,7 +273,7 @@ impl Session {
     fn commit(&mut self) -> Result<String> {
         match self.transaction {
             Transaction::Failed => {
-                self.end_transaction();
+                self.end_transaction(false)?;
                 self.connection.rollback();
                 self.rolled_back = true;
                 return Ok("ROLLBACK".to_owned());
@@ -248,17 +283,21 @@ impl Session {
             }
             Transaction::Open { .. } => {}
         }
-        self.end_transaction();
+        self.transaction = Transaction::Idle;
         // An error within the block that a savepoint took back doesn't count.
         self.rolled_back = false;
-        self.connection.commit()?;
-        Ok("COMMIT".to_owned())
+        let committed = self.connection.commit();
+        self.end_transaction(committed.is_ok())?;
+        committed.map(|()| "COMMIT".to_owned())
     }
 
-    fn end_transaction(&mut self) {
+    fn end_transaction(&mut self, committed: bool) -> Result<()> {
         self.transaction = Transaction::Idle;
         self.savepoints.clear();
         self.portals.clear();
+        self.cursors.retain(|_, cursor| cursor.hold && committed);
+        self.settle_notifications(committed);
+        self.settle_parameters(committed)
     }
 
     fn needs_block(&self, what: &str) -> Result<()> {
@@ -362,7 +401,7 @@ fn changed(mut role: Role, change: &RoleChange) -> Result<Role> {
 }
 
 /// One row as the client wants it.
-fn encode(columns: &[Output], formats: &[i16], line: &[ValueRef<'_>]) -> Result<DataRow> {
+pub(super) fn encode(columns: &[Output], formats: &[i16], line: &[ValueRef<'_>]) -> Result<DataRow> {
     let mut data = BytesMut::with_capacity(line.len() * 16);
     for (index, value) in line.iter().enumerate() {
         if *value == ValueRef::Null {

@@ -1,5 +1,7 @@
 //! What all sessions share: the cluster, the settings, and who is connected.
 
+use super::notify::Channels;
+use super::parameters::Parameters;
 use super::stream::Stream;
 use crate::auth::Access;
 use crate::cluster::Cluster;
@@ -20,6 +22,8 @@ pub struct Server {
     /// The settings at the start.
     pub settings: settings::Resolved,
     access: RwLock<Arc<Access>>,
+    /// Who listens to what.
+    pub channels: Channels,
     /// What is counted.
     pub metrics: Metrics,
     /// When it began.
@@ -55,6 +59,7 @@ pub struct Seat {
 impl Drop for Seat {
     fn drop(&mut self) {
         self.server.sessions().remove(&self.pid);
+        self.server.channels.leave(self.pid);
         self.server.left.notify_all();
     }
 }
@@ -66,6 +71,7 @@ impl Server {
             cluster,
             settings,
             access: RwLock::default(),
+            channels: Channels::default(),
             metrics: Metrics::default(),
             started: Instant::now(),
             sessions: Mutex::default(),
@@ -201,6 +207,8 @@ pub struct Surroundings<'a> {
     pub server: &'a Server,
     /// This session's connection.
     pub connection: &'a Connection,
+    /// This session's parameters.
+    pub parameters: &'a Parameters,
 }
 
 impl system::Cluster for Surroundings<'_> {
@@ -229,6 +237,10 @@ impl system::Cluster for Surroundings<'_> {
             active: entry.busy.load(Ordering::SeqCst),
         };
         sessions.iter().map(activity).collect()
+    }
+
+    fn settings(&self) -> Vec<(String, String)> {
+        self.parameters.all(&self.server.settings)
     }
 
     fn sequences(&self) -> Vec<Sequence> {

@@ -24,7 +24,7 @@ use sqlparser::ast::{Expr, Ident, Statement};
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
-use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
+use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Whitespace};
 
 /// The Postgres version whose behaviour clients may expect.
 pub const POSTGRES_VERSION: &str = "15.0";
@@ -129,39 +129,95 @@ fn check_depth(tokens: &[TokenWithSpan]) -> Result<()> {
     Ok(())
 }
 
-/// Two spellings that the parser does not know: COPY's switches may be `on` and `off`, and VACUUM has
-/// options without parentheses, which change nothing here.
+/// What SET CONSTRAINTS is for the parser: a parameter like others.
+pub(super) const CONSTRAINTS: &str = "sb_constraints";
+
+/// Spellings that the parser does not know, in words that it knows: COPY's switches may be `on` and `off`,
+/// VACUUM has options without parentheses, which change nothing here, SET CONSTRAINTS is no parameter, and
+/// MOVE is a FETCH of no rows.
 fn adapted(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     let mut adapted: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
     let mut statement = Keyword::NoKeyword;
     let mut previous = Keyword::NoKeyword;
+    let (mut constraints, mut moving, mut fetching, mut first) = (false, false, false, true);
+    let mut start = 0;
     for mut token in tokens {
-        let Token::Word(word) = &mut token.token else {
-            if token.token == Token::SemiColon {
-                (statement, previous) = (Keyword::NoKeyword, Keyword::NoKeyword);
+        let (word, span) = (|text: &str| Token::make_keyword(text), token.span);
+        let end = matches!(token.token, Token::SemiColon | Token::EOF);
+        if end && fetching {
+            finish_fetch(&mut adapted, start, moving);
+        }
+        if end {
+            (statement, previous) = (Keyword::NoKeyword, Keyword::NoKeyword);
+            (constraints, moving, fetching, first) = (false, false, false, true);
+        }
+        let Token::Word(found) = &mut token.token else {
+            if !constraints {
+                adapted.push(token);
             }
-            adapted.push(token);
             continue;
         };
-        let keyword = word.keyword;
+        let keyword = found.keyword;
         if statement == Keyword::NoKeyword {
             statement = keyword;
         }
-        let option = matches!(keyword, Keyword::FULL | Keyword::FREEZE | Keyword::VERBOSE | Keyword::ANALYZE);
-        if statement == Keyword::VACUUM && previous == Keyword::VACUUM && option {
+        if std::mem::take(&mut first) && ["move", "fetch"].iter().any(|word| found.value.eq_ignore_ascii_case(word)) {
+            (fetching, moving, start) = (true, found.value.eq_ignore_ascii_case("move"), adapted.len());
+            token.token = word("FETCH");
+        } else if statement == Keyword::SET && previous == Keyword::SET && found.value.eq_ignore_ascii_case("constraints") {
+            constraints = true;
+            for text in [CONSTRAINTS, "TO"] {
+                adapted.push(TokenWithSpan::new(word(text), span));
+                adapted.push(TokenWithSpan::new(Token::Whitespace(Whitespace::Space), span));
+            }
             continue;
-        }
-        if statement == Keyword::COPY && matches!(previous, Keyword::FREEZE | Keyword::HEADER) {
+        } else if constraints {
+            // Which constraints are meant makes no difference.
+            if keyword == Keyword::DEFERRED || keyword == Keyword::IMMEDIATE {
+                adapted.push(token);
+            }
+            continue;
+        } else if statement == Keyword::VACUUM
+            && previous == Keyword::VACUUM
+            && matches!(keyword, Keyword::FULL | Keyword::FREEZE | Keyword::VERBOSE | Keyword::ANALYZE)
+        {
+            continue;
+        } else if statement == Keyword::COPY && matches!(previous, Keyword::FREEZE | Keyword::HEADER) {
             match keyword {
-                Keyword::ON => word.keyword = Keyword::TRUE,
-                Keyword::OFF => word.keyword = Keyword::FALSE,
+                Keyword::ON => found.keyword = Keyword::TRUE,
+                Keyword::OFF => found.keyword = Keyword::FALSE,
                 _ => {}
             }
         }
         previous = keyword;
         adapted.push(token);
     }
+    if fetching {
+        finish_fetch(&mut adapted, start, moving);
+    }
     adapted
+}
+
+/// FETCH may leave out FROM before the cursor's name, and MOVE wants no rows.
+fn finish_fetch(tokens: &mut Vec<TokenWithSpan>, start: usize, moving: bool) {
+    let is_word = |token: &TokenWithSpan| matches!(token.token, Token::Word(_));
+    let named = |token: &TokenWithSpan| matches!(&token.token, Token::Word(word) if matches!(word.keyword, Keyword::FROM | Keyword::IN));
+    let Some(name) = tokens[start..].iter().rposition(is_word).map(|index| start + index) else { return };
+    let span = tokens[name].span;
+    let blank = || TokenWithSpan::new(Token::Whitespace(Whitespace::Space), span);
+    if moving {
+        tokens.extend([blank(), TokenWithSpan::new(Token::make_keyword("INTO"), span), blank()]);
+        tokens.push(TokenWithSpan::new(Token::make_keyword("sb_move"), span));
+    }
+    if name > start && !tokens[start..].iter().any(named) {
+        // `FETCH c` and `FETCH 2 c`: a lone name needs a direction too.
+        let lone = !tokens[start + 1..name].iter().any(|token| !matches!(token.token, Token::Whitespace(_)));
+        let words: &[&str] = if lone { &["NEXT", "FROM"] } else { &["FROM"] };
+        for word in words.iter().rev() {
+            tokens.insert(name, blank());
+            tokens.insert(name, TokenWithSpan::new(Token::make_keyword(word), span));
+        }
+    }
 }
 
 fn syntax_error(error: ParserError) -> SqlError {

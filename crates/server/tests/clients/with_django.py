@@ -43,9 +43,9 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [("birds", "0001_first")]
     operations = [
+        migrations.RemoveConstraint("Bird", "ring_positive"),
         migrations.AlterField("Bird", "ring", models.CharField(max_length=10, null=True)),
         migrations.AlterField("Bird", "ring", models.CharField(max_length=30, null=True, unique=True)),
-        migrations.RemoveConstraint("Bird", "ring_positive"),
         migrations.AddField("Bird", "mother", models.ForeignKey("birds.Bird", models.SET_NULL, null=True)),
         migrations.AddField("Bird", "weight", models.FloatField(default=1.5)),
         migrations.RenameField("Bird", "note", "remark"),

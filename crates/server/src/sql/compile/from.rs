@@ -134,10 +134,10 @@ impl Compiler<'_> {
                 self.aliased(&sql, columns, alias.as_ref(), &alias_name)
             }
             TableFactor::UNNEST { alias, array_exprs, with_offset: false, with_ordinality, .. } => {
-                let [array] = array_exprs.as_slice() else {
-                    return Err(SqlError::unsupported("unnest of several arrays in FROM"));
-                };
-                self.unnest(array, alias.as_ref(), *with_ordinality)
+                match array_exprs.as_slice() {
+                    [array] => self.unnest(array, alias.as_ref(), *with_ordinality),
+                    arrays => self.unnest_several(arrays, alias.as_ref(), *with_ordinality),
+                }
             }
             TableFactor::NestedJoin { table_with_joins, alias: None } => {
                 Ok(format!("({})", self.table_with_joins(table_with_joins)?))
@@ -167,6 +167,44 @@ impl Compiler<'_> {
         }
         self.add_table(&name, columns)?;
         Ok(format!("{source} AS {of}"))
+    }
+
+    /// Several arrays side by side; the shorter ones end in NULLs.
+    fn unnest_several(
+        &mut self,
+        arrays: &[Expr],
+        alias: Option<&TableAlias>,
+        ordinality: bool,
+    ) -> Result<String> {
+        let name = alias.map_or_else(|| "unnest".to_owned(), |alias| fold(&alias.name));
+        let of = quote(&name);
+        let position = format!("({of}.\"key\" + 1)");
+        let mut frags = Vec::new();
+        for array in arrays {
+            frags.push(self.unnested(array)?);
+        }
+        let given = alias.map(|alias| &alias.columns[..]).unwrap_or_default();
+        let column = |index: usize, fallback: &str, ty: Type, sql: String| ScopeColumn {
+            name: given.get(index).map_or_else(|| fallback.to_owned(), |column| fold(&column.name)),
+            typed: ty.into(),
+            not_null: false,
+            sql: Some(sql),
+            origin: None,
+        };
+        let mut columns = Vec::new();
+        for (index, frag) in frags.iter().enumerate() {
+            let ty = frag.ty();
+            let missing = || SqlError::new("42883", format!("function unnest({ty}) does not exist"));
+            let element = ty.element().ok_or_else(missing)?;
+            let sql = format!("sb_array_get({}, {position}, {})", frag.sql, element.oid());
+            columns.push(column(index, "unnest", element, sql));
+        }
+        if ordinality {
+            columns.push(column(frags.len(), "ordinality", Type::Int8, position));
+        }
+        let longest = super::array::longest(&frags);
+        self.add_table(&name, columns)?;
+        Ok(format!("json_each(sb_array_values({longest}, {})) AS {of}", Type::Text.oid()))
     }
 
     /// A subquery in FROM under its alias. A CTE gives the columns their names, whatever the inner ones are.

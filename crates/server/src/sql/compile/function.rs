@@ -261,6 +261,27 @@ impl Compiler<'_> {
                 let sequence = self.sequence(sequence, 'U')?;
                 plain(&format!("sb_{name}({})", sequence.sql), Type::Int8)
             }
+            ("pg_notify", [channel, message]) => {
+                self.asks = true;
+                let channel = self.coerce(channel.clone(), Type::Text)?.sql;
+                let message = self.coerce(message.clone(), Type::Text)?.sql;
+                Ok(Some(Frag::new(format!("sb_notify({channel}, {message})"), Type::Void)))
+            }
+            ("set_config", [setting, value, local]) => {
+                self.asks = true;
+                let setting = self.coerce(setting.clone(), Type::Text)?.sql;
+                let value = self.coerce(value.clone(), Type::Text)?.sql;
+                let local = self.coerce(local.clone(), Type::Bool)?.sql;
+                Ok(Some(Frag::new(format!("sb_set_config({setting}, {value}, {local})"), Type::Text)))
+            }
+            ("current_setting", [setting, rest @ ..]) if rest.len() < 2 => {
+                let setting = self.coerce(setting.clone(), Type::Text)?.sql;
+                let lax = match rest.first() {
+                    Some(lax) => self.coerce(lax.clone(), Type::Bool)?.sql,
+                    None => "0".to_owned(),
+                };
+                Ok(Some(Frag::new(format!("sb_setting({setting}, {lax})"), Type::Text)))
+            }
             ("lastval", []) => plain("sb_lastval()", Type::Int8),
             ("setval", [sequence, value, rest @ ..]) if rest.len() < 2 => {
                 self.writes = true;
@@ -400,12 +421,10 @@ impl Compiler<'_> {
             };
             arrays.push((name, array));
         }
-        let Some((_, first)) = arrays.first() else { return Ok(None) };
-        let longest = arrays[1..].iter().fold(first.sql.clone(), |longest, (_, array)| {
-            let count = |sql: &str| format!("coalesce(sb_cardinality({sql}), 0)");
-            let (a, b) = (count(&longest), count(&array.sql));
-            format!("(CASE WHEN {a} >= {b} THEN {longest} ELSE {} END)", array.sql)
-        });
+        if arrays.is_empty() {
+            return Ok(None);
+        }
+        let longest = super::array::longest(&arrays.iter().map(|(_, array)| array.clone()).collect::<Vec<_>>());
         let sets = arrays.iter().map(|(name, array)| {
             let element = array.ty().element().unwrap_or(Type::Text);
             let position = "(\"sb_set\".\"key\" + 1)";

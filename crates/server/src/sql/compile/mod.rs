@@ -103,6 +103,8 @@ pub struct Compiler<'a> {
     pub writes: bool,
     /// The text holds parts of the catalogues, so it is right for one run only.
     pub volatile: bool,
+    /// A function in it asks the session for something.
+    pub asks: bool,
     scopes: Vec<Scope>,
     ctes: Vec<(String, Vec<Output>)>,
 }
@@ -193,6 +195,7 @@ impl<'a> Compiler<'a> {
             params: params.to_vec(),
             writes: false,
             volatile: false,
+            asks: false,
             scopes: Vec::new(),
             ctes: Vec::new(),
         }
@@ -286,6 +289,7 @@ pub(super) fn implicit(from: Type, to: Type) -> bool {
                 | (Type::Timestamp, Type::Timestamptz)
                 | (Type::Time, Type::Interval)
         )
+        || from.element().zip(to.element()).is_some_and(|(from, to)| implicit(from, to))
 }
 
 /// Whether Postgres converts when it assigns to a column.
@@ -298,7 +302,9 @@ fn assignable(from: Type, to: Type) -> bool {
             (Type::Timestamptz | Type::Timestamp, Type::Timestamp | Type::Date | Type::Time)
                 | (Type::Json, Type::Jsonb)
                 | (Type::Jsonb, Type::Json)
+                | (Type::Interval, Type::Time)
         )
+        || from.element().zip(to.element()).is_some_and(|(from, to)| assignable(from, to))
 }
 
 /// The type both convert to.

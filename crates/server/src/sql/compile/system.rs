@@ -31,20 +31,6 @@ const NULLS: &[(&str, Type)] = &[
     ("inet_client_addr", Type::Text),
 ];
 
-/// What `current_setting` knows: the settings that are the same in every session.
-const SETTINGS: &[(&str, &str)] = &[
-    ("server_version", crate::sql::POSTGRES_VERSION),
-    ("server_version_num", "150000"),
-    ("server_encoding", "UTF8"),
-    ("client_encoding", "UTF8"),
-    ("timezone", "UTC"),
-    ("standard_conforming_strings", "on"),
-    ("default_table_access_method", "heap"),
-    ("default_transaction_isolation", "read committed"),
-    ("block_size", "8192"),
-    ("max_identifier_length", "63"),
-];
-
 /// The numbers of the catalogues that others refer to.
 const SYSTEM: &[(&str, i64)] = &[
     ("pg_class", 1259),
@@ -207,16 +193,6 @@ impl Compiler<'_> {
                     Type::NameArray,
                 )))
             }
-            ("current_setting", [name, ..]) => {
-                let name = self.coerce(name.clone(), Type::Text)?;
-                let lines: Vec<String> =
-                    SETTINGS.iter().map(|(name, value)| format!("('{name}', {})", quoted(value))).collect();
-                text(format!(
-                    "(SELECT \"column2\" FROM (VALUES {}) WHERE \"column1\" = lower({}))",
-                    lines.join(", "),
-                    name.sql
-                ))
-            }
             ("pg_cancel_backend" | "pg_terminate_backend", [pid, ..]) => {
                 let pid = self.coerce(pid.clone(), Type::Int4)?.sql;
                 let terminate = u8::from(name == "pg_terminate_backend");
@@ -333,9 +309,13 @@ impl Compiler<'_> {
         let line = |(oid, schema, base): &(i64, &str, &str)| {
             format!("({oid}, {})", quoted(&format!("{schema}.{base}")))
         };
-        let lines: Vec<String> = known.iter().map(line).collect();
-        if lines.is_empty() {
-            return "NULL".to_owned();
+        let mut lines: Vec<String> = known.iter().map(line).collect();
+        for (name, oid) in SYSTEM {
+            for schema in ["pg_catalog", self.first_schema()] {
+                if !known.iter().any(|(_, s, base)| *s == schema && base == name) {
+                    lines.push(format!("({oid}, {})", quoted(&format!("{schema}.{name}"))));
+                }
+            }
         }
         let first = quoted(self.first_schema());
         format!(

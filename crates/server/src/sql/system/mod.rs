@@ -30,6 +30,8 @@ pub trait Cluster {
     fn sessions(&self) -> Vec<Activity>;
     /// The database's sequences.
     fn sequences(&self) -> Vec<Sequence>;
+    /// The parameters of the session and of the server, with their values.
+    fn settings(&self) -> Vec<(String, String)>;
 }
 
 /// A role as the catalogues show it.
@@ -76,6 +78,10 @@ impl Cluster for Nothing {
     }
 
     fn sequences(&self) -> Vec<Sequence> {
+        Vec::new()
+    }
+
+    fn settings(&self) -> Vec<(String, String)> {
         Vec::new()
     }
 }

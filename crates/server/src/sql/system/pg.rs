@@ -303,6 +303,25 @@ pub(super) const PG: &[System] = &[
         },
     },
     System {
+        name: "pg_settings",
+        columns: "name:text setting:text unit:text category:text short_desc:text extra_desc:text context:text \
+            vartype:text source:text min_val:text max_val:text enumvals:_text boot_val:text reset_val:text \
+            sourcefile:text sourceline:int4 pending_restart:bool",
+        rows: |source| {
+            let row = |(name, value): (String, String)| {
+                let setting = settings::by_name(&name);
+                let mut row = vec![t(&name), t(&value), Value::Null, t("Ungrouped")];
+                row.push(t(setting.map_or("", |setting| setting.doc)));
+                row.extend([Value::Null, t(if setting.is_some() { "postmaster" } else { "user" }), t("string")]);
+                row.push(t("default"));
+                row.extend([Value::Null, Value::Null, Value::Null, Value::Null, t(&value), Value::Null, Value::Null]);
+                row.push(yes(false));
+                row
+            };
+            source.cluster.settings().into_iter().map(row).collect()
+        },
+    },
+    System {
         name: "pg_sequences",
         columns: "schemaname sequencename sequenceowner data_type:regtype start_value:int8 min_value:int8 \
             max_value:int8 increment_by:int8 cycle:bool cache_size:int8 last_value:int8",
