@@ -144,6 +144,11 @@ impl Connection {
         functions::signals(&self.sqlite, signal).map_err(|error| self.error(&error))
     }
 
+    /// Teaches the connection advisory locks: by the function's name and the lock's number.
+    pub fn teach_locks(&self, lock: impl Fn(&str, i64) -> Result<bool> + Send + 'static) -> Result<()> {
+        functions::locks(&self.sqlite, lock).map_err(|error| self.error(&error))
+    }
+
     /// The database's name.
     pub fn database(&self) -> &str {
         &self.database.name
@@ -196,7 +201,8 @@ impl Connection {
 
     /// Tells SQL functions the session's parameters.
     pub fn know_settings(&self, settings: impl Iterator<Item = (String, String)>) {
-        lock(&self.state).settings = settings.map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
+        lock(&self.state).settings =
+            settings.map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
     }
 
     /// What set_config has asked for since the last look: parameter, value, and whether only for the transaction.

@@ -9,6 +9,7 @@ mod database;
 mod error;
 mod functions;
 mod global;
+mod json;
 
 pub use connection::{Connection, Interrupt, Reason};
 pub use database::Database;

@@ -16,7 +16,8 @@ impl Session {
         let format = i8::from(copy.format.binary);
         self.wire.put(&CopyInResponse::new(format, columns, vec![i16::from(format); copy.types.len()]))?;
         self.wire.flush()?;
-        let mut records = Records { data: Vec::new(), start: 0, header: copy.format.header, begun: false, ended: false };
+        let mut records =
+            Records { data: Vec::new(), start: 0, header: copy.format.header, begun: false, ended: false };
         let mut count = 0_u64;
         let mut failure = None;
         loop {

@@ -47,8 +47,7 @@ impl Session {
             };
             let place = format!("COPY line {}", *count + 1);
             if fields.len() != copy.types.len() {
-                let message =
-                    format!("row field count is {}, expected {}", fields.len(), copy.types.len());
+                let message = format!("row field count is {}, expected {}", fields.len(), copy.types.len());
                 return Err(malformed(&message).detail(place));
             }
             let mut params = Vec::with_capacity(fields.len());
@@ -72,12 +71,14 @@ impl Session {
         let Self { connection, wire, .. } = self;
         let mut line = BytesMut::from(SIGNATURE);
         line.put_i64(0);
-        wire.put(&CopyData::new(line.freeze()))?;
-        let width = i16::try_from(copy.columns.len()).map_err(|_| SqlError::new("54011", "too many columns"))?;
+        // Clients expect the header with the first tuple.
+        let mut header = Some(line);
+        let width =
+            i16::try_from(copy.columns.len()).map_err(|_| SqlError::new("54011", "too many columns"))?;
         let mut count = 0_u64;
         connection.run(&copy.sql, &[], &mut |row| {
             count += 1;
-            let mut line = BytesMut::new();
+            let mut line = header.take().unwrap_or_default();
             line.put_i16(width);
             for (value, column) in row.iter().zip(&copy.columns) {
                 if *value == ValueRef::Null {
@@ -94,7 +95,9 @@ impl Session {
             wire.put(&CopyData::new(line.freeze()))?;
             Ok(true)
         })?;
-        wire.put(&CopyData::new((-1_i16).to_be_bytes().to_vec().into()))?;
+        let mut trailer = header.unwrap_or_default();
+        trailer.put_i16(-1);
+        wire.put(&CopyData::new(trailer.freeze()))?;
         wire.put(&CopyDone::new())?;
         Ok(format!("COPY {count}"))
     }

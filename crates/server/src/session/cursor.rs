@@ -35,7 +35,8 @@ impl Session {
         };
         let mut rows = Vec::new();
         self.connection.run(sql, &[], &mut |line| {
-            let row: std::result::Result<Vec<Value>, _> = line.iter().map(|value| Value::try_from(*value)).collect();
+            let row: std::result::Result<Vec<Value>, _> =
+                line.iter().map(|value| Value::try_from(*value)).collect();
             rows.push(row.map_err(|error| SqlError::new("22021", error.to_string()))?);
             Ok(true)
         })?;
@@ -57,9 +58,13 @@ impl Session {
         if cursor.is_none() && !(self.has_portal(&name) && into.is_some()) {
             return Err(SqlError::new("34000", format!("cursor \"{name}\" does not exist")));
         }
-        let columns = cursor.filter(|_| into.is_none()).map(|cursor| cursor.columns.clone()).unwrap_or_default();
+        let columns =
+            cursor.filter(|_| into.is_none()).map(|cursor| cursor.columns.clone()).unwrap_or_default();
         let number = |value: &ValueWithSpan| {
-            value.to_string().parse::<i64>().map_err(|_| SqlError::syntax(format!("FETCH needs a number, not {value}")))
+            value
+                .to_string()
+                .parse::<i64>()
+                .map_err(|_| SqlError::syntax(format!("FETCH needs a number, not {value}")))
         };
         let optional = |value: &Option<ValueWithSpan>| value.as_ref().map_or(Ok(1), number);
         let steps = match direction {
@@ -80,14 +85,21 @@ impl Session {
         Ok(Plan { columns, ..Plan::new(Action::Fetch { name, steps, silent }, tag) })
     }
 
-    pub(super) fn fetch(&mut self, name: &str, steps: Steps, silent: bool, rows: &mut Rows<'_>) -> Result<u64> {
+    pub(super) fn fetch(
+        &mut self,
+        name: &str,
+        steps: Steps,
+        silent: bool,
+        rows: &mut Rows<'_>,
+    ) -> Result<u64> {
         if !self.cursors.contains_key(name)
             && let Some(count) = self.skip_rows(name, steps)?
         {
             return Ok(count);
         }
         let cursor = self.cursors.get_mut(name);
-        let cursor = cursor.ok_or_else(|| SqlError::new("34000", format!("cursor \"{name}\" does not exist")))?;
+        let cursor =
+            cursor.ok_or_else(|| SqlError::new("34000", format!("cursor \"{name}\" does not exist")))?;
         let wanted = cursor.advance(steps)?;
         let count = wanted.len() as u64;
         if silent {
@@ -131,7 +143,14 @@ impl Cursor {
             Steps::Forward(n) if n >= 0 => {
                 let last = place(at.saturating_add(n));
                 let stop = if n == i64::MAX { count + 1 } else { last };
-                (stop, if n == 0 { (before..=before).collect() } else { (before + 1..=last.min(count)).collect::<Vec<_>>() })
+                (
+                    stop,
+                    if n == 0 {
+                        (before..=before).collect()
+                    } else {
+                        (before + 1..=last.min(count)).collect::<Vec<_>>()
+                    },
+                )
             }
             Steps::Forward(n) => {
                 let last = place(at.saturating_add(n));

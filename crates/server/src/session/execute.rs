@@ -296,6 +296,7 @@ impl Session {
         self.savepoints.clear();
         self.portals.clear();
         self.cursors.retain(|_, cursor| cursor.hold && committed);
+        self.server.advisory.release(self.seat.pid, true);
         self.settle_notifications(committed);
         self.settle_parameters(committed)
     }

@@ -4,6 +4,7 @@
 //! answers into a buffer that is sent when the cycle ends (Sync, Flush, ReadyForQuery). There is no
 //! async runtime; the engine blocks anyway, and a thread of its own keeps one client's work in one place.
 
+mod advisory;
 mod cache;
 mod copy;
 mod copy_binary;
@@ -127,7 +128,14 @@ impl Session {
         self.parameters_changed();
         let (server, user, superuser) = (Arc::clone(&self.server), self.user.clone(), self.superuser);
         let signal = move |pid, reason| server.interrupt(pid, reason, &user, superuser);
-        if let Err(error) = self.connection.teach_signals(signal).and_then(|()| self.cycle()) {
+        let (server, pid) = (Arc::clone(&self.server), self.seat.pid);
+        let (interrupt, database) = (Arc::clone(&self.seat.interrupt), self.connection.database().to_owned());
+        let locks = move |name: &str, key| {
+            let (request, transaction) = advisory::request(name)?;
+            server.advisory.serve(request, transaction, key, &database, pid, &interrupt)
+        };
+        let taught = self.connection.teach_signals(signal).and_then(|()| self.connection.teach_locks(locks));
+        if let Err(error) = taught.and_then(|()| self.cycle()) {
             self.server.metrics.error(error.code);
             // A fatal error is told to the client if it still listens.
             let _ = self.wire.error(&error, "").and_then(|()| self.wire.flush());
@@ -239,6 +247,7 @@ impl Session {
         if self.transaction == Transaction::Idle {
             self.portals.clear();
             let committed = self.connection.commit();
+            self.server.advisory.release(self.seat.pid, true);
             self.settle_notifications(committed.is_ok());
             if let Err(error) = committed {
                 self.fail(&error, "")?;

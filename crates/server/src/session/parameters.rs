@@ -89,7 +89,8 @@ impl Parameters {
         let own = self.values.iter().map(|(name, value)| (name.clone(), value.clone()));
         let known = |name: &str| self.values.keys().any(|own| own.eq_ignore_ascii_case(name));
         let others = settings::TABLE.iter().filter(|setting| !known(setting.name) && !setting.secret);
-        own.chain(others.map(|setting| (setting.name.to_owned(), server.entry(setting.name).shown()))).collect()
+        own.chain(others.map(|setting| (setting.name.to_owned(), server.entry(setting.name).shown())))
+            .collect()
     }
 
     /// Sets a parameter for the server itself.

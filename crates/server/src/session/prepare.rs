@@ -4,19 +4,23 @@ use super::Session;
 use crate::sql::error::{Result, SqlError};
 use crate::sql::fold;
 use crate::sql::types::declared;
-use sqlparser::ast::{
-    CastKind, DataType, Expr, Ident, ObjectName, Statement, Value, visit_expressions_mut,
-};
+use sqlparser::ast::{CastKind, DataType, Expr, Ident, ObjectName, Statement, Value, visit_expressions_mut};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
 impl Session {
-    pub(super) fn prepare_statement(&mut self, name: &Ident, types: &[DataType], statement: &Statement) -> Result<()> {
+    pub(super) fn prepare_statement(
+        &mut self,
+        name: &Ident,
+        types: &[DataType],
+        statement: &Statement,
+    ) -> Result<()> {
         let name = fold(name);
         if self.statements.contains_key(&name) {
             return Err(SqlError::new("42P05", format!("prepared statement \"{name}\" already exists")));
         }
-        let types = types.iter().map(|ty| declared(ty).map(|typed| Some(typed.ty))).collect::<Result<Vec<_>>>()?;
+        let types =
+            types.iter().map(|ty| declared(ty).map(|typed| Some(typed.ty))).collect::<Result<Vec<_>>>()?;
         let prepared = self.make_prepared(&statement.to_string(), Some(statement.clone()), &types)?;
         self.statements.insert(name, Arc::new(prepared));
         Ok(())
@@ -32,7 +36,8 @@ impl Session {
         let mut statement = statement.ok_or_else(|| SqlError::syntax("the prepared statement is empty"))?;
         if prepared.params.len() != arguments.len() {
             let message = format!("wrong number of parameters for prepared statement \"{name}\"");
-            let detail = format!("Expected {} parameters but got {}.", prepared.params.len(), arguments.len());
+            let detail =
+                format!("Expected {} parameters but got {}.", prepared.params.len(), arguments.len());
             return Err(SqlError::syntax(message).detail(detail));
         }
         let mut values = Vec::new();

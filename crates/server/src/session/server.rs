@@ -1,5 +1,6 @@
 //! What all sessions share: the cluster, the settings, and who is connected.
 
+use super::advisory::Advisory;
 use super::notify::Channels;
 use super::parameters::Parameters;
 use super::stream::Stream;
@@ -24,6 +25,8 @@ pub struct Server {
     access: RwLock<Arc<Access>>,
     /// Who listens to what.
     pub channels: Channels,
+    /// Who holds which advisory lock.
+    pub advisory: Advisory,
     /// What is counted.
     pub metrics: Metrics,
     /// When it began.
@@ -60,6 +63,8 @@ impl Drop for Seat {
     fn drop(&mut self) {
         self.server.sessions().remove(&self.pid);
         self.server.channels.leave(self.pid);
+        self.server.advisory.release(self.pid, true);
+        self.server.advisory.release(self.pid, false);
         self.server.left.notify_all();
     }
 }
@@ -72,6 +77,7 @@ impl Server {
             settings,
             access: RwLock::default(),
             channels: Channels::default(),
+            advisory: Advisory::default(),
             metrics: Metrics::default(),
             started: Instant::now(),
             sessions: Mutex::default(),

@@ -15,6 +15,8 @@ pub struct SqlError {
     pub at: Option<(u64, u64)>,
     /// The session ends after this error.
     pub fatal: bool,
+    /// What it is about, by the protocol's letters: `s` schema, `t` table, `c` column, `n` constraint.
+    pub about: Vec<(u8, String)>,
 }
 
 /// A result whose error can be sent to a client.
@@ -23,7 +25,15 @@ pub type Result<T> = std::result::Result<T, SqlError>;
 impl SqlError {
     /// An error with a code and a message.
     pub fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), detail: None, hint: None, at: None, fatal: false }
+        Self {
+            code,
+            message: message.into(),
+            detail: None,
+            hint: None,
+            at: None,
+            fatal: false,
+            about: Vec::new(),
+        }
     }
 
     /// A construct that this server does not translate (0A000).
@@ -50,6 +60,12 @@ impl SqlError {
     /// Adds a hint line.
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// Says what it is about, by the protocol's letter.
+    pub fn about(mut self, letter: u8, name: impl Into<String>) -> Self {
+        self.about.push((letter, name.into()));
         self
     }
 

@@ -161,10 +161,15 @@ fn adapted(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
         if statement == Keyword::NoKeyword {
             statement = keyword;
         }
-        if std::mem::take(&mut first) && ["move", "fetch"].iter().any(|word| found.value.eq_ignore_ascii_case(word)) {
+        if std::mem::take(&mut first)
+            && ["move", "fetch"].iter().any(|word| found.value.eq_ignore_ascii_case(word))
+        {
             (fetching, moving, start) = (true, found.value.eq_ignore_ascii_case("move"), adapted.len());
             token.token = word("FETCH");
-        } else if statement == Keyword::SET && previous == Keyword::SET && found.value.eq_ignore_ascii_case("constraints") {
+        } else if statement == Keyword::SET
+            && previous == Keyword::SET
+            && found.value.eq_ignore_ascii_case("constraints")
+        {
             constraints = true;
             for text in [CONSTRAINTS, "TO"] {
                 adapted.push(TokenWithSpan::new(word(text), span));

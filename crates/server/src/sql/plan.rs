@@ -6,8 +6,9 @@ use super::error::{Result, SqlError};
 use super::types::{Type, Typed};
 use super::{ddl, expr_text, fold};
 use sqlparser::ast::{
-    CloseCursor, ContextModifier, CopyLegacyCsvOption, CopyLegacyOption, CopyOption, CopySource, CopyTarget, DataType, Declare, DiscardObject, Expr, Ident, Reset, Set, Statement,
-    TransactionAccessMode, TransactionIsolationLevel, TransactionMode, Value,
+    CloseCursor, ContextModifier, CopyLegacyCsvOption, CopyLegacyOption, CopyOption, CopySource, CopyTarget,
+    DataType, Declare, DiscardObject, Expr, Ident, Reset, Set, Statement, TransactionAccessMode,
+    TransactionIsolationLevel, TransactionMode, Value,
 };
 
 /// A statement ready to run.
@@ -364,10 +365,13 @@ fn build(statement: &Statement, context: &Context<'_>, compiler: &mut Compiler<'
         Statement::ReleaseSavepoint { name } => Ok(Plan::new(Action::Release(fold(name)), "RELEASE")),
         Statement::Set(set) => set_plan(set),
         Statement::Reset(reset) => match &reset.reset {
-            Reset::ConfigurationParameter(name) => {
-                Ok(Plan::new(Action::Set { name: name.to_string().to_lowercase(), value: None, local: false }, "RESET"))
+            Reset::ConfigurationParameter(name) => Ok(Plan::new(
+                Action::Set { name: name.to_string().to_lowercase(), value: None, local: false },
+                "RESET",
+            )),
+            Reset::ALL => {
+                Ok(Plan::new(Action::Set { name: "all".to_owned(), value: None, local: false }, "RESET"))
             }
-            Reset::ALL => Ok(Plan::new(Action::Set { name: "all".to_owned(), value: None, local: false }, "RESET")),
             Reset::SessionAuthorization => Err(SqlError::unsupported("RESET SESSION AUTHORIZATION")),
         },
         Statement::ShowVariable { variable } => {
@@ -419,10 +423,15 @@ fn build(statement: &Statement, context: &Context<'_>, compiler: &mut Compiler<'
         }
         Statement::NOTIFY { channel, payload } => {
             let text = payload.clone().unwrap_or_default();
-            let text = text.strip_prefix('\'').and_then(|t| t.strip_suffix('\'')).map_or(text.clone(), str::to_owned);
+            let text = text
+                .strip_prefix('\'')
+                .and_then(|t| t.strip_suffix('\''))
+                .map_or(text.clone(), str::to_owned);
             Ok(Plan::new(Action::Notify { channel: fold(channel), text }, "NOTIFY"))
         }
-        Statement::Discard { object_type: DiscardObject::ALL } => Ok(Plan::new(Action::Discard, "DISCARD ALL")),
+        Statement::Discard { object_type: DiscardObject::ALL } => {
+            Ok(Plan::new(Action::Discard, "DISCARD ALL"))
+        }
         Statement::Discard { .. } => Ok(Plan::new(Action::Nothing, "DISCARD")),
         _ => match ddl::cluster(statement)? {
             Some((change, tag)) => {

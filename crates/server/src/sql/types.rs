@@ -259,6 +259,7 @@ impl Type {
         match self {
             Numeric => Some("sb_numeric"),
             Interval => Some("sb_interval"),
+            Jsonb => Some("sb_jsonb"),
             _ => None,
         }
     }

@@ -15,7 +15,7 @@ settings.configure(
         "ENGINE": "django.db.backends.postgresql", "NAME": parts.path[1:], "USER": parts.username,
         "PASSWORD": unquote(parts.password), "HOST": parts.hostname, "PORT": parts.port}},
     INSTALLED_APPS=["django.contrib.contenttypes", "django.contrib.auth", "django.contrib.sessions", "birds"],
-    DEFAULT_AUTO_FIELD="django.db.models.BigAutoField", USE_TZ=True)
+    DEFAULT_AUTO_FIELD="django.db.models.BigAutoField", USE_TZ=True, TIME_ZONE="UTC")
 
 FIRST = """
 from django.db import migrations, models

@@ -158,6 +158,9 @@ impl Compiler<'_> {
     /// `@>`, `<@` and `&&`.
     pub(super) fn array_relation(&mut self, left: &Expr, op: &Op, right: &Expr) -> Result<Frag> {
         let (a, b) = (self.expr(left)?, self.expr(right)?);
+        if let Some(frag) = self.json_operator(op, &a, &b)? {
+            return Ok(frag);
+        }
         let (a, b) = self.matched(a, &op.to_string(), b)?;
         if a.ty().element().is_none() {
             return Err(SqlError::unsupported(format!("operator {op} on {}", a.ty())));

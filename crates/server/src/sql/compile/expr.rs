@@ -247,6 +247,18 @@ impl Compiler<'_> {
         {
             return Ok(frag);
         }
+        // A function's alias alone stands for its only column.
+        let lone = self
+            .scopes
+            .iter()
+            .rev()
+            .flat_map(|scope| &scope.tables)
+            .find(|t| t.alias == name && table.is_none());
+        if let Some([only]) = lone.map(|table| table.columns.as_slice())
+            && let Some(sql) = &only.sql
+        {
+            return Ok(Frag::new(sql.clone(), only.typed));
+        }
         Err(match (table, table_name) {
             (Some(ident), Some(table))
                 if !self.scopes.iter().any(|s| s.tables.iter().any(|t| t.alias == table)) =>

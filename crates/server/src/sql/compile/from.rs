@@ -6,8 +6,8 @@ use crate::sql::error::{Result, SqlError};
 use crate::sql::types::{Type, Typed};
 use crate::sql::{fold, quote};
 use sqlparser::ast::{
-    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Join, JoinConstraint, JoinOperator, Spanned,
-    TableAlias, TableFactor, TableWithJoins,
+    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Join, JoinConstraint, JoinOperator, ObjectName,
+    Spanned, TableAlias, TableFactor, TableWithJoins,
 };
 
 impl Compiler<'_> {
@@ -110,6 +110,9 @@ impl Compiler<'_> {
                 {
                     return self.unnest(array, alias.as_ref(), *with_ordinality);
                 }
+                if super::json::rows_of(&relation_name(name)?.1).is_some() {
+                    return self.json_table(name, &args.args, alias.as_ref(), *with_ordinality);
+                }
                 let list = FunctionArguments::List(sqlparser::ast::FunctionArgumentList {
                     duplicate_treatment: None,
                     args: args.args.clone(),
@@ -167,6 +170,47 @@ impl Compiler<'_> {
         }
         self.add_table(&name, columns)?;
         Ok(format!("{source} AS {of}"))
+    }
+
+    /// A function on documents in FROM; the document may be made of the columns of the tables before it.
+    fn json_table(
+        &mut self,
+        name: &ObjectName,
+        args: &[FunctionArg],
+        alias: Option<&TableAlias>,
+        ordinality: bool,
+    ) -> Result<String> {
+        let (_, function) = relation_name(name)?;
+        let mut frags = Vec::new();
+        for arg in args {
+            let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) = arg else {
+                return Err(SqlError::unsupported(format!("argument {arg}")));
+            };
+            frags.push(self.expr(expr)?);
+        }
+        let missing = || SqlError::new("42883", format!("function {function} does not exist"));
+        let rows = self.json_rows(&function, &frags)?.ok_or_else(missing)?;
+        let name = alias.map_or_else(|| function.clone(), |alias| fold(&alias.name));
+        let given = alias.map(|alias| &alias.columns[..]).unwrap_or_default();
+        let of = quote(&name);
+        let pairs = rows.columns.len() == 2;
+        let mut columns = Vec::new();
+        for (index, (column, ty)) in rows.columns.iter().enumerate() {
+            let sql = if pairs { format!("({of}.\"value\" ->> {index})") } else { format!("{of}.\"value\"") };
+            columns.push((*column, *ty, sql));
+        }
+        if ordinality {
+            columns.push(("ordinality", Type::Int8, format!("({of}.\"key\" + 1)")));
+        }
+        let column = |(index, (fallback, ty, sql)): (usize, (&str, Type, String))| ScopeColumn {
+            name: given.get(index).map_or_else(|| fallback.to_owned(), |column| fold(&column.name)),
+            typed: ty.into(),
+            not_null: false,
+            sql: Some(sql),
+            origin: None,
+        };
+        self.add_table(&name, columns.into_iter().enumerate().map(column).collect())?;
+        Ok(format!("json_each(sb_json_rows({}, '{}')) AS {of}", rows.document, rows.what))
     }
 
     /// Several arrays side by side; the shorter ones end in NULLs.

@@ -80,6 +80,9 @@ impl Compiler<'_> {
             let sql = if star { "count(*)".to_owned() } else { format!("count({word}{})", args[0].sql) };
             return Ok(Some(Frag { not_null: true, ..Frag::new(sql, Type::Int8) }));
         }
+        if let Some(frag) = self.json_aggregate(name, args)? {
+            return Ok(Some(frag));
+        }
         let one = |sql: String, ty: Type| Ok(Some(Frag::new(sql, ty)));
         let first = match args.first() {
             Some(first) => self.settle(first.clone())?,
@@ -198,6 +201,9 @@ impl Compiler<'_> {
         if let Some(frag) = self.array_function(name, &args)? {
             return Ok(frag);
         }
+        if let Some(frag) = self.json_function(name, &args)? {
+            return Ok(frag);
+        }
         if let Some(frag) = self.system_function(name, &args)? {
             return Ok(frag);
         }
@@ -260,6 +266,33 @@ impl Compiler<'_> {
                 self.writes |= name == "nextval";
                 let sequence = self.sequence(sequence, 'U')?;
                 plain(&format!("sb_{name}({})", sequence.sql), Type::Int8)
+            }
+            (
+                "pg_advisory_lock"
+                | "pg_advisory_xact_lock"
+                | "pg_try_advisory_lock"
+                | "pg_try_advisory_xact_lock"
+                | "pg_advisory_unlock"
+                | "pg_advisory_unlock_all",
+                keys,
+            ) if keys.len() < 3 && (keys.is_empty() == name.ends_with("all")) => {
+                let mut numbers = Vec::new();
+                for key in keys {
+                    numbers.push(self.coerce(key.clone(), Type::Int8)?.sql);
+                }
+                let key = match numbers.as_slice() {
+                    [high, low] => format!("(({high} << 32) | ({low} & 4294967295))"),
+                    [key] => key.clone(),
+                    _ => "0".to_owned(),
+                };
+                let call = format!("sb_lock('{name}', {key})");
+                let silent =
+                    matches!(name, "pg_advisory_lock" | "pg_advisory_xact_lock" | "pg_advisory_unlock_all");
+                Ok(Some(if silent {
+                    Frag::new(format!("substr('', {call})"), Type::Void)
+                } else {
+                    Frag::new(call, Type::Bool)
+                }))
             }
             ("pg_notify", [channel, message]) => {
                 self.asks = true;
@@ -409,6 +442,29 @@ impl Compiler<'_> {
             let (_, name) = relation_name(&function.name)?;
             let array = match list.as_slice() {
                 [array] if name == "unnest" => self.expr(array)?,
+                [document]
+                    if super::json::rows_of(&name).is_some_and(|(_, _, columns)| columns.len() == 1) =>
+                {
+                    let document = self.expr(document)?;
+                    let missing = no_function(&name, &[document.ty()]);
+                    let rows = self.json_rows(&name, &[document])?.ok_or(missing)?;
+                    let element = rows.columns[0].1;
+                    let array = element.array().unwrap_or(Type::TextArray);
+                    Frag::new(format!("sb_json_array({}, '{}')", rows.document, rows.what), array)
+                }
+                [start, stop, step @ ..] if name == "generate_series" && step.len() < 2 => {
+                    let mut ends = vec![self.expr(start)?, self.expr(stop)?];
+                    ends.extend(step.iter().map(|step| self.expr(step)).collect::<Result<Vec<_>>>()?);
+                    let (ends, ty) = self.unify("generate_series", ends)?;
+                    if !ty.is_integer() {
+                        return Err(SqlError::unsupported(format!(
+                            "generate_series of {ty} as a result column"
+                        )));
+                    }
+                    let list: Vec<&str> = ends.iter().map(|end| end.sql.as_str()).collect();
+                    let array = ty.array().unwrap_or(Type::Int8Array);
+                    Frag::new(format!("sb_series({})", list.join(", ")), array)
+                }
                 [array, _] if name == "generate_subscripts" => self.expr(array)?,
                 _ => return Err(SqlError::unsupported(format!("{name} as a result column"))),
             };
@@ -424,11 +480,12 @@ impl Compiler<'_> {
         if arrays.is_empty() {
             return Ok(None);
         }
-        let longest = super::array::longest(&arrays.iter().map(|(_, array)| array.clone()).collect::<Vec<_>>());
+        let longest =
+            super::array::longest(&arrays.iter().map(|(_, array)| array.clone()).collect::<Vec<_>>());
         let sets = arrays.iter().map(|(name, array)| {
             let element = array.ty().element().unwrap_or(Type::Text);
             let position = "(\"sb_set\".\"key\" + 1)";
-            if name == "unnest" {
+            if name != "generate_subscripts" {
                 Frag::new(format!("sb_array_get({}, {position}, {})", array.sql, element.oid()), element)
             } else {
                 let inside = format!("{position} <= coalesce(sb_cardinality({}), 0)", array.sql);
@@ -509,7 +566,10 @@ impl Compiler<'_> {
 }
 
 fn is_set(name: &ObjectName) -> bool {
-    relation_name(name).is_ok_and(|(_, name)| matches!(name.as_str(), "unnest" | "generate_subscripts"))
+    relation_name(name).is_ok_and(|(_, name)| {
+        let json = super::json::rows_of(&name).is_some_and(|(_, _, columns)| columns.len() == 1);
+        json || matches!(name.as_str(), "unnest" | "generate_subscripts" | "generate_series")
+    })
 }
 
 fn arguments(arguments: &FunctionArguments) -> Result<(Vec<&Expr>, bool, bool)> {

@@ -13,6 +13,7 @@ mod dml;
 mod expr;
 mod from;
 mod function;
+mod json;
 mod operator;
 mod query;
 mod system;

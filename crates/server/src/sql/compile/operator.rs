@@ -18,6 +18,9 @@ impl Compiler<'_> {
             }
             Op::Plus | Op::Minus | Op::Multiply | Op::Divide | Op::Modulo | Op::PGExp => {
                 let (a, b) = (self.expr(left)?, self.expr(right)?);
+                if let Some(frag) = self.json_operator(op, &a, &b)? {
+                    return Ok(frag);
+                }
                 if *op == Op::PGExp {
                     return self.call("power", vec![a, b]);
                 }
@@ -25,6 +28,9 @@ impl Compiler<'_> {
             }
             Op::StringConcat => {
                 let (a, b) = (self.expr(left)?, self.expr(right)?);
+                if let Some(frag) = self.json_operator(op, &a, &b)? {
+                    return Ok(frag);
+                }
                 if a.ty().element().is_some() || b.ty().element().is_some() {
                     return self.array_concat(a, b);
                 }
@@ -60,16 +66,17 @@ impl Compiler<'_> {
             Op::PGILikeMatch => self.like("sb_ilike", false, left, right, None),
             Op::PGNotLikeMatch => self.like("sb_like", true, left, right, None),
             Op::PGNotILikeMatch => self.like("sb_ilike", true, left, right, None),
-            Op::Arrow | Op::LongArrow => {
-                let document = self.expr(left)?;
-                if !matches!(document.ty(), Type::Json | Type::Jsonb) {
-                    return Err(no_operator(&op.to_string(), document.ty(), Type::Text));
-                }
-                let key = self.expr(right)?;
-                let key = self.settle(key)?;
-                let ty = if *op == Op::LongArrow { Type::Text } else { document.ty() };
-                let name = if *op == Op::LongArrow { "sb_json_text" } else { "sb_json_get" };
-                Ok(Frag::new(format!("{name}({}, {})", document.sql, key.sql), ty))
+            Op::Arrow
+            | Op::LongArrow
+            | Op::HashArrow
+            | Op::HashLongArrow
+            | Op::HashMinus
+            | Op::Question
+            | Op::QuestionPipe
+            | Op::QuestionAnd => {
+                let (a, b) = (self.expr(left)?, self.expr(right)?);
+                let frag = self.json_operator(op, &a, &b)?;
+                frag.ok_or_else(|| no_operator(&op.to_string(), a.ty(), b.ty()))
             }
             Op::AtArrow | Op::ArrowAt | Op::PGOverlap => self.array_relation(left, op, right),
             Op::PGCustomBinaryOperator(parts) => {

@@ -312,9 +312,21 @@ pub(super) const PG: &[System] = &[
                 let setting = settings::by_name(&name);
                 let mut row = vec![t(&name), t(&value), Value::Null, t("Ungrouped")];
                 row.push(t(setting.map_or("", |setting| setting.doc)));
-                row.extend([Value::Null, t(if setting.is_some() { "postmaster" } else { "user" }), t("string")]);
+                row.extend([
+                    Value::Null,
+                    t(if setting.is_some() { "postmaster" } else { "user" }),
+                    t("string"),
+                ]);
                 row.push(t("default"));
-                row.extend([Value::Null, Value::Null, Value::Null, Value::Null, t(&value), Value::Null, Value::Null]);
+                row.extend([
+                    Value::Null,
+                    Value::Null,
+                    Value::Null,
+                    Value::Null,
+                    t(&value),
+                    Value::Null,
+                    Value::Null,
+                ]);
                 row.push(yes(false));
                 row
             };
