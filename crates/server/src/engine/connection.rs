@@ -360,6 +360,31 @@ impl Connection {
         Ok(self.sqlite.changes())
     }
 
+    /// Runs a change and keeps what it returns in a temporary table.
+    pub fn keep_returned(&self, table: &str, sql: &str, width: usize, params: &[Value]) -> Result<()> {
+        if width == 0 {
+            return self.execute(sql, params).map(|_| ());
+        }
+        let mut rows: Vec<Vec<Value>> = Vec::new();
+        self.run(sql, params, &mut |line| {
+            let row: std::result::Result<Vec<Value>, _> =
+                line.iter().map(|value| Value::try_from(*value)).collect();
+            rows.push(row.map_err(|error| SqlError::new("22021", error.to_string()))?);
+            Ok(true)
+        })?;
+        let names: Vec<String> = (1..=width).map(|index| format!("c{index}")).collect();
+        let marks: Vec<String> = (1..=width).map(|index| format!("?{index}")).collect();
+        self.forget_returned(table)?;
+        self.execute(&format!("CREATE TABLE temp.{} ({})", quote(table), names.join(", ")), &[])?;
+        let insert = format!("INSERT INTO temp.{} VALUES ({})", quote(table), marks.join(", "));
+        rows.iter().try_for_each(|row| self.execute(&insert, row).map(|_| ()))
+    }
+
+    /// Drops such a table.
+    pub fn forget_returned(&self, table: &str) -> Result<()> {
+        self.execute(&format!("DROP TABLE IF EXISTS temp.{}", quote(table)), &[]).map(|_| ())
+    }
+
     /// Runs one statement that returns no rows.
     pub fn execute(&self, sql: &str, params: &[Value]) -> Result<u64> {
         self.run(sql, params, &mut |_| Ok(true))

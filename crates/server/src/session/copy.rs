@@ -277,6 +277,7 @@ mod tests {
             sql: String::new(),
             types: Vec::new(),
             format: CopyFormat {
+                binary: false,
                 csv,
                 delimiter: if csv { ',' } else { '\t' },
                 null: (if csv { "" } else { "\\N" }).to_owned(),
@@ -316,7 +317,7 @@ mod tests {
     #[test]
     fn records_may_come_in_any_pieces() {
         let copy = copy(true);
-        let mut records = Records { data: Vec::new(), start: 0, header: true };
+        let mut records = Records { data: Vec::new(), start: 0, header: true, begun: false, ended: false };
         let mut got = Vec::new();
         for piece in ["na", "me\r\n\"a\n", "b\"\n", "c"] {
             records.push(piece.as_bytes());

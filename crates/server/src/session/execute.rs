@@ -135,7 +135,13 @@ impl Session {
         let tag = plan.tag.to_owned();
         match &plan.action {
             Action::Run(sql) => {
+                for change in &plan.before {
+                    self.connection.keep_returned(&change.table, &change.sql, change.width, params)?;
+                }
                 let tag = self.run_sql(plan, sql, params, rows)?;
+                for change in &plan.before {
+                    self.connection.forget_returned(&change.table)?;
+                }
                 if plan.asks {
                     self.apply_wanted()?;
                 }

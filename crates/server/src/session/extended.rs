@@ -283,7 +283,7 @@ fn no_portal(name: &str) -> SqlError {
 fn on_one_line(mut error: SqlError, text: &str) -> SqlError {
     if let Some(position) = error.position(text) {
         // One line that long has the position as its column.
-        error.at = u64::try_from(position).ok().map(|column| (1, column));
+        error.at = u32::try_from(position).ok().map(|column| (1, column));
     }
     error
 }

@@ -131,7 +131,7 @@ impl Wire {
         for (code, text) in [(b'D', &error.detail), (b'H', &error.hint), (b'P', &position)] {
             fields.extend(text.iter().map(|text| (code, text.clone())));
         }
-        fields.extend(error.about.iter().cloned());
+        fields.extend(error.about.iter().flat_map(|about| about.0.iter().cloned()));
         self.put(&ErrorResponse::new(fields))
     }
 

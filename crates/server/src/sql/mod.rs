@@ -133,8 +133,8 @@ fn check_depth(tokens: &[TokenWithSpan]) -> Result<()> {
 pub(super) const CONSTRAINTS: &str = "sb_constraints";
 
 /// Spellings that the parser does not know, in words that it knows: COPY's switches may be `on` and `off`,
-/// VACUUM has options without parentheses, which change nothing here, SET CONSTRAINTS is no parameter, and
-/// MOVE is a FETCH of no rows.
+/// VACUUM has options without parentheses, which change nothing here, SET CONSTRAINTS is no parameter,
+/// MOVE is a FETCH of no rows, and TABLE a SELECT.
 fn adapted(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     let mut adapted: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
     let mut statement = Keyword::NoKeyword;

@@ -1,13 +1,14 @@
 //! What a statement asks for, ready to run.
 
 use super::catalog::Relation;
-use super::compile::{Compiler, Context, Output};
+use super::compile::query::changing;
+use super::compile::{Before, Compiler, Context, Output};
 use super::error::{Result, SqlError};
 use super::types::{Type, Typed};
 use super::{ddl, expr_text, fold};
 use sqlparser::ast::{
     CloseCursor, ContextModifier, CopyLegacyCsvOption, CopyLegacyOption, CopyOption, CopySource, CopyTarget,
-    DataType, Declare, DiscardObject, Expr, Ident, Reset, Set, Statement, TransactionAccessMode,
+    DataType, Declare, DiscardObject, Expr, Ident, Reset, Set, SetExpr, Statement, TransactionAccessMode,
     TransactionIsolationLevel, TransactionMode, Value,
 };
 
@@ -30,6 +31,8 @@ pub struct Plan {
     pub volatile: bool,
     /// Its functions may ask the session for something: a parameter's new value, a notification.
     pub asks: bool,
+    /// Changes within WITH, which come first.
+    pub before: Vec<Before>,
 }
 
 /// The classes that `log_statement` tells apart.
@@ -303,6 +306,7 @@ impl Plan {
             class: Class::Other,
             volatile: false,
             asks: false,
+            before: Vec::new(),
         }
     }
 
@@ -318,12 +322,23 @@ pub fn plan(statement: &Statement, context: &Context<'_>, declared: &[Option<Typ
     plan.writes |= compiler.writes;
     plan.volatile = compiler.volatile;
     plan.asks = compiler.asks;
+    plan.before = std::mem::take(&mut compiler.before);
+    // Its text is only right while the tables of the changes before it are there.
+    plan.volatile |= !plan.before.is_empty();
     plan.params = compiler.params.iter().map(|ty| ty.unwrap_or(Type::Text)).collect();
     Ok(plan)
 }
 
 fn build(statement: &Statement, context: &Context<'_>, compiler: &mut Compiler<'_>) -> Result<Plan> {
     match statement {
+        Statement::Query(query) if changing(&query.body).is_some() => {
+            let tag = match &*query.body {
+                SetExpr::Insert(_) => "INSERT 0",
+                SetExpr::Update(_) => "UPDATE",
+                _ => "DELETE",
+            };
+            Ok(change(compiler.changing_query(query)?, tag))
+        }
         Statement::Query(query) => {
             let (sql, columns) = compiler.query(query)?;
             let (sql, columns) = compiler.shown_query(sql, columns);

@@ -145,7 +145,11 @@ impl Compiler<'_> {
             TableFactor::NestedJoin { table_with_joins, alias: None } => {
                 Ok(format!("({})", self.table_with_joins(table_with_joins)?))
             }
-            TableFactor::Derived { lateral: true, .. } => Err(SqlError::unsupported("LATERAL")),
+            TableFactor::Derived { lateral: true, subquery, alias, .. } => {
+                let name =
+                    alias.as_ref().map_or_else(|| "unnamed_subquery".to_owned(), |alias| fold(&alias.name));
+                self.lateral(subquery, alias.as_ref(), &name)
+            }
             other => Err(SqlError::unsupported(format!("FROM item {other}"))),
         }
     }
@@ -170,6 +174,38 @@ impl Compiler<'_> {
         }
         self.add_table(&name, columns)?;
         Ok(format!("{source} AS {of}"))
+    }
+
+    /// A subquery that sees the tables before it. SQLite's own functions in FROM can, its subqueries can't:
+    /// the rows become one JSON array, and that steps through them.
+    fn lateral(
+        &mut self,
+        query: &sqlparser::ast::Query,
+        alias: Option<&TableAlias>,
+        name: &str,
+    ) -> Result<String> {
+        let (sql, outputs) = self.query(query)?;
+        let given = alias.map(|alias| &alias.columns[..]).unwrap_or_default();
+        let of = quote(name);
+        let mut columns = Vec::new();
+        for (index, output) in outputs.iter().enumerate() {
+            if output.typed.ty == Type::Bytea {
+                return Err(SqlError::unsupported("bytea in a LATERAL subquery"));
+            }
+            columns.push(ScopeColumn {
+                name: given.get(index).map_or_else(|| output.name.clone(), |column| fold(&column.name)),
+                typed: output.typed,
+                not_null: false,
+                sql: Some(format!("({of}.\"value\" ->> {index})")),
+                origin: None,
+            });
+        }
+        self.add_table(name, columns)?;
+        let names: Vec<String> = (0..outputs.len()).map(|index| format!("\"c{index}\"")).collect();
+        let names = names.join(", ");
+        Ok(format!(
+            "json_each((WITH \"w\" ({names}) AS ({sql}) SELECT json_group_array(json_array({names})) FROM \"w\")) AS {of}"
+        ))
     }
 
     /// A function on documents in FROM; the document may be made of the columns of the tables before it.

@@ -162,7 +162,10 @@ pub(super) struct JsonRows {
 }
 
 /// What a function wants of a document, the document's type, and the columns.
-pub(super) fn rows_of(name: &str) -> Option<(&'static str, Type, Vec<(&'static str, Type)>)> {
+type RowsOf = (&'static str, Type, Vec<(&'static str, Type)>);
+
+/// What is known of a function by its name.
+pub(super) fn rows_of(name: &str) -> Option<RowsOf> {
     let (ty, short) = match name.strip_prefix("jsonb_") {
         Some(short) => (Type::Jsonb, short),
         None => (Type::Json, name.strip_prefix("json_")?),

@@ -15,7 +15,7 @@ mod from;
 mod function;
 mod json;
 mod operator;
-mod query;
+pub(in crate::sql) mod query;
 mod system;
 
 use super::catalog::{Catalog, Kind, PUBLIC, Relation, TEMPORARY, is_temporary, key, schema_key};
@@ -95,6 +95,17 @@ pub struct Output {
     pub origin: Option<(i64, i16)>,
 }
 
+/// A change within WITH: what it returns is kept in a table of the session's own until the statement ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Before {
+    /// The table's name.
+    pub table: String,
+    /// The change.
+    pub sql: String,
+    /// How many columns it returns.
+    pub width: usize,
+}
+
 /// The compiler; one for each statement.
 pub struct Compiler<'a> {
     pub(super) context: &'a Context<'a>,
@@ -106,6 +117,10 @@ pub struct Compiler<'a> {
     pub volatile: bool,
     /// A function in it asks the session for something.
     pub asks: bool,
+    /// Changes within WITH, which come first.
+    pub before: Vec<Before>,
+    /// How many queries the present one is inside.
+    depth: usize,
     scopes: Vec<Scope>,
     ctes: Vec<(String, Vec<Output>)>,
 }
@@ -197,6 +212,8 @@ impl<'a> Compiler<'a> {
             writes: false,
             volatile: false,
             asks: false,
+            before: Vec::new(),
+            depth: 0,
             scopes: Vec::new(),
             ctes: Vec::new(),
         }

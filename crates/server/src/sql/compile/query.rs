@@ -1,13 +1,13 @@
 //! SELECT: grouping, set operations, common table expressions, ORDER BY and LIMIT.
 
-use super::{Compiler, Frag, Output, Scope, Shape, cast_call, qualified, relation_name, wider};
+use super::{Before, Compiler, Frag, Output, Scope, Shape, cast_call, qualified, relation_name, wider};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::types::Type;
 use crate::sql::{fold, quote};
 use sqlparser::ast::{
     Distinct, Expr, GroupByExpr, LimitClause, OrderByExpr, OrderByKind, OrderBySort, Query, Select,
-    SelectItem, SelectItemQualifiedWildcardKind, SetExpr, SetOperator, SetQuantifier, Spanned, Value, Values,
-    WindowSpec,
+    SelectItem, SelectItemQualifiedWildcardKind, SetExpr, SetOperator, SetQuantifier, Spanned, Statement,
+    Value, Values, WindowSpec,
 };
 
 impl Compiler<'_> {
@@ -20,10 +20,30 @@ impl Compiler<'_> {
         self.writes |= !query.locks.is_empty();
         let outer_ctes = self.ctes.len();
         let mut sql = self.with(query)?;
-        let body = self.body_with_order(query)?;
+        self.depth += 1;
+        let body = self.body_with_order(query);
+        self.depth -= 1;
+        let body = body?;
         sql += &body.0;
         self.ctes.truncate(outer_ctes);
         Ok((sql, body.1))
+    }
+
+    /// An INSERT, UPDATE or DELETE with its WITH.
+    pub(in crate::sql) fn changing_query(&mut self, query: &Query) -> Result<super::dml::Changed> {
+        let statement = changing(&query.body).ok_or_else(|| SqlError::syntax("expected a change"))?;
+        let with = self.with(query)?;
+        let (sql, columns) = self.change(statement)?;
+        Ok((with + &sql, columns))
+    }
+
+    fn change(&mut self, statement: &Statement) -> Result<super::dml::Changed> {
+        match statement {
+            Statement::Insert(insert) => self.insert(insert),
+            Statement::Update(update) => self.update(update),
+            Statement::Delete(delete) => self.delete(delete),
+            _ => Err(SqlError::unsupported("this statement within WITH")),
+        }
     }
 
     fn with(&mut self, query: &Query) -> Result<String> {
@@ -32,8 +52,37 @@ impl Compiler<'_> {
         for cte in &with.cte_tables {
             let name = fold(&cte.alias.name);
             let names: Vec<String> = cte.alias.columns.iter().map(|column| fold(&column.name)).collect();
-            if matches!(*cte.query.body, SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_)) {
-                return Err(SqlError::unsupported("data-modifying WITH").at(cte.alias.name.span.start));
+            if let Some(statement) = changing(&cte.query.body) {
+                let place = cte.alias.name.span.start;
+                if self.scopes.len() + self.depth > 1 {
+                    let message =
+                        "WITH clause containing a data-modifying statement must be at the top level";
+                    return Err(SqlError::new("0A000", message).at(place));
+                }
+                let inner = self.with(&cte.query)?;
+                let (sql, columns) = self.change(statement).map_err(|error| error.at(place))?;
+                let table = format!("__sb_cte{}", self.before.len());
+                let columns = renamed(columns, &names)?;
+                let inner = inner
+                    .strip_prefix("WITH ")
+                    .map(|rest| rest.trim_start_matches("RECURSIVE ").trim_end().to_owned());
+                let seen: Vec<String> = tables.iter().cloned().chain(inner).collect();
+                let prefix = if seen.is_empty() {
+                    String::new()
+                } else {
+                    format!("WITH RECURSIVE {} ", seen.join(", "))
+                };
+                self.before.push(Before { table: table.clone(), sql: prefix + &sql, width: columns.len() });
+                if !columns.is_empty() {
+                    tables.push(format!(
+                        "{} ({}) AS (SELECT * FROM \"temp\".{})",
+                        quote(&name),
+                        quoted(&columns),
+                        quote(&table)
+                    ));
+                }
+                self.ctes.push((name, columns));
+                continue;
             }
             // A recursive query sees itself with the columns of its first branch.
             if with.recursive
@@ -52,6 +101,9 @@ impl Compiler<'_> {
             let columns = renamed(columns, &names)?;
             tables.push(format!("{} ({}) AS ({sql})", quote(&name), quoted(&columns)));
             self.ctes.push((name, columns));
+        }
+        if tables.is_empty() {
+            return Ok(String::new());
         }
         let recursive = if with.recursive { "RECURSIVE " } else { "" };
         Ok(format!("WITH {recursive}{} ", tables.join(", ")))
@@ -156,10 +208,6 @@ impl Compiler<'_> {
                 let right_sql = branch(&right_sql, &right_columns, &columns, nested);
                 Ok((format!("{left_sql} {word} {right_sql}"), columns))
             }
-            SetExpr::Table(table) => {
-                let name = table.table_name.clone().unwrap_or_default();
-                Err(SqlError::unsupported(format!("TABLE {name}; write SELECT * FROM {name}")))
-            }
             _ => Err(SqlError::unsupported("data-modifying query")),
         }
     }
@@ -230,12 +278,16 @@ impl Compiler<'_> {
             scope.sets.clear();
         }
         let mut sql = "SELECT ".to_owned();
+        let mut first_of = None;
         match &select.distinct {
             None | Some(Distinct::All) => {}
             Some(Distinct::Distinct) => sql += "DISTINCT ",
-            Some(Distinct::On(_)) => return Err(SqlError::unsupported("DISTINCT ON")),
+            Some(Distinct::On(keys)) => first_of = Some(self.first_of(keys, order, &columns)?),
         }
         sql += &items.join(", ");
+        for (name, item) in first_of.iter().flat_map(|first| &first.added) {
+            sql += &format!(", {item} AS {name}");
+        }
         if !from.is_empty() {
             sql += &format!(" FROM {}", from.join(", "));
         }
@@ -260,6 +312,9 @@ impl Compiler<'_> {
         if !windows.is_empty() {
             sql += &format!(" WINDOW {}", windows.join(", "));
         }
+        if let Some(first) = first_of {
+            return Ok((first.wrapped(&sql, &columns), columns));
+        }
         let mut terms = Vec::new();
         for term in order {
             let frag = match output_index(&term.expr, &columns)? {
@@ -275,6 +330,47 @@ impl Compiler<'_> {
             sql += &format!(" ORDER BY {}", terms.join(", "));
         }
         Ok((sql, columns))
+    }
+
+    /// DISTINCT ON: which columns the inner query must have more, and how they pick the first row of each group.
+    fn first_of(&mut self, keys: &[Expr], order: &[OrderByExpr], columns: &[Output]) -> Result<FirstOf> {
+        let mut first = FirstOf { added: Vec::new(), keys: Vec::new(), terms: Vec::new() };
+        for (index, key) in keys.iter().enumerate() {
+            let place = match output_index(key, columns) {
+                Ok(Some(at)) if matches!(key, Expr::Value(_)) => format!("\"c{at}\""),
+                _ => {
+                    let frag = self.expr(key)?;
+                    let frag = self.settle(frag)?;
+                    let name = format!("\"k{index}\"");
+                    first.added.push((name.clone(), frag.sql.clone()));
+                    Frag { sql: name, ..frag }.comparable()
+                }
+            };
+            first.keys.push(place);
+        }
+        for (index, term) in order.iter().enumerate() {
+            if index < keys.len() && !keys.contains(&term.expr) {
+                let at = output_index(&term.expr, columns)?;
+                let same =
+                    keys.iter().any(|key| at.is_some() && output_index(key, columns).ok().flatten() == at);
+                if !same {
+                    let message = "SELECT DISTINCT ON expressions must match initial ORDER BY expressions";
+                    return Err(SqlError::new("42P10", message).at(term.expr.span().start));
+                }
+            }
+            let frag = match output_index(&term.expr, columns)? {
+                Some(at) => Frag::new(format!("\"c{at}\""), columns[at].typed),
+                None => {
+                    let frag = self.expr(&term.expr)?;
+                    let frag = self.settle(frag)?;
+                    let name = format!("\"o{index}\"");
+                    first.added.push((name.clone(), frag.sql.clone()));
+                    Frag { sql: name, not_null: false, ..frag }
+                }
+            };
+            first.terms.push(order_term(&frag, term)?);
+        }
+        Ok(first)
     }
 
     fn group_by(&mut self, select: &Select, columns: &[Output]) -> Result<String> {
@@ -451,6 +547,45 @@ impl Compiler<'_> {
             Bound::Preceding(Some(expr)) => format!("{} PRECEDING", self.expr_as(expr, Type::Int8)?.sql),
             Bound::Following(Some(expr)) => format!("{} FOLLOWING", self.expr_as(expr, Type::Int8)?.sql),
         })
+    }
+}
+
+/// The statement of a body that changes something.
+pub(in crate::sql) fn changing(body: &SetExpr) -> Option<&Statement> {
+    match body {
+        SetExpr::Insert(statement) | SetExpr::Update(statement) | SetExpr::Delete(statement) => {
+            Some(statement)
+        }
+        _ => None,
+    }
+}
+
+/// How DISTINCT ON picks its rows.
+struct FirstOf {
+    /// More columns of the inner query, with their names.
+    added: Vec<(String, String)>,
+    keys: Vec<String>,
+    terms: Vec<String>,
+}
+
+impl FirstOf {
+    /// The first row of each group of the inner query.
+    fn wrapped(&self, sql: &str, columns: &[Output]) -> String {
+        let own = (0..columns.len()).map(|index| format!("\"c{index}\""));
+        let names: Vec<String> = own.chain(self.added.iter().map(|(name, _)| name.clone())).collect();
+        let shown = columns.iter().enumerate();
+        let shown: Vec<String> =
+            shown.map(|(index, column)| format!("\"c{index}\" AS {}", quote(&column.name))).collect();
+        let (names, shown, keys) = (names.join(", "), shown.join(", "), self.keys.join(", "));
+        let order = if self.terms.is_empty() {
+            String::new()
+        } else {
+            format!(" ORDER BY {}", self.terms.join(", "))
+        };
+        format!(
+            "WITH \"w\" ({names}) AS ({sql}), \"r\" AS (SELECT *, row_number() OVER (PARTITION BY {keys}{order}) AS \"rn\" \
+             FROM \"w\") SELECT {shown} FROM \"r\" WHERE \"rn\" = 1{order}"
+        )
     }
 }
 

@@ -280,9 +280,9 @@ impl Maker<'_, '_> {
         if not_null {
             self.refuse_nulls(relation, &name);
         }
-        for added in relation.constraints[before..].to_vec() {
-            self.make_key(relation, &added);
-            self.refuse_violations(relation, &added)?;
+        for added in &relation.constraints[before..] {
+            self.make_key(relation, added);
+            self.refuse_violations(relation, added)?;
         }
         Ok(())
     }
@@ -538,7 +538,7 @@ impl Maker<'_, '_> {
                 column.identity = Some(if always { Identity::Always } else { Identity::ByDefault });
                 let options = sequence_options.as_deref().unwrap_or_default();
                 let sequence = sequence_of("", column.typed().ty, options)?;
-                self.own_sequence(relation, &mut column, sequence)?;
+                self.own_sequence(relation, &mut column, &sequence)?;
                 relation.columns[index] = column;
                 Ok(())
             }
@@ -597,10 +597,10 @@ impl Maker<'_, '_> {
         let stays = typed.ty.info().storage == "INTEGER" && using.is_none();
         let row_id = relation.constraints.iter().position(|c| c.row_id && c.columns.contains(&old.name));
         let freed = row_id.filter(|_| !stays).map(|at| relation.constraints[at].clone());
-        if let (Some(at), Some(_)) = (row_id, &freed) {
+        if let (Some(at), Some(freed)) = (row_id, freed) {
             relation.constraints[at].row_id = false;
             self.rewrite(relation)?;
-            self.settle_row_id(relation, &relation.constraints[at].clone().as_row_id())?;
+            self.settle_row_id(relation, &freed)?;
         }
         relation.columns[index] = column.clone();
         if column.default.is_some() && column.identity.is_none() {
@@ -624,13 +624,6 @@ impl Maker<'_, '_> {
             self.put(index);
         }
         Ok(())
-    }
-}
-
-impl Constraint {
-    fn as_row_id(mut self) -> Self {
-        self.row_id = true;
-        self
     }
 }
 

@@ -7,7 +7,7 @@ use crate::sql::catalog::{
 use crate::sql::compile::{Compiler, relation_name};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::fold;
-use crate::sql::plan::Step;
+use crate::sql::plan::{Sequence, Step};
 use crate::sql::types::column_type;
 use sqlparser::ast::{
     ColumnDef, ColumnOption, CreateTable, CreateTableLikeKind, DeferrableInitial, Expr, ForeignKeyConstraint,
@@ -113,7 +113,7 @@ impl Maker<'_, '_> {
             }
         }
         if let Some((options, ty)) = sequence {
-            self.own_sequence(relation, &mut column, sequence_of("", ty, options)?)?;
+            self.own_sequence(relation, &mut column, &sequence_of("", ty, options)?)?;
         }
         Ok(column)
     }
@@ -123,7 +123,7 @@ impl Maker<'_, '_> {
         &mut self,
         relation: &Relation,
         column: &mut Column,
-        sequence: crate::sql::plan::Sequence,
+        sequence: &Sequence,
     ) -> Result<()> {
         let taken = |this: &Self, key: &str| {
             let put = |step: &Step| matches!(step, Step::Put(put) if put.name == *key);
@@ -136,7 +136,7 @@ impl Maker<'_, '_> {
         let made = self.relation(&key, Kind::Sequence);
         let shown = if is_temporary(&key) { key.clone() } else { made.shown() };
         self.put(Relation { parent: Some(relation.name.clone()), ..made });
-        self.steps.push(Step::PutSequence(crate::sql::plan::Sequence { name: key, ..sequence }));
+        self.steps.push(Step::PutSequence(Sequence { name: key, ..sequence.clone() }));
         column.default = Some(format!("nextval('{}')", shown.replace('\'', "''")));
         column.not_null = true;
         Ok(())
