@@ -459,10 +459,13 @@ impl Connection {
         let written = self.execute(&update, &[Value::Text(sql.to_owned()), Value::Text(table.to_owned())]);
         let counted = self.batch(&format!("PRAGMA {database}.schema_version = {}", version + 1));
         self.batch("PRAGMA writable_schema = OFF")?;
-        counted.and(match written? {
+        counted?;
+        // A pragma believes what was read of the schema before; a query notices that it is out of date.
+        self.run(&format!("SELECT 1 FROM {database}.sqlite_schema LIMIT 1"), &[], &mut |_| Ok(true))?;
+        match written? {
             1 => Ok(()),
             _ => Err(SqlError::new("XX000", format!("table {table:?} is not in the schema"))),
-        })
+        }
     }
 
     fn put(&mut self, relation: &Relation) -> Result<()> {

@@ -140,6 +140,10 @@ pub fn register(
         (Some(a), Some(b)) => a.cmp(&b),
         _ => a.cmp(b),
     })?;
+    sqlite.create_aggregate_function("sb_string_agg_distinct", 2, PURE, DistinctAgg { array: false })?;
+    sqlite.create_aggregate_function("sb_array_agg_distinct", 2, PURE, DistinctAgg { array: true })?;
+    sqlite.create_aggregate_function("sb_spread", 3, PURE, Spread)?;
+    sqlite.create_aggregate_function("sb_spread_float", 3, PURE, FloatSpread)?;
     sqlite.create_collation("sb_interval", |a, b| match (interval::stored(a), interval::stored(b)) {
         (Ok(a), Ok(b)) => a.cmp(&b),
         _ => a.cmp(b),
@@ -505,5 +509,137 @@ impl Aggregate<(interval::Interval, i64), Value> for IntervalSum {
         let Some((sum, count)) = total.filter(|(_, count)| *count > 0) else { return Ok(Value::Null) };
         let result = if self.average { sum.times(1.0 / count as f64) } else { Ok(sum) };
         result.map(|span| Value::Text(span.to_string())).map_err(packed)
+    }
+}
+
+/// Variance and standard deviation of decimals; then whether of a sample, and whether the root is wanted.
+struct Spread;
+
+#[derive(Default)]
+struct Squares {
+    count: i64,
+    sum: BigDecimal,
+    squares: BigDecimal,
+    sample: bool,
+    root: bool,
+}
+
+impl Aggregate<Squares, Value> for Spread {
+    fn init(&self, _: &mut Context<'_>) -> rusqlite::Result<Squares> {
+        Ok(Squares::default())
+    }
+
+    fn step(&self, context: &mut Context<'_>, total: &mut Squares) -> rusqlite::Result<()> {
+        let ValueRef::Text(text) = context.get_raw(0) else { return Ok(()) };
+        let value = crate::sql::value::utf8(text).and_then(numeric::stored).map_err(packed)?;
+        total.count += 1;
+        total.squares += &value * &value;
+        total.sum += value;
+        (total.sample, total.root) = (integer(context, 1) != 0, integer(context, 2) != 0);
+        Ok(())
+    }
+
+    fn finalize(&self, _: &mut Context<'_>, total: Option<Squares>) -> rusqlite::Result<Value> {
+        let Some(total) = total.filter(|total| total.count > i64::from(total.sample)) else {
+            return Ok(Value::Null);
+        };
+        let count = BigDecimal::from(total.count);
+        let spread = &count * &total.squares - &total.sum * &total.sum;
+        if spread <= BigDecimal::zero() {
+            return Ok(Value::Text("0".to_owned()));
+        }
+        let divisor = &count * BigDecimal::from(total.count - i64::from(total.sample));
+        let variance = numeric::divide(&spread, &divisor).map_err(packed)?;
+        let result = if total.root { numeric::sqrt(&variance) } else { variance };
+        Ok(Value::Text(numeric::format(&result)))
+    }
+}
+
+/// The same of floats, by the numerically stable recurrence.
+struct FloatSpread;
+
+#[derive(Default)]
+struct Moments {
+    count: f64,
+    mean: f64,
+    squares: f64,
+    sample: bool,
+    root: bool,
+}
+
+impl Aggregate<Moments, Value> for FloatSpread {
+    fn init(&self, _: &mut Context<'_>) -> rusqlite::Result<Moments> {
+        Ok(Moments::default())
+    }
+
+    fn step(&self, context: &mut Context<'_>, total: &mut Moments) -> rusqlite::Result<()> {
+        if context.get_raw(0) == ValueRef::Null {
+            return Ok(());
+        }
+        let value = real(context.get_raw(0));
+        total.count += 1.0;
+        let delta = value - total.mean;
+        total.mean += delta / total.count;
+        total.squares += delta * (value - total.mean);
+        (total.sample, total.root) = (integer(context, 1) != 0, integer(context, 2) != 0);
+        Ok(())
+    }
+
+    fn finalize(&self, _: &mut Context<'_>, total: Option<Moments>) -> rusqlite::Result<Value> {
+        let Some(total) = total else { return Ok(Value::Null) };
+        let divisor = total.count - f64::from(u8::from(total.sample));
+        if divisor <= 0.0 {
+            return Ok(Value::Null);
+        }
+        let variance = total.squares / divisor;
+        Ok(Value::Real(if total.root { variance.sqrt() } else { variance }))
+    }
+}
+
+/// string_agg and array_agg with DISTINCT: the values sorted, each once.
+struct DistinctAgg {
+    array: bool,
+}
+
+/// The values, with the type of an array's or the separator of a text's.
+type Distinct = (Vec<Value>, Option<Type>, String);
+
+impl Aggregate<Distinct, Value> for DistinctAgg {
+    fn init(&self, _: &mut Context<'_>) -> rusqlite::Result<Distinct> {
+        Ok(Distinct::default())
+    }
+
+    fn step(&self, context: &mut Context<'_>, items: &mut Distinct) -> rusqlite::Result<()> {
+        let value = own(context.get_raw(0)).map_err(packed)?;
+        if self.array {
+            items.1 = Some(type_of(context, 1));
+        } else if value == Value::Null {
+            return Ok(());
+        } else {
+            items.2 = context.get_raw(1).as_str().unwrap_or_default().to_owned();
+        }
+        items.0.push(value);
+        Ok(())
+    }
+
+    fn finalize(&self, _: &mut Context<'_>, items: Option<Distinct>) -> rusqlite::Result<Value> {
+        let Some((mut values, ty, separator)) = items.filter(|(values, ..)| !values.is_empty()) else {
+            return Ok(Value::Null);
+        };
+        let ty = ty.unwrap_or(Type::Text);
+        // NULL comes last.
+        let null = |value: &Value| *value == Value::Null;
+        let order = |a: &Value, b: &Value| {
+            null(a).cmp(&null(b)).then_with(|| compare(ty, value_ref(a), value_ref(b)))
+        };
+        values.sort_by(order);
+        values.dedup_by(|a, b| order(a, b).is_eq());
+        let shown: Vec<Option<String>> =
+            values.iter().map(|value| array::shown(ty, value_ref(value))).collect();
+        Ok(Value::Text(if self.array {
+            array::format(shown.iter().map(Option::as_deref))
+        } else {
+            shown.into_iter().flatten().collect::<Vec<_>>().join(&separator)
+        }))
     }
 }

@@ -27,6 +27,8 @@ pub fn register(sqlite: &Sqlite) -> rusqlite::Result<()> {
     pure(sqlite, "sb_json_build", -1, |c| {
         let items: Vec<(Type, ValueRef<'_>)> =
             (1..c.len()).step_by(2).map(|index| (type_of(c, index), c.get_raw(index + 1))).collect();
+        // 0 is an array, 1 an object, 2 a row, which has no blanks.
+        let row = integer(c, 0) == 2;
         if integer(c, 0) == 0 {
             let items: Vec<String> = items.iter().map(|(ty, value)| to_json(*value, *ty)).collect();
             return Ok(Value::Text(format!("[{}]", items.join(", "))));
@@ -40,9 +42,10 @@ pub fn register(sqlite: &Sqlite) -> rusqlite::Result<()> {
                 return Err(SqlError::new("22004", "null value not allowed for object key"));
             }
             let key = Json::String(output(pair[0].0.into(), pair[0].1));
-            parts.push(format!("{key} : {}", to_json(pair[1].1, pair[1].0)));
+            let colon = if row { ":" } else { " : " };
+            parts.push(format!("{key}{colon}{}", to_json(pair[1].1, pair[1].0)));
         }
-        Ok(Value::Text(format!("{{{}}}", parts.join(", "))))
+        Ok(Value::Text(format!("{{{}}}", parts.join(if row { "," } else { ", " }))))
     })?;
     strict(sqlite, "sb_json_get", 2, |c| Ok(member(c)?.map_or(Value::Null, |found| shown(&found))))?;
     strict(sqlite, "sb_json_text", 2, |c| Ok(member(c)?.map_or(Value::Null, |found| as_text(&found))))?;

@@ -83,6 +83,17 @@ impl Session {
                 let plan = self.plan(&statement, declared)?;
                 return Ok(Plan { volatile: true, ..plan });
             }
+            Statement::Explain { statement: inner, .. } if matches!(**inner, Statement::Execute { .. }) => {
+                let Statement::Execute { name: Some(name), parameters, .. } = &**inner else {
+                    return Err(SqlError::syntax("EXECUTE needs a name"));
+                };
+                let mut explained = statement.clone();
+                if let Statement::Explain { statement, .. } = &mut explained {
+                    **statement = self.executed(name, parameters)?;
+                }
+                let plan = self.plan(&explained, declared)?;
+                return Ok(Plan { volatile: true, ..plan });
+            }
             Statement::Fetch { name, direction, position, into } => {
                 let plan = self.plan_fetch(name, direction, position, into.as_ref())?;
                 return Ok(Plan { volatile: true, ..plan });
@@ -147,10 +158,15 @@ impl Session {
                 }
                 return Ok(tag);
             }
-            Action::Explain(sql) => {
+            Action::Explain { sql, json: false } => {
                 for line in self.connection.explain(sql, params)? {
                     self.text_row(&plan.columns, &line, rows)?;
                 }
+            }
+            Action::Explain { sql, json: true } => {
+                let lines = self.connection.explain(sql, params)?;
+                let shown = serde_json::json!([{ "Plan": { "Node Type": "Result", "Steps": lines } }]);
+                self.text_row(&plan.columns, &shown.to_string(), rows)?;
             }
             Action::Show(name) => {
                 let shown = self.parameters.show(name, &self.server.settings)?;

@@ -146,6 +146,25 @@ pub const SCALARS: &[Scalar] = &[
     }),
     row("to_hex", &[Int4], Text, |a| text_result(format!("{:x}", number(a, 0) as i32))),
     row("to_hex", &[Int8], Text, |a| text_result(format!("{:x}", number(a, 0)))),
+    row("md5", &[Text], Text, |a| text_result(format!("{:x}", md5::compute(text(a, 0)?)))),
+    row("md5", &[Bytea], Text, |a| text_result(format!("{:x}", md5::compute(bytes(a, 0))))),
+    row("width_bucket", &[Numeric, Numeric, Numeric, Int4], Int4, |a| {
+        let part = |index| text(a, index).and_then(numeric::stored);
+        let (x, low, high, count) = (part(0)?, part(1)?, part(2)?, number(a, 3));
+        if count <= 0 || low == high {
+            let what = if count <= 0 {
+                "count must be greater than zero"
+            } else {
+                "lower bound cannot equal upper bound"
+            };
+            return Err(SqlError::new("2201G", what));
+        }
+        let (x, width) = if low < high { (x - &low, high - low) } else { (&low - x, low - high) };
+        let bucket =
+            (&x * bigdecimal::BigDecimal::from(count) / &width).with_scale_round(0, RoundingMode::Floor);
+        let bucket: i64 = numeric::format(&bucket).parse().map_err(|_| value::out_of_range(Int4))?;
+        Ok(int((bucket + 1).clamp(0, count + 1)))
+    }),
     row("encode", &[Bytea, Text], Text, |a| match text(a, 1)? {
         "hex" => text_result(value::output(Bytea.into(), a[0])[2..].to_owned()),
         "base64" => text_result(STANDARD.encode(bytes(a, 0))),

@@ -152,6 +152,13 @@ fn adapted(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
             (constraints, moving, fetching, first) = (false, false, false, true);
         }
         let Token::Word(found) = &mut token.token else {
+            if let (true, Token::Number(digits, _)) = (fetching, &mut token.token)
+                && adapted.last().is_some_and(|last| last.token == Token::Minus)
+            {
+                // A count or a place may be negative.
+                adapted.pop();
+                digits.insert(0, '-');
+            }
             if !constraints {
                 adapted.push(token);
             }
@@ -160,6 +167,15 @@ fn adapted(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
         let keyword = found.keyword;
         if statement == Keyword::NoKeyword {
             statement = keyword;
+        }
+        if first && keyword == Keyword::TABLE {
+            // TABLE t is short for SELECT * FROM t.
+            first = false;
+            let blank = Token::Whitespace(Whitespace::Space);
+            for token in [word("SELECT"), blank.clone(), Token::Mul, blank, word("FROM")] {
+                adapted.push(TokenWithSpan::new(token, span));
+            }
+            continue;
         }
         if std::mem::take(&mut first)
             && ["move", "fetch"].iter().any(|word| found.value.eq_ignore_ascii_case(word))

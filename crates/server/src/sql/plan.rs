@@ -53,8 +53,13 @@ pub enum Class {
 pub enum Action {
     /// SQLite text that returns rows or changes them.
     Run(String),
-    /// A plan of SQLite's, shown as text.
-    Explain(String),
+    /// A plan of SQLite's.
+    Explain {
+        /// The statement.
+        sql: String,
+        /// Shown as a document rather than as lines.
+        json: bool,
+    },
     /// A change of definitions, in steps.
     Ddl(Vec<Step>),
     /// BEGIN
@@ -347,14 +352,19 @@ fn build(statement: &Statement, context: &Context<'_>, compiler: &mut Compiler<'
         Statement::Insert(insert) => Ok(change(compiler.insert(insert)?, "INSERT 0")),
         Statement::Update(update) => Ok(change(compiler.update(update)?, "UPDATE")),
         Statement::Delete(delete) => Ok(change(compiler.delete(delete)?, "DELETE")),
-        Statement::Explain { statement, analyze: false, .. } => {
+        Statement::Explain { statement, analyze: false, format, options, .. } => {
+            let json = |text: &str| text.eq_ignore_ascii_case("json");
+            let named = options.iter().flatten().filter(|option| fold(&option.name) == "format");
+            let json =
+                format.as_ref().is_some_and(|format| format.to_string().to_lowercase().contains("json"))
+                    || named.filter_map(|option| option.arg.as_ref()).any(|arg| json(&setting_text(arg)));
             let inner = build(statement, context, compiler)?;
             let Action::Run(sql) = inner.action else {
                 return Err(SqlError::unsupported("EXPLAIN of this statement"));
             };
-            let columns =
-                vec![Output { name: "QUERY PLAN".to_owned(), typed: Type::Text.into(), origin: None }];
-            Ok(Plan { columns, ..Plan::new(Action::Explain(sql), "EXPLAIN") })
+            let ty = if json { Type::Json } else { Type::Text };
+            let columns = vec![Output { name: "QUERY PLAN".to_owned(), typed: ty.into(), origin: None }];
+            Ok(Plan { columns, ..Plan::new(Action::Explain { sql, json }, "EXPLAIN") })
         }
         Statement::StartTransaction { modes, statements, begin, .. } if statements.is_empty() => {
             let snapshot = modes.iter().any(|mode| {

@@ -234,8 +234,12 @@ impl Compiler<'_> {
     fn assignments(&mut self, assignments: &[Assignment], relation: &Relation) -> Result<String> {
         let mut items = Vec::new();
         for assignment in assignments {
-            let AssignmentTarget::ColumnName(name) = &assignment.target else {
-                return Err(SqlError::unsupported("assignment to a row"));
+            let name = match &assignment.target {
+                AssignmentTarget::ColumnName(name) => name,
+                AssignmentTarget::Tuple(names) => {
+                    items.push(self.row_assignment(names, &assignment.value, relation)?);
+                    continue;
+                }
             };
             let (_, name_text) = relation_name(name)?;
             let column = relation
@@ -245,6 +249,39 @@ impl Compiler<'_> {
             items.push(format!("{} = {value}", quote(&column.name)));
         }
         Ok(items.join(", "))
+    }
+
+    /// `(a, b) = (1, 2)` and `(a, b) = (SELECT …)`
+    fn row_assignment(&mut self, names: &[ObjectName], value: &Expr, relation: &Relation) -> Result<String> {
+        let columns = self.insert_targets(relation, names)?;
+        let quoted: Vec<String> = columns.iter().map(|column| quote(&column.name)).collect();
+        match value {
+            Expr::Tuple(values) if values.len() == columns.len() => {
+                let mut items = Vec::new();
+                for (name, (value, column)) in quoted.iter().zip(values.iter().zip(&columns)) {
+                    items.push(format!("{name} = {}", self.assigned(value, column)?));
+                }
+                Ok(items.join(", "))
+            }
+            Expr::Subquery(query) => {
+                let (sql, outputs) = self.query(query)?;
+                if outputs.len() != columns.len() {
+                    return Err(SqlError::syntax("number of columns does not match number of values"));
+                }
+                let (mut names, mut items) = (Vec::new(), Vec::new());
+                for (index, (output, column)) in outputs.iter().zip(&columns).enumerate() {
+                    let name = format!("\"c{index}\"");
+                    items.push(self.assign(Frag::new(name.clone(), output.typed), column)?);
+                    names.push(name);
+                }
+                let (names, items) = (names.join(", "), items.join(", "));
+                Ok(format!(
+                    "({}) = (WITH \"w\" ({names}) AS ({sql}) SELECT {items} FROM \"w\")",
+                    quoted.join(", ")
+                ))
+            }
+            _ => Err(SqlError::syntax("number of columns does not match number of values")),
+        }
     }
 
     /// DELETE.

@@ -32,7 +32,11 @@ impl Compiler<'_> {
         let order = self.argument_order(&function.args)?;
         let mut frags = Vec::new();
         for argument in &arguments {
-            frags.push(self.expr(argument)?);
+            let row = if takes_row(&name) { self.whole_row(argument)? } else { None };
+            frags.push(match row {
+                Some(row) => row,
+                None => self.expr(argument)?,
+            });
         }
         let over = function.over.as_ref().map(|window| self.over(window)).transpose()?.unwrap_or_default();
         let filter = match &function.filter {
@@ -117,12 +121,26 @@ impl Compiler<'_> {
                 one(format!("{name}({word}{})", first.comparable()), ty)
             }
             ("bool_and" | "every", 1) if ty == Type::Bool => one(format!("min({sql})"), Type::Bool),
+            ("stddev" | "stddev_samp" | "stddev_pop" | "variance" | "var_samp" | "var_pop", 1)
+                if ty.is_number() =>
+            {
+                let (sample, root) = (u8::from(!name.ends_with("_pop")), u8::from(name.starts_with("std")));
+                if ty.is_float() {
+                    return one(format!("sb_spread_float({sql}, {sample}, {root})"), Type::Float8);
+                }
+                let exact = cast_call(&first, Type::Numeric.into(), false).sql;
+                one(
+                    format!("sb_spread({word}{exact}, {sample}, {root})").replace("DISTINCT ", ""),
+                    Type::Numeric,
+                )
+            }
             ("bool_or", 1) if ty == Type::Bool => one(format!("max({sql})"), Type::Bool),
             ("string_agg", 2) => {
                 let (first, separator) =
                     (self.coerce(first, Type::Text)?, self.coerce(args[1].clone(), Type::Text)?);
                 if distinct {
-                    return Err(SqlError::unsupported("string_agg with DISTINCT"));
+                    let sql = format!("sb_string_agg_distinct({}, {})", first.sql, separator.sql);
+                    return one(sql, Type::Text);
                 }
                 one(format!("group_concat({}, {})", first.sql, separator.sql), Type::Text)
             }
@@ -132,10 +150,8 @@ impl Compiler<'_> {
             ),
             ("array_agg", 1) => {
                 let array = ty.array().ok_or_else(|| SqlError::unsupported(format!("array_agg of {ty}")))?;
-                if distinct {
-                    return Err(SqlError::unsupported("array_agg with DISTINCT"));
-                }
-                one(format!("sb_array_agg({sql}, {})", ty.oid()), array)
+                let name = if distinct { "sb_array_agg_distinct" } else { "sb_array_agg" };
+                one(format!("{name}({sql}, {})", ty.oid()), array)
             }
             _ => Ok(None),
         }
@@ -393,6 +409,7 @@ impl Compiler<'_> {
                 let normalised = name.starts_with("jsonb");
                 Ok(Some(if normalised { cast_call(&built, Type::Jsonb.into(), true) } else { built }))
             }
+            ("row_to_json", [row]) if row.ty() == Type::Json => Ok(Some(row.clone())),
             ("to_json" | "to_jsonb", [value]) => {
                 let value = self.settle(value.clone())?;
                 let ty = if name == "to_json" { Type::Json } else { Type::Jsonb };
@@ -562,6 +579,31 @@ impl Compiler<'_> {
             next.sql
         );
         Ok((sql, ty.into()))
+    }
+}
+
+/// Functions whose argument may be a table's alias, which means its row.
+fn takes_row(name: &str) -> bool {
+    matches!(name, "row_to_json" | "to_json" | "to_jsonb" | "json_agg" | "jsonb_agg")
+}
+
+impl Compiler<'_> {
+    /// The row that a table's alias stands for, as a document.
+    fn whole_row(&mut self, expr: &Expr) -> Result<Option<Frag>> {
+        let Expr::Identifier(ident) = expr else { return Ok(None) };
+        let name = fold(ident);
+        let tables = || self.scopes.iter().rev().flat_map(|scope| &scope.tables);
+        if tables().any(|table| table.columns.iter().any(|column| column.name == name)) {
+            return Ok(None);
+        }
+        let Some(table) = tables().find(|table| table.alias == name) else { return Ok(None) };
+        let mut list = vec!["2".to_owned()];
+        for column in &table.columns {
+            let sql = column.sql.clone().unwrap_or_else(|| super::qualified(&table.alias, &column.name));
+            let key = literal(&Value::Text(column.name.clone()));
+            list.extend([Type::Text.oid().to_string(), key, column.typed.ty.oid().to_string(), sql]);
+        }
+        Ok(Some(Frag::new(format!("sb_json_build({})", list.join(", ")), Type::Json)))
     }
 }
 

@@ -13,6 +13,7 @@ mod dml;
 mod expr;
 mod from;
 mod function;
+mod grouping;
 mod json;
 mod operator;
 pub(in crate::sql) mod query;

@@ -93,9 +93,40 @@ impl Compiler<'_> {
 
     /// A comparison of two expressions, with both sides brought to one type.
     pub(super) fn comparison(&mut self, left: &Expr, op: &str, right: &Expr) -> Result<Frag> {
+        if let (Expr::Tuple(left), Expr::Tuple(right)) = (left, right) {
+            return self.row_comparison(left, op, right);
+        }
         let (a, b) = (self.expr(left)?, self.expr(right)?);
         let (a, b) = self.matched(a, op, b)?;
         Ok(Frag::new(format!("({} {op} {})", a.comparable(), b.comparable()), Type::Bool))
+    }
+
+    /// Rows compare by their first fields that differ.
+    fn row_comparison(&mut self, left: &[Expr], op: &str, right: &[Expr]) -> Result<Frag> {
+        if left.len() != right.len() || left.is_empty() {
+            return Err(SqlError::syntax("unequal number of entries in row expressions"));
+        }
+        let each = |this: &mut Self, op: &str| {
+            let pairs = left.iter().zip(right).map(|(a, b)| this.comparison(a, op, b).map(|frag| frag.sql));
+            pairs.collect::<Result<Vec<_>>>()
+        };
+        let sql = match op {
+            "=" | "IS NOT DISTINCT FROM" => each(self, op)?.join(" AND "),
+            "<>" | "IS DISTINCT FROM" => each(self, op)?.join(" OR "),
+            _ => {
+                // (a, b) <= (c, d) is a < c, or a = c and b <= d.
+                let strict = op.trim_end_matches('=');
+                let (equal, less, last) = (each(self, "=")?, each(self, strict)?, each(self, op)?);
+                let end = last.len() - 1;
+                let alternatives = (0..=end).map(|index| {
+                    let mut terms = equal[..index].to_vec();
+                    terms.push(if index == end { last[index].clone() } else { less[index].clone() });
+                    format!("({})", terms.join(" AND "))
+                });
+                alternatives.collect::<Vec<_>>().join(" OR ")
+            }
+        };
+        Ok(Frag::new(format!("({sql})"), Type::Bool))
     }
 
     /// Both sides of an operator in one type.
@@ -198,6 +229,12 @@ impl Compiler<'_> {
     }
 
     pub(super) fn in_list(&mut self, expr: &Expr, list: &[Expr], negated: bool) -> Result<Frag> {
+        if matches!(expr, Expr::Tuple(_)) {
+            let tests = list.iter().map(|item| self.comparison(expr, "=", item).map(|frag| frag.sql));
+            let tests = tests.collect::<Result<Vec<_>>>()?.join(" OR ");
+            let not = if negated { "NOT " } else { "" };
+            return Ok(Frag::new(format!("({not}({tests}))"), Type::Bool));
+        }
         let mut frags = vec![self.expr(expr)?];
         for item in list {
             frags.push(self.expr(item)?);
@@ -212,6 +249,9 @@ impl Compiler<'_> {
     }
 
     pub(super) fn in_subquery(&mut self, expr: &Expr, query: &Query, negated: bool) -> Result<Frag> {
+        if let Expr::Tuple(fields) = expr {
+            return self.row_in_subquery(fields, query, negated);
+        }
         let frag = self.expr(expr)?;
         let (sql, columns) = self.query(query)?;
         let [column] = columns.as_slice() else {
@@ -232,6 +272,32 @@ impl Compiler<'_> {
         let (outer, inner) = (frag.comparable(), inner.sql);
         Ok(Frag::new(
             format!("({outer} {not}IN (WITH \"w\"(\"v\") AS ({sql}) SELECT {inner} FROM \"w\"))"),
+            Type::Bool,
+        ))
+    }
+}
+
+impl Compiler<'_> {
+    /// `(a, b) IN (SELECT …)`
+    fn row_in_subquery(&mut self, fields: &[Expr], query: &Query, negated: bool) -> Result<Frag> {
+        let (sql, columns) = self.query(query)?;
+        if fields.len() != columns.len() {
+            let what = if fields.len() < columns.len() { "many" } else { "few" };
+            return Err(SqlError::syntax(format!("subquery has too {what} columns")));
+        }
+        let (mut outer, mut inner, mut names) = (Vec::new(), Vec::new(), Vec::new());
+        for (index, (field, column)) in fields.iter().zip(&columns).enumerate() {
+            let name = format!("\"c{index}\"");
+            let frag = self.expr(field)?;
+            let (a, b) = self.matched(frag, "=", Frag::new(name.clone(), column.typed))?;
+            outer.push(a.comparable());
+            inner.push(b.sql);
+            names.push(name);
+        }
+        let (outer, inner, names) = (outer.join(", "), inner.join(", "), names.join(", "));
+        let not = if negated { "NOT " } else { "" };
+        Ok(Frag::new(
+            format!("(({outer}) {not}IN (WITH \"w\" ({names}) AS ({sql}) SELECT {inner} FROM \"w\"))"),
             Type::Bool,
         ))
     }

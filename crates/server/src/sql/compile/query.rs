@@ -54,7 +54,7 @@ impl Compiler<'_> {
             let names: Vec<String> = cte.alias.columns.iter().map(|column| fold(&column.name)).collect();
             if let Some(statement) = changing(&cte.query.body) {
                 let place = cte.alias.name.span.start;
-                if self.scopes.len() + self.depth > 1 {
+                if self.depth > 0 || !self.scopes.is_empty() {
                     let message =
                         "WITH clause containing a data-modifying statement must be at the top level";
                     return Err(SqlError::new("0A000", message).at(place));
@@ -117,7 +117,11 @@ impl Compiler<'_> {
                 OrderByKind::All(_) => return Err(SqlError::unsupported("ORDER BY ALL")),
             },
         };
-        let (mut sql, columns) = match &*query.body {
+        let expanded = match &*query.body {
+            SetExpr::Select(select) => super::grouping::expanded(select)?,
+            _ => None,
+        };
+        let (mut sql, columns) = match expanded.as_ref().unwrap_or(&query.body) {
             SetExpr::Select(select) => self.select(select, order)?,
             body => {
                 let (mut sql, columns) = self.set_expr(body)?;
@@ -662,7 +666,7 @@ pub(super) fn order_term(frag: &Frag, term: &OrderByExpr) -> Result<String> {
 }
 
 /// The name of a result column without an alias, as Postgres chooses it.
-fn output_name(expr: &Expr) -> String {
+pub(super) fn output_name(expr: &Expr) -> String {
     match expr {
         Expr::Identifier(ident) => fold(ident),
         Expr::CompoundIdentifier(parts) => parts.last().map(fold).unwrap_or_default(),

@@ -604,7 +604,13 @@ impl Maker<'_, '_> {
         }
         relation.columns[index] = column.clone();
         if column.default.is_some() && column.identity.is_none() {
-            self.compiler.default_of(&column)?;
+            self.compiler.default_of(&column).map_err(|_| {
+                let message = format!(
+                    "default for column \"{}\" cannot be cast automatically to type {}",
+                    old.name, typed.ty
+                );
+                SqlError::new("42804", message)
+            })?;
         }
         self.rewrite(relation)?;
         if old.typed() != typed || using.is_some() {
