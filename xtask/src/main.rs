@@ -1,15 +1,22 @@
 //! `cargo xtask`: parses the command line and hands over to one file a subcommand. stdout is data, stderr is
 //! progress; exit code 0 is success, 1 a failure, 2 wrong usage.
 
+mod attach;
+mod attest;
 mod base;
 mod bases;
 mod bench;
 mod build;
+mod carry;
+mod crates;
 mod doctor;
 mod engine;
 mod facts;
 mod generate;
 mod image;
+mod sbom;
+mod sign;
+mod store;
 mod tags;
 mod ui;
 mod verify;
@@ -41,6 +48,10 @@ enum Command {
     Base(base::Args),
     Verify(verify::Args),
     Bench(bench::Args),
+    Sbom(sbom::Args),
+    Sign(sign::Args),
+    Attest(attest::Args),
+    Carry(carry::Args),
     Doctor(doctor::Args),
     Docs(generate::DocsArgs),
     Generate(generate::Args),
@@ -60,6 +71,10 @@ fn main() -> ExitCode {
         Command::Base(args) => args.run(&workspace, &ui),
         Command::Verify(args) => args.run(&workspace, &ui),
         Command::Bench(args) => args.run(&workspace, &ui),
+        Command::Sbom(args) => args.run(&workspace, &ui),
+        Command::Sign(args) => args.run(&workspace, &ui),
+        Command::Attest(args) => args.run(&workspace, &ui),
+        Command::Carry(args) => args.run(&workspace, &ui),
         Command::Doctor(args) => args.run(&workspace, &ui),
         Command::Docs(args) => args.run(&workspace, &ui),
         Command::Generate(args) => args.run(&workspace, &ui),

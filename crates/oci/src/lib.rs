@@ -7,6 +7,7 @@ pub mod archive;
 pub mod base;
 pub mod blobs;
 pub mod cache;
+pub mod contents;
 pub mod digest;
 pub mod entry;
 pub mod error;
