@@ -4,8 +4,8 @@
 //! answers into a buffer that is sent when the cycle ends (Sync, Flush, ReadyForQuery). There is no
 //! async runtime; the engine blocks anyway, and a thread of its own keeps one client's work in one place.
 
-mod backup;
 mod advisory;
+mod backup;
 mod cache;
 mod copy;
 mod copy_binary;
