@@ -3,6 +3,7 @@
 
 mod image;
 pub mod publish;
+pub mod stack;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,6 +18,7 @@ use crate::tags::TagSpec;
 use image::RawImage;
 pub use image::{From, ImageSpec};
 pub use publish::PublishSpec;
+use stack::{KubernetesSpec, StackSpec};
 
 /// The whole catalogue.
 #[derive(Clone, Debug)]
@@ -39,6 +41,10 @@ pub struct Spec {
     pub tags: TagSpec,
     /// How they are published.
     pub publish: PublishSpec,
+    /// Services that run together, by name, each with what it takes from others.
+    pub stacks: BTreeMap<String, StackSpec>,
+    /// What of them becomes manifests for Kubernetes.
+    pub kubernetes: Option<KubernetesSpec>,
 }
 
 /// The catalogue as it is written.
@@ -55,6 +61,9 @@ struct RawSpec {
     tags: TagSpec,
     #[serde(default)]
     publish: PublishSpec,
+    #[serde(default)]
+    stacks: BTreeMap<String, StackSpec>,
+    kubernetes: Option<KubernetesSpec>,
 }
 
 /// The labels that all images share (image-spec "annotations", pre-defined keys).
@@ -298,6 +307,8 @@ impl Spec {
             order,
             tags: raw.tags,
             publish: raw.publish,
+            stacks: stack::resolve(&raw.stacks).map_err(problem)?,
+            kubernetes: raw.kubernetes,
         };
         let mut images = raw.images;
         for name in &spec.order {
@@ -376,6 +387,7 @@ impl Spec {
         // What is wrong below is told of the image below.
         let images = self.order.iter().map(|name| (name.as_str(), &self.images[name]));
         self.publish.check(&self.images)?;
+        stack::check(self)?;
         self.tags.check(images, &self.images[&self.project.default_image])?;
         self.images.iter().try_for_each(|(name, image)| self.check_image(name, image))?;
         if let Some(builder) = &self.source_build
