@@ -4,6 +4,7 @@
 pub mod ci;
 mod image;
 pub mod publish;
+pub mod stack;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,6 +20,7 @@ pub use ci::CiSpec;
 use image::RawImage;
 pub use image::{From, ImageSpec};
 pub use publish::PublishSpec;
+use stack::{KubernetesSpec, StackSpec};
 
 /// The whole catalogue.
 #[derive(Clone, Debug)]
@@ -45,6 +47,10 @@ pub struct Spec {
     pub ci: Option<CiSpec>,
     /// What Docker's Official Images want to know.
     pub stackbrew: Option<StackbrewSpec>,
+    /// Services that run together, by name, each with what it takes from others.
+    pub stacks: BTreeMap<String, StackSpec>,
+    /// What of them becomes manifests for Kubernetes.
+    pub kubernetes: Option<KubernetesSpec>,
 }
 
 /// The catalogue as it is written.
@@ -63,6 +69,9 @@ struct RawSpec {
     publish: PublishSpec,
     ci: Option<CiSpec>,
     stackbrew: Option<StackbrewSpec>,
+    #[serde(default)]
+    stacks: BTreeMap<String, StackSpec>,
+    kubernetes: Option<KubernetesSpec>,
 }
 
 /// The labels that all images share (image-spec "annotations", pre-defined keys).
@@ -318,6 +327,8 @@ impl Spec {
             publish: raw.publish,
             ci: raw.ci,
             stackbrew: raw.stackbrew,
+            stacks: stack::resolve(&raw.stacks).map_err(problem)?,
+            kubernetes: raw.kubernetes,
         };
         let mut images = raw.images;
         for name in &spec.order {
@@ -402,6 +413,7 @@ impl Spec {
         // What is wrong below is told of the image below.
         let images = self.order.iter().map(|name| (name.as_str(), &self.images[name]));
         self.publish.check(&self.images)?;
+        stack::check(self)?;
         self.tags.check(images, &self.images[&self.project.default_image])?;
         self.images.iter().try_for_each(|(name, image)| self.check_image(name, image))?;
         if let Some(builder) = &self.source_build
