@@ -5,6 +5,7 @@
 
 mod memory;
 mod registry;
+mod server;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -39,6 +40,15 @@ pub struct Args {
 
 #[derive(clap::Subcommand)]
 enum Command {
+    /// The server: pgbench, start and memory, against PostgreSQL where that is installed
+    Server {
+        /// How often each contender runs
+        #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+        rounds: u32,
+        /// How results are printed
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
     /// Building images: assembly against BuildKit and gzip, and a run with nothing changed
     Image {
         /// Also build xtask, and a fresh clone's first image, from nothing: takes minutes
@@ -71,13 +81,17 @@ enum Command {
 impl Args {
     /// Runs the command.
     pub fn run(self, workspace: &Workspace, ui: &Ui) -> Result<()> {
-        match self.command {
-            Command::Image { cold, rounds, format } => {
-                bench_image(workspace, cold, rounds, ui)?.print(format)
-            }
-            Command::Registry { rounds, format } => registry::bench(workspace, rounds, ui)?.print(format),
-            Command::Memory { gigabytes } => memory::bench(workspace, gigabytes, ui),
+        let (table, format) = match self.command {
+            Command::Server { rounds, format } => (server::bench(workspace, rounds, ui)?, format),
+            Command::Image { cold, rounds, format } => (bench_image(workspace, cold, rounds, ui)?, format),
+            Command::Registry { rounds, format } => (registry::bench(workspace, rounds, ui)?, format),
+            Command::Memory { gigabytes } => return memory::bench(workspace, gigabytes, ui),
+        };
+        match format {
+            Format::Human => print!("{}", table.render()),
+            Format::Json => println!("{}", serde_json::to_string_pretty(&table)?),
         }
+        Ok(())
     }
 }
 
@@ -87,6 +101,8 @@ struct Table {
     /// The machine, in a line.
     machine: String,
     rows: Vec<Row>,
+    /// What is read once, since it doesn't vary from round to round.
+    figures: Vec<Figure>,
     /// What could not be measured here, and why.
     skipped: Vec<String>,
 }
@@ -103,15 +119,20 @@ struct Row {
     ratio: Option<(String, f64)>,
 }
 
-impl Table {
-    fn print(&self, format: Format) -> Result<()> {
-        match format {
-            Format::Human => print!("{}", self.render()),
-            Format::Json => println!("{}", serde_json::to_string_pretty(self)?),
-        }
-        Ok(())
-    }
+#[derive(Serialize)]
+struct Figure {
+    what: String,
+    unit: &'static str,
+    value: f64,
+}
 
+impl Figure {
+    fn new(what: &str, unit: &'static str, value: f64) -> Figure {
+        Figure { what: what.into(), unit, value }
+    }
+}
+
+impl Table {
     fn render(&self) -> String {
         let mut text = format!("{}\n\n", self.machine);
         let width = self.rows.iter().map(|r| r.what.chars().count()).max().unwrap_or(0);
@@ -124,6 +145,9 @@ impl Table {
                 "{:width$}  {:>9.3}  {range:>19}  {:>6}  {ratio}",
                 row.what, row.seconds, row.rounds
             );
+        }
+        for Figure { what, unit, value } in &self.figures {
+            let _ = writeln!(text, "{what:width$}  {value:>9.1} {unit}");
         }
         for line in &self.skipped {
             let _ = writeln!(text, "skipped: {line}");
@@ -322,7 +346,7 @@ fn bench_image(workspace: &Workspace, cold: bool, rounds: u32, ui: &Ui) -> Resul
     } else {
         skipped.push("cold builds: give --cold".into());
     }
-    Ok(Table { machine: machine(&sh), rows, skipped })
+    Ok(Table { machine: machine(&sh), rows, figures: Vec::new(), skipped })
 }
 
 /// The variants whose bases are in the cache for every platform, as a list with commas.

@@ -3,6 +3,13 @@
 //! What a push needs of an image is its root descriptor and a blob store that holds all below it: the cache, or a
 //! layout ([`oci::layout::Layout::blobs`]).
 
+pub mod collect;
+#[cfg(test)]
+mod faults;
+pub mod record;
+pub mod tags;
+pub mod upload;
+
 use anyhow::{Context as _, Result};
 use oci::Blobs;
 use oci_spec::image::Descriptor;

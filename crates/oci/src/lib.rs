@@ -8,6 +8,7 @@ pub mod base;
 pub mod blobs;
 pub mod cache;
 pub mod compress;
+pub mod contents;
 pub mod digest;
 pub mod entry;
 pub mod error;

@@ -95,7 +95,7 @@ pub fn bench(workspace: &Workspace, rounds: u32, ui: &Ui) -> Result<Table> {
     }
     let rows = race(&mut contenders, rounds, ui)?;
     drop(contenders);
-    Ok(Table { machine: machine(&workspace.shell()?), rows, skipped })
+    Ok(Table { machine: machine(&workspace.shell()?), rows, figures: Vec::new(), skipped })
 }
 
 /// An image in a layout, under the name `latest`.

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use registry::{Client, Config, Error, Push};
 
-use crate::server::{Fault, Server};
 use crate::{Store, client, config, noise, recording};
+use registry_testing::{Fault, Server};
 
 fn tagged(tags: &[&str]) -> Push {
     Push { tags: tags.iter().map(|t| (*t).to_owned()).collect(), mount_from: Vec::new() }
