@@ -450,6 +450,9 @@ pub fn build_influences() -> Vec<String> {
                 "CFLAGS" | "TARGET_CFLAGS" | "HOST_CFLAGS" | "CPPFLAGS" | "LDFLAGS" | "CC" | "TARGET_CC"
             ) || name.starts_with("CARGO_PROFILE_")
                 || (name.starts_with("CARGO_TARGET_") && name != "CARGO_TARGET_DIR")
+                // What `cargo run` says of xtask: ring's build script asks to run again when it changes, and then all
+                // above it is compiled again whenever xtask has another version or was started by hand.
+                || ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_"].iter().any(|p| name.starts_with(p))
         })
         .collect()
 }
