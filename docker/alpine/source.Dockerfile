@@ -20,13 +20,16 @@ RUN --mount=type=cache,target=/root/.cargo/registry \
     && ln -s scratchbird /out/usr/local/bin/createdb \
     && ln -s scratchbird /out/usr/local/bin/dropdb \
     && ln -s scratchbird /out/usr/local/bin/psql \
+    && ln -s scratchbird /out/usr/local/bin/sql \
+    && ln -s scratchbird /out/usr/local/bin/backup \
+    && ln -s scratchbird /out/usr/local/bin/restore \
     && ln -s scratchbird /out/usr/local/bin/scratchbird-ready \
     && ln -s scratchbird /out/usr/local/bin/scratchbird-healthcheck
-RUN install -d -m 0755 -o 1000 -g 1000 /out/var/lib/scratchbird \
-    && install -d -m 0700 -o 1000 -g 1000 /out/var/lib/scratchbird/data \
-    && install -d -m 0755 -o 1000 -g 1000 /out/etc/scratchbird \
-    && install -d -m 0755 -o 1000 -g 1000 /out/var/log/scratchbird \
-    && install -d -m 0750 -o 1000 -g 1000 /out/backup \
+RUN install -d -m 0775 -o 1000 -g 0 /out/var/lib/scratchbird \
+    && install -d -m 0770 -o 1000 -g 0 /out/var/lib/scratchbird/data \
+    && install -d -m 0775 -o 1000 -g 0 /out/etc/scratchbird \
+    && install -d -m 0775 -o 1000 -g 0 /out/var/log/scratchbird \
+    && install -d -m 0770 -o 1000 -g 0 /out/backup \
     && install -d -m 0755 -o 0 -g 0 /out/docker-entrypoint-initdb.d \
     && install -d -m 0755 -o 0 -g 0 /out/docker-entrypoint-preinitdb.d \
     && install -d -m 0755 -o 0 -g 0 /out/run/secrets \
@@ -53,9 +56,11 @@ LABEL org.opencontainers.image.title="ScratchBird" \
     org.opencontainers.image.base.name="${BASE_NAME}" \
     org.opencontainers.image.base.digest="${BASE_DIGEST}"
 ENV PATH="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+ENV SCRATCHBIRD_HTTP_PORT="8080"
 USER 1000:1000
 WORKDIR /var/lib/scratchbird
 EXPOSE 5432/tcp
+EXPOSE 8080/tcp
 VOLUME ["/var/lib/scratchbird/data"]
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["/usr/local/bin/scratchbird", "entrypoint"]

@@ -187,6 +187,13 @@ impl Workspace {
         })
     }
 
+    /// The compiler that Cargo would use, with its commit: `rustc 1.89.0 (29483883e 2025-08-04)`.
+    pub fn rust_version(&self) -> Result<String> {
+        let rustc = rustc();
+        let sh = self.shell()?;
+        Ok(cmd!(sh, "{rustc} --version").quiet().read()?)
+    }
+
     /// The commit that is checked out; none where this is no git checkout or git is not installed.
     fn revision(&self) -> Result<Option<Revision>> {
         if !self.root.join(".git").exists() {
@@ -320,6 +327,35 @@ pub fn ci_event() -> Result<Event> {
 pub fn github_files() -> Option<(PathBuf, PathBuf)> {
     let file = |name: &str| env::var_os(name).filter(|path| !path.is_empty()).map(PathBuf::from);
     Some((file("GITHUB_OUTPUT")?, file("GITHUB_STEP_SUMMARY")?))
+}
+
+/// The password of an encrypted key, in cosign's variable.
+pub fn cosign_password() -> Option<String> {
+    env::var("COSIGN_PASSWORD").ok()
+}
+
+/// The run of a CI that we are part of.
+pub struct CiRun {
+    /// The workflow, as a URI.
+    pub builder: String,
+    /// The run, as a URI.
+    pub invocation: String,
+}
+
+/// Which run of GitHub's or GitLab's CI this is, if any.
+pub fn ci_run() -> Option<CiRun> {
+    let text = |name: &str| env::var(name).ok().filter(|v| !v.is_empty());
+    if let (Some(server), Some(repository), Some(run)) =
+        (text("GITHUB_SERVER_URL"), text("GITHUB_REPOSITORY"), text("GITHUB_RUN_ID"))
+    {
+        let workflow = text("GITHUB_WORKFLOW_REF").unwrap_or_else(|| repository.clone());
+        let attempt = text("GITHUB_RUN_ATTEMPT").unwrap_or_else(|| "1".into());
+        return Some(CiRun {
+            builder: format!("{server}/{workflow}"),
+            invocation: format!("{server}/{repository}/actions/runs/{run}/attempts/{attempt}"),
+        });
+    }
+    Some(CiRun { builder: text("CI_PROJECT_URL")?, invocation: text("CI_JOB_URL")? })
 }
 
 /// SOURCE_DATE_EPOCH, in seconds since 1970.

@@ -1,11 +1,15 @@
 //! `cargo xtask`: parses the command line and hands over to one file a subcommand. stdout is data, stderr is
 //! progress; exit code 0 is success, 1 a failure, 2 wrong usage.
 
+mod attach;
+mod attest;
 mod base;
 mod bases;
 mod bench;
 mod build;
+mod carry;
 mod ci;
+mod crates;
 mod dockerfile;
 mod doctor;
 mod engine;
@@ -19,9 +23,12 @@ mod promote;
 mod publish;
 mod push;
 mod release;
+mod sbom;
 mod shell;
+mod sign;
 mod stackbrew;
 mod stage;
+mod store;
 mod symbols;
 mod tags;
 mod ui;
@@ -65,6 +72,10 @@ enum Command {
     Verify(verify::Args),
     Bench(bench::Args),
     Ci(ci::Args),
+    Sbom(sbom::Args),
+    Sign(sign::Args),
+    Attest(attest::Args),
+    Carry(carry::Args),
     Doctor(doctor::Args),
     Docs(generate::DocsArgs),
     Dockerfile(dockerfile::Args),
@@ -94,6 +105,10 @@ fn main() -> ExitCode {
         Command::Verify(args) => args.run(&workspace, &ui),
         Command::Bench(args) => args.run(&workspace, &ui),
         Command::Ci(args) => args.run(&workspace, &ui),
+        Command::Sbom(args) => args.run(&workspace, &ui),
+        Command::Sign(args) => args.run(&workspace, &ui),
+        Command::Attest(args) => args.run(&workspace, &ui),
+        Command::Carry(args) => args.run(&workspace, &ui),
         Command::Doctor(args) => args.run(&workspace, &ui),
         Command::Dockerfile(args) => args.run(&workspace, &ui),
         Command::Docs(args) => args.run(&workspace, &ui),

@@ -18,6 +18,7 @@ pub mod promote;
 pub mod release;
 pub mod secrets;
 pub mod spec;
+pub mod stack;
 pub mod stackbrew;
 pub mod tags;
 pub mod toolchain;

@@ -4,6 +4,7 @@
 pub mod ci;
 mod image;
 pub mod publish;
+pub mod stack;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,6 +20,7 @@ pub use ci::CiSpec;
 use image::RawImage;
 pub use image::{From, ImageSpec};
 pub use publish::PublishSpec;
+use stack::{KubernetesSpec, StackSpec};
 
 /// The whole catalogue.
 #[derive(Clone, Debug)]
@@ -45,6 +47,10 @@ pub struct Spec {
     pub ci: Option<CiSpec>,
     /// What Docker's Official Images want to know.
     pub stackbrew: Option<StackbrewSpec>,
+    /// Services that run together, by name, each with what it takes from others.
+    pub stacks: BTreeMap<String, StackSpec>,
+    /// What of them becomes manifests for Kubernetes.
+    pub kubernetes: Option<KubernetesSpec>,
 }
 
 /// The catalogue as it is written.
@@ -63,6 +69,9 @@ struct RawSpec {
     publish: PublishSpec,
     ci: Option<CiSpec>,
     stackbrew: Option<StackbrewSpec>,
+    #[serde(default)]
+    stacks: BTreeMap<String, StackSpec>,
+    kubernetes: Option<KubernetesSpec>,
 }
 
 /// The labels that all images share (image-spec "annotations", pre-defined keys).
@@ -204,7 +213,7 @@ pub struct Directory {
     /// Permission bits as an octal string.
     #[serde(deserialize_with = "octal")]
     pub mode: u32,
-    /// `root` or the image's user.
+    /// `root` or the image's user, whose group it is too; `:root` after the user gives it to root's group.
     pub owner: String,
 }
 
@@ -246,7 +255,7 @@ pub struct FileSpec {
     /// Permission bits as an octal string.
     #[serde(deserialize_with = "octal")]
     pub mode: u32,
-    /// `root` or the image's user.
+    /// `root` or the image's user, whose group it is too; `:root` after the user gives it to root's group.
     pub owner: String,
 }
 
@@ -318,6 +327,8 @@ impl Spec {
             publish: raw.publish,
             ci: raw.ci,
             stackbrew: raw.stackbrew,
+            stacks: stack::resolve(&raw.stacks).map_err(problem)?,
+            kubernetes: raw.kubernetes,
         };
         let mut images = raw.images;
         for name in &spec.order {
@@ -402,6 +413,7 @@ impl Spec {
         // What is wrong below is told of the image below.
         let images = self.order.iter().map(|name| (name.as_str(), &self.images[name]));
         self.publish.check(&self.images)?;
+        stack::check(self)?;
         self.tags.check(images, &self.images[&self.project.default_image])?;
         self.images.iter().try_for_each(|(name, image)| self.check_image(name, image))?;
         if let Some(builder) = &self.source_build
@@ -435,10 +447,10 @@ impl Spec {
         let user = image.user.as_ref().map(|u| u.name.as_str());
         let owned = |what: &str, path: &str, owner: &str| -> std::result::Result<(), String> {
             absolute(&format!("{here}.{what}"), path)?;
-            if owner == "root" || Some(owner) == user {
+            if owner == "root" || Some(owner.strip_suffix(":root").unwrap_or(owner)) == user {
                 return Ok(());
             }
-            let allowed = user.map(|u| format!(", {u}")).unwrap_or_default();
+            let allowed = user.map(|u| format!(", {u}, {u}:root")).unwrap_or_default();
             Err(format!("{here}.{what}: `{path}` has the owner `{owner}`; allowed: root{allowed}"))
         };
         if let From::Image(below) = &image.from
@@ -561,13 +573,9 @@ mod tests {
         check(
             "owner = \"scratchbird\"",
             "owner = \"bob\"",
-            "has the owner `bob`; allowed: root, scratchbird",
+            "has the owner `bob`; allowed: root, scratchbird, scratchbird:root",
         );
-        check(
-            "entrypoint = [",
-            "env = { DB_TOKEN = \"x\" }\nentrypoint = [",
-            "`DB_TOKEN` looks like a secret (TOKEN)",
-        );
+        check("env = { ", "env = { DB_TOKEN = \"x\", ", "`DB_TOKEN` looks like a secret (TOKEN)");
         check("compressed = \"", "compressed = \"x", "is no size such as `20MB`");
         check("path = \"/backup\"", "path = \"backup\"", "path `backup` must be absolute");
         check("path = \"/backup\"", "path = \"/backup/\"", "path `/backup/` must be absolute");

@@ -149,6 +149,14 @@ pub fn unpack(path: &Path, data: &mut dyn Read) -> Result<()> {
     Ok(())
 }
 
+/// Removes what an interrupted backup into this file left.
+pub fn abandon(path: &Path) {
+    if let Some(directory) = path.parent() {
+        // What can't be removed now is removed by the next backup.
+        let _ = sweep(directory);
+    }
+}
+
 /// Removes what killed backups left.
 fn sweep(directory: &Path) -> Result<()> {
     for ending in ["partial", "check"] {
