@@ -412,6 +412,37 @@ fn platforms_built_apart_give_the_digests_of_one_machine() {
     project.fails(&["push", "--layout", "target/merged"], 1, "was made from");
 }
 
+#[test]
+fn attestations_are_made_before_anything_is_public() {
+    let server = Server::start();
+    let project = Project::new(&[&server.host]);
+    let spec = project.read("docker/images.toml");
+    let attest = "attest = [\"attest {{image}} --key env://RELEASE_KEY\", \"sign {{image}} --key env://RELEASE_KEY\"]\n";
+    project.write("docker/images.toml", &spec.replace("checks =", &format!("{attest}checks =")));
+    project.commit("chore: sign");
+    let run = |key: Option<&str>| {
+        let mut command = project.command(env!("CARGO_BIN_EXE_xtask"));
+        command
+            .args(["release", "1.0.0", "--execute"])
+            .envs(key.map(|key| ("RELEASE_KEY", key)))
+            .output()
+            .unwrap()
+    };
+    let refused = run(None);
+    let stderr = String::from_utf8_lossy(&refused.stderr);
+    assert!(stderr.contains("the variable `RELEASE_KEY` is not set"), "{stderr}");
+    assert!(server.take_log().is_empty(), "nothing is public");
+    let output = run(Some(include_str!("../../crates/signing/tests/keys/openssl.pem")));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let client = Client::new(Config::default()).unwrap();
+    let repository = Repository::parse(&project.to[0]).unwrap();
+    let latest = client.resolve(&repository.tagged("latest").unwrap()).unwrap();
+    let signature = format!("sha256-{}.sig", latest.digest().digest());
+    assert!(client.resolve(&repository.tagged(&signature).unwrap()).is_ok(), "{signature}");
+    let referrers = client.referrers(&repository, latest.digest(), None).unwrap();
+    assert!(referrers.len() >= 2, "a signature and provenance: {referrers:?}");
+}
+
 /// What a guide shows is what one sees. Its `console` blocks run in order, in a project of their own; the registry in
 /// it is called ghcr.io, digests are other ones, and a line `…` stands for any number of lines.
 #[test]
