@@ -329,6 +329,11 @@ pub fn github_files() -> Option<(PathBuf, PathBuf)> {
     Some((file("GITHUB_OUTPUT")?, file("GITHUB_STEP_SUMMARY")?))
 }
 
+/// What a variable holds that the user named; none where it is empty.
+pub fn secret(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|text| !text.is_empty())
+}
+
 /// The password of an encrypted key, in cosign's variable.
 pub fn cosign_password() -> Option<String> {
     env::var("COSIGN_PASSWORD").ok()
