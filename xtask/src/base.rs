@@ -111,12 +111,24 @@ fn update(workspace: &Workspace, only: &[String], ui: &Ui) -> Result<()> {
         );
         lock.bases.insert(variant.base.clone(), locked);
     }
+    for reference in plan::stack::foreign(&spec) {
+        let before = old.images.get(reference).cloned();
+        let now = if only.is_empty() {
+            // Its platforms are its own: not all are as widely built as ours.
+            let root = client.resolve(&registry::parse(reference)?)?;
+            println!("{reference}: {}", root.digest());
+            Some(Locked { digest: root.digest().clone(), platforms: BTreeMap::new() })
+        } else {
+            before
+        };
+        lock.images.extend(now.map(|locked| (reference.to_string(), locked)));
+    }
     for (_, variant) in spec.variants.iter().filter(|(name, _)| only.is_empty() || only.contains(name)) {
         for platform in spec.platforms.keys() {
             bases::forget(&cache, &variant.base, &spec.platform(platform)?.0)?;
         }
     }
-    if lock.bases != old.bases {
+    if (&lock.bases, &lock.images) != (&old.bases, &old.images) {
         let path = workspace.absolute(&workspace.lock_path());
         let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
         oci::cache::write_atomically(&path, dir, lock.render().as_bytes())?;

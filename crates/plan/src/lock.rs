@@ -18,6 +18,9 @@ pub struct Lock {
     /// By the reference as images.toml has it.
     #[serde(default)]
     pub bases: BTreeMap<String, Locked>,
+    /// The foreign images that stacks run, by reference; they are pinned where somebody asks for digests.
+    #[serde(default)]
+    pub images: BTreeMap<String, Locked>,
 }
 
 /// What one reference is pinned to. The digest of an index pins the image of every platform below it.
@@ -46,10 +49,12 @@ impl Lock {
         let mut text = String::from(
             "# The digest of each base of images.toml. Written by `cargo xtask base update`; not for editing by hand.\n",
         );
-        for (reference, locked) in &self.bases {
-            text.push_str(&format!("\n[bases.\"{reference}\"]\ndigest = \"{}\"\n", locked.digest));
-            for (platform, digest) in &locked.platforms {
-                text.push_str(&format!("platforms.\"{platform}\" = \"{digest}\"\n"));
+        for (table, entries) in [("bases", &self.bases), ("images", &self.images)] {
+            for (reference, locked) in entries {
+                text.push_str(&format!("\n[{table}.\"{reference}\"]\ndigest = \"{}\"\n", locked.digest));
+                for (platform, digest) in &locked.platforms {
+                    text.push_str(&format!("platforms.\"{platform}\" = \"{digest}\"\n"));
+                }
             }
         }
         text
@@ -72,6 +77,10 @@ impl Lock {
             spec.variants.values().map(|v| v.base.as_str()).filter(|b| *b != "scratch").collect();
         if let Some(base) = bases.iter().find(|base| !self.bases.contains_key(**base)) {
             return problem(format!("has no digest for the base `{base}`"));
+        }
+        let foreign = crate::stack::foreign(spec);
+        if let Some(reference) = self.images.keys().find(|reference| !foreign.contains(&reference.as_str())) {
+            return problem(format!("pins `{reference}`, which no stack runs"));
         }
         for (reference, locked) in &self.bases {
             if !bases.contains(reference.as_str()) {

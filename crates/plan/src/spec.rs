@@ -1,8 +1,10 @@
 //! `docker/images.toml`, the one source of truth, as types. An unknown key is an error, and so is a name that
 //! nothing defines.
 
+pub mod ci;
 mod image;
 pub mod publish;
+pub mod stack;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,9 +16,11 @@ use crate::error::{Error, Result, suggest};
 use crate::secrets::secret_word;
 use crate::tags::TagSpec;
 
+pub use ci::CiSpec;
 use image::RawImage;
 pub use image::{From, ImageSpec};
 pub use publish::PublishSpec;
+use stack::{KubernetesSpec, StackSpec};
 
 /// The whole catalogue.
 #[derive(Clone, Debug)]
@@ -39,6 +43,14 @@ pub struct Spec {
     pub tags: TagSpec,
     /// How they are published.
     pub publish: PublishSpec,
+    /// The pipelines that build them elsewhere.
+    pub ci: Option<CiSpec>,
+    /// What Docker's Official Images want to know.
+    pub stackbrew: Option<StackbrewSpec>,
+    /// Services that run together, by name, each with what it takes from others.
+    pub stacks: BTreeMap<String, StackSpec>,
+    /// What of them becomes manifests for Kubernetes.
+    pub kubernetes: Option<KubernetesSpec>,
 }
 
 /// The catalogue as it is written.
@@ -55,6 +67,11 @@ struct RawSpec {
     tags: TagSpec,
     #[serde(default)]
     publish: PublishSpec,
+    ci: Option<CiSpec>,
+    stackbrew: Option<StackbrewSpec>,
+    #[serde(default)]
+    stacks: BTreeMap<String, StackSpec>,
+    kubernetes: Option<KubernetesSpec>,
 }
 
 /// The labels that all images share (image-spec "annotations", pre-defined keys).
@@ -106,6 +123,16 @@ pub struct Toolchain {
     pub zig: bool,
     /// The command that installs the program.
     pub install: String,
+}
+
+/// The head of the library file of Docker's Official Images.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct StackbrewSpec {
+    /// `Name <address> (@github)`, each.
+    pub maintainers: Vec<String>,
+    /// Where the Dockerfiles are fetched from.
+    pub git_repo: String,
 }
 
 /// The stage of a Dockerfile that compiles.
@@ -298,6 +325,10 @@ impl Spec {
             order,
             tags: raw.tags,
             publish: raw.publish,
+            ci: raw.ci,
+            stackbrew: raw.stackbrew,
+            stacks: stack::resolve(&raw.stacks).map_err(problem)?,
+            kubernetes: raw.kubernetes,
         };
         let mut images = raw.images;
         for name in &spec.order {
@@ -373,9 +404,16 @@ impl Spec {
                 self.project.default_image
             ));
         }
+        if let Some(ci) = &self.ci {
+            if self.source_build.is_none() {
+                return Err("ci: needs `source-build`, which says the compiler; the same everywhere gives the same digests".into());
+            }
+            ci.check(self.platforms.keys())?;
+        }
         // What is wrong below is told of the image below.
         let images = self.order.iter().map(|name| (name.as_str(), &self.images[name]));
         self.publish.check(&self.images)?;
+        stack::check(self)?;
         self.tags.check(images, &self.images[&self.project.default_image])?;
         self.images.iter().try_for_each(|(name, image)| self.check_image(name, image))?;
         if let Some(builder) = &self.source_build
