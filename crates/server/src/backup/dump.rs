@@ -187,11 +187,11 @@ impl Dump<'_> {
                 reference: owned.remove(&plain).unwrap_or_else(|| literal(&name)),
                 name,
                 options: format!(
-                    " START WITH {} INCREMENT BY {} MINVALUE {} MAXVALUE {}{cycle}",
-                    text(&row, 2),
+                    " INCREMENT BY {} MINVALUE {} MAXVALUE {} START WITH {}{cycle}",
                     text(&row, 3),
                     text(&row, 4),
-                    text(&row, 5)
+                    text(&row, 5),
+                    text(&row, 2)
                 ),
                 position: row.get(7).cloned().flatten(),
             });
