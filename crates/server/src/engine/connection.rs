@@ -178,6 +178,11 @@ impl Connection {
         Ok(Arc::clone(&self.catalog))
     }
 
+    /// Reads the definitions again before the next statement.
+    pub fn forget_definitions(&mut self) {
+        self.seen = None;
+    }
+
     /// Whether the session has, or had, temporary tables.
     fn has_temporary(&self) -> Result<bool> {
         let mut found = false;

@@ -67,6 +67,8 @@ struct Session {
     parameters: Parameters,
     user: String,
     superuser: bool,
+    /// The role that logged in, and whether it may do everything.
+    login: (String, bool),
     transaction: Transaction,
     savepoints: Vec<String>,
     statements: HashMap<String, Arc<Prepared>>,

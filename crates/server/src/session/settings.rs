@@ -31,6 +31,9 @@ impl Session {
         }
         let told = self.parameters.set(name, value)?;
         self.parameters_changed();
+        if ["search_path", "all"].iter().any(|path| name.eq_ignore_ascii_case(path)) {
+            self.replan();
+        }
         match told {
             Some((name, value)) => self.wire.parameter(&name, &value),
             None => Ok(()),
@@ -62,10 +65,17 @@ impl Session {
             .collect();
         self.parameters = settled;
         self.parameters_changed();
+        self.replan();
         changed.iter().try_for_each(|(name, value)| self.wire.parameter(name, value))
     }
 
-    /// Plans depend on the search path, and SQL functions read parameters.
+    /// What names mean, or what may be done, has changed: every plan is made anew before its next run.
+    pub(super) fn replan(&mut self) {
+        self.plans.clear();
+        self.connection.forget_definitions();
+    }
+
+    /// Plans may depend on parameters, and SQL functions read them.
     pub(super) fn parameters_changed(&mut self) {
         self.plans.clear();
         self.connection.know_settings(self.parameters.all(&self.server.settings).into_iter());

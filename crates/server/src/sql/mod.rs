@@ -140,10 +140,14 @@ fn adapted(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     let mut statement = Keyword::NoKeyword;
     let mut previous = Keyword::NoKeyword;
     let (mut constraints, mut moving, mut fetching, mut first) = (false, false, false, true);
-    let mut start = 0;
+    let (mut start, mut begin) = (0, 0);
     for mut token in tokens {
         let (word, span) = (|text: &str| Token::make_keyword(text), token.span);
         let end = matches!(token.token, Token::SemiColon | Token::EOF);
+        if end {
+            name_roles(&mut adapted, begin);
+            begin = adapted.len() + 1;
+        }
         if end && fetching {
             finish_fetch(&mut adapted, start, moving);
         }
@@ -213,10 +217,44 @@ fn adapted(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
         previous = keyword;
         adapted.push(token);
     }
+    name_roles(&mut adapted, begin);
     if fetching {
         finish_fetch(&mut adapted, start, moving);
     }
     adapted
+}
+
+/// GRANT without ON is about roles, which the parser knows by the word ROLE only.
+fn name_roles(tokens: &mut Vec<TokenWithSpan>, begin: usize) {
+    let keyword = |token: &TokenWithSpan| match &token.token {
+        Token::Word(word) => Some(word.keyword),
+        _ => None,
+    };
+    let begin = begin.min(tokens.len());
+    let mut words = tokens[begin..].iter().filter_map(keyword);
+    if !matches!(words.next(), Some(Keyword::GRANT | Keyword::REVOKE))
+        || words.any(|word| word == Keyword::ON)
+    {
+        return;
+    }
+    let mut at = begin;
+    let mut expected = false;
+    while at < tokens.len() {
+        match &tokens[at].token {
+            Token::Word(word) if matches!(word.keyword, Keyword::TO | Keyword::FROM) => return,
+            Token::Word(word) if matches!(word.keyword, Keyword::GRANT | Keyword::REVOKE) => expected = true,
+            Token::Word(word) if expected && word.keyword != Keyword::ROLE => {
+                let span = tokens[at].span;
+                tokens.insert(at, TokenWithSpan::new(Token::Whitespace(Whitespace::Space), span));
+                tokens.insert(at, TokenWithSpan::new(Token::make_keyword("ROLE"), span));
+                (at, expected) = (at + 2, false);
+            }
+            Token::Word(_) => expected = false,
+            Token::Comma => expected = true,
+            _ => {}
+        }
+        at += 1;
+    }
 }
 
 /// FETCH may leave out FROM before the cursor's name, and MOVE wants no rows.

@@ -145,6 +145,8 @@ pub enum Action {
     Cluster(ClusterChange),
     /// DEALLOCATE and DISCARD; no name is all.
     Deallocate(Option<String>),
+    /// SET ROLE; no name is the role that logged in.
+    SetRole(Option<String>),
     /// DISCARD ALL
     Discard,
     /// Nothing to do here, such as VACUUM.
@@ -279,6 +281,15 @@ pub enum ClusterChange {
         /// What changes.
         role: RoleChange,
     },
+    /// GRANT and REVOKE of membership
+    Member {
+        /// The roles.
+        roles: Vec<String>,
+        /// Who becomes a member of them.
+        members: Vec<String>,
+        /// Whether it is given.
+        give: bool,
+    },
     /// DROP ROLE
     DropRole {
         /// Its name.
@@ -390,6 +401,9 @@ fn build(statement: &Statement, context: &Context<'_>, compiler: &mut Compiler<'
         Statement::ReleaseSavepoint { name } => Ok(Plan::new(Action::Release(fold(name)), "RELEASE")),
         Statement::Set(set) => set_plan(set),
         Statement::Reset(reset) => match &reset.reset {
+            Reset::ConfigurationParameter(name) if name.to_string().eq_ignore_ascii_case("role") => {
+                Ok(Plan::new(Action::SetRole(None), "RESET"))
+            }
             Reset::ConfigurationParameter(name) => Ok(Plan::new(
                 Action::Set { name: name.to_string().to_lowercase(), value: None, local: false },
                 "RESET",
@@ -490,6 +504,9 @@ fn set_plan(set: &Set) -> Result<Plan> {
             }
             let is_default = values.len() == 1 && texts[0].eq_ignore_ascii_case("default");
             plan(variable.to_string().to_lowercase(), (!is_default).then(|| texts.join(", ")))
+        }
+        Set::SetRole { role_name, .. } => {
+            Ok(Plan::new(Action::SetRole(role_name.as_ref().map(fold).filter(|name| name != "none")), "SET"))
         }
         Set::SetTimeZone { value, .. } => plan("timezone".to_owned(), Some(setting_text(value))),
         Set::SetNames { charset_name, .. } => plan("client_encoding".to_owned(), Some(fold(charset_name))),
@@ -622,6 +639,7 @@ mod tests {
         let context = Context {
             catalog: &catalog,
             user: "u",
+            login: "u",
             superuser: true,
             database: "d",
             cluster: &Nothing,

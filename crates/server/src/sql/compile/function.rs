@@ -250,9 +250,8 @@ impl Compiler<'_> {
         };
         let plain = |sql: &str, ty: Type| Ok(Some(Frag { not_null: true, ..Frag::new(sql, ty) }));
         match (name, args) {
-            ("current_user" | "session_user" | "user" | "current_role", []) => {
-                text(self.context.user, Type::Name)
-            }
+            ("session_user", []) => text(self.context.login, Type::Name),
+            ("current_user" | "user" | "current_role", []) => text(self.context.user, Type::Name),
             ("current_database" | "current_catalog", []) => text(self.context.database, Type::Name),
             ("current_schema", []) => match self.context.path.first() {
                 Some(schema) => text(schema, Type::Name),

@@ -33,7 +33,9 @@ pub struct Context<'a> {
     pub catalog: &'a Catalog,
     /// The role in force.
     pub user: &'a str,
-    /// The role may do everything.
+    /// The role that logged in.
+    pub login: &'a str,
+    /// The role in force may do everything.
     pub superuser: bool,
     /// The database's name.
     pub database: &'a str,
