@@ -367,7 +367,7 @@ impl Session {
     fn change_cluster(&mut self, change: &ClusterChange) -> Result<()> {
         if self.transaction != Transaction::Idle {
             let database =
-                matches!(change, ClusterChange::CreateDatabase(_) | ClusterChange::DropDatabase { .. });
+                matches!(change, ClusterChange::CreateDatabase { .. } | ClusterChange::DropDatabase { .. });
             let what = if database { "CREATE or DROP DATABASE" } else { "a change of roles" };
             return Err(SqlError::new("25001", format!("{what} cannot run inside a transaction block")));
         }
@@ -380,7 +380,13 @@ impl Session {
         let cluster = &self.server.cluster;
         let missing = |name: &str| SqlError::new("42704", format!("role \"{name}\" does not exist"));
         match change {
-            ClusterChange::CreateDatabase(name) => cluster.create_database(name, &self.user),
+            ClusterChange::CreateDatabase { name, owner } => {
+                let owner = owner.as_ref().unwrap_or(&self.user);
+                if cluster.role(owner)?.is_none() {
+                    return Err(missing(owner));
+                }
+                cluster.create_database(name, owner)
+            }
             ClusterChange::DropDatabase { name, .. } if *name == self.connection.database() => {
                 Err(SqlError::new("55006", "cannot drop the currently open database"))
             }

@@ -5,6 +5,7 @@
 //! async runtime; the engine blocks anyway, and a thread of its own keeps one client's work in one place.
 
 mod advisory;
+mod backup;
 mod cache;
 mod copy;
 mod copy_binary;
@@ -219,6 +220,12 @@ impl Session {
     fn simple(&mut self, text: &str) -> Result<()> {
         if let Some((prepared, params)) = self.remembered(text) {
             return match self.prepared_statement(&prepared, &params, text) {
+                Ok(()) => Ok(()),
+                Err(error) => self.fail(&error, ""),
+            };
+        }
+        if backup::is_command(text) {
+            return match self.base_backup() {
                 Ok(()) => Ok(()),
                 Err(error) => self.fail(&error, ""),
             };

@@ -6,6 +6,7 @@
 pub mod array;
 pub mod catalog;
 pub mod compile;
+mod createdb;
 pub mod datetime;
 pub mod ddl;
 pub mod error;
@@ -96,7 +97,9 @@ fn parser(text: &str) -> Result<Parser<'static>> {
     let tokens = Tokenizer::new(&DIALECT, text).tokenize_with_location();
     let tokens = tokens.map_err(|error| syntax_error(error.into()))?;
     check_depth(&tokens)?;
-    Ok(Parser::new(&DIALECT).with_recursion_limit(100).with_tokens_with_locations(adapted(tokens)))
+    Ok(Parser::new(&DIALECT)
+        .with_recursion_limit(100)
+        .with_tokens_with_locations(adapted(createdb::adapt(tokens)?)))
 }
 
 /// Refuses what would make a tree so deep that following it exhausts a thread's stack. A chain such as

@@ -259,7 +259,12 @@ pub struct CopyFormat {
 #[derive(Debug, Clone)]
 pub enum ClusterChange {
     /// CREATE DATABASE
-    CreateDatabase(String),
+    CreateDatabase {
+        /// Its name.
+        name: String,
+        /// Whose it is; whoever creates it where nobody is named.
+        owner: Option<String>,
+    },
     /// DROP DATABASE
     DropDatabase {
         /// Its name.

@@ -62,8 +62,10 @@ pub fn steps(statement: &Statement, context: &Context<'_>, compiler: &mut Compil
 /// The change of the cluster that a statement asks for, if it is one.
 pub fn cluster(statement: &Statement) -> Result<Option<(ClusterChange, &'static str)>> {
     Ok(Some(match statement {
-        Statement::CreateDatabase { db_name, .. } => {
-            (ClusterChange::CreateDatabase(relation_name(db_name)?.1), "CREATE DATABASE")
+        // The owner comes where the parser has room for it: see `sql/createdb.rs`.
+        Statement::CreateDatabase { db_name, clone, .. } => {
+            let owner = clone.as_ref().map(|owner| relation_name(owner).map(|(_, name)| name)).transpose()?;
+            (ClusterChange::CreateDatabase { name: relation_name(db_name)?.1, owner }, "CREATE DATABASE")
         }
         Statement::Drop { object_type: ObjectType::Database, if_exists, names, .. } => {
             let [name] = names.as_slice() else { return Err(SqlError::syntax("one database at a time")) };

@@ -1,5 +1,7 @@
-//! A registry in this process: the distribution API in memory, with a record of what it was asked and with faults
-//! where a test wants them.
+//! A registry in this process, for tests: the distribution API in memory, with a record of what it was asked and
+//! with faults where a test wants them. [`real`] is the other one: Debian's `docker-registry`.
+
+pub mod real;
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -38,14 +40,18 @@ pub enum Fault {
 /// One request as it came.
 #[derive(Clone, Debug)]
 pub struct Request {
+    /// Such as `GET`.
     pub method: String,
     /// With the query.
     pub path: String,
+    /// By name in lower case.
     pub headers: HashMap<String, String>,
+    /// As far as it was read.
     pub body: Vec<u8>,
 }
 
 impl Request {
+    /// The header of that name, which must be in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(String::as_str)
     }
@@ -67,42 +73,58 @@ pub struct State {
     /// By repository and tag: the digest.
     pub tags: BTreeMap<(String, String), String>,
     uploads: HashMap<String, Vec<u8>>,
+    /// All requests so far.
     pub requests: Vec<Request>,
+    /// Opens an upload where a mount was asked for.
     pub refuse_mounts: bool,
+    /// Whether it lists referrers itself.
     pub referrers_api: bool,
+    /// Sends the whole blob where a part was asked for.
     pub ignore_range: bool,
     /// Leaves out the headers that tell a manifest's digest.
     pub no_digest_header: bool,
+    /// How many entries a page of a list has.
     pub page: Option<usize>,
+    /// The smallest piece of an upload, as it tells.
     pub min_chunk: Option<usize>,
+    /// What a request needs.
     pub auth: Auth,
 }
 
 /// What a request needs.
 #[derive(Default, Clone)]
 pub enum Auth {
+    /// Nothing.
     #[default]
     None,
+    /// This `Authorization` header.
     Basic(&'static str),
     /// Tokens that the realm gives out, each good for `uses` requests, with the life that is told. `left` is what
     /// remains of each.
     Bearer {
+        /// The URL that gives tokens.
         realm: String,
+        /// How many requests a token is good for.
         uses: usize,
+        /// The life that is told, in seconds.
         expires_in: u64,
+        /// Of each token, the requests that it is still good for.
         left: Vec<usize>,
     },
 }
 
 type Hook = Box<dyn Fn(usize, &Request) -> Option<Fault> + Send + Sync>;
 
+/// A running registry; it ends with the process.
 pub struct Server {
+    /// `127.0.0.1:PORT`.
     pub host: String,
     state: Arc<Mutex<State>>,
     hook: Arc<Mutex<Hook>>,
 }
 
 impl Server {
+    /// Starts one on a free port.
     pub fn start() -> Server {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let host = listener.local_addr().unwrap().to_string();
@@ -120,6 +142,7 @@ impl Server {
         server
     }
 
+    /// What it holds, to look at and to change.
     pub fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
     }
@@ -135,6 +158,7 @@ impl Server {
         requests.iter().map(|r| format!("{} {}", r.method, r.path.split('?').next().unwrap())).collect()
     }
 
+    /// A repository in it.
     pub fn repository(&self, name: &str) -> registry::Repository {
         registry::Repository::parse(&format!("{}/{name}", self.host)).unwrap()
     }
