@@ -261,16 +261,6 @@ fn session(
         Ok(Value::Text(String::new()))
     })?;
     let shared = Arc::clone(state);
-    impure(sqlite, "sb_setting", 2, move |c| {
-        let ValueRef::Text(name) = c.get_raw(0) else { return Ok(Value::Null) };
-        let name = crate::sql::value::utf8(name)?;
-        match lock(&shared).settings.get(&name.to_ascii_lowercase()) {
-            Some(value) => Ok(Value::Text(value.clone())),
-            None if integer(c, 1) != 0 => Ok(Value::Null),
-            None => Err(SqlError::new("42704", format!("unrecognized configuration parameter \"{name}\""))),
-        }
-    })?;
-    let shared = Arc::clone(state);
     impure(sqlite, "sb_set_config", 3, move |c| {
         let ValueRef::Text(name) = c.get_raw(0) else {
             return Err(SqlError::new("22004", "SET requires parameter name"));
@@ -278,7 +268,6 @@ fn session(
         let name = crate::sql::value::utf8(name)?.to_ascii_lowercase();
         let value = c.get_raw(1).as_str().unwrap_or_default().to_owned();
         let mut state = lock(&shared);
-        state.settings.insert(name.clone(), value.clone());
         state.wanted.push((name, value.clone(), integer(c, 2) != 0));
         Ok(Value::Text(value))
     })?;

@@ -30,7 +30,6 @@ impl Session {
             }
         }
         let told = self.parameters.set(name, value)?;
-        self.parameters_changed();
         if ["search_path", "all"].iter().any(|path| name.eq_ignore_ascii_case(path)) {
             self.replan();
         }
@@ -64,7 +63,6 @@ impl Session {
             .map(|((name, value), _)| (name.to_owned(), value.to_owned()))
             .collect();
         self.parameters = settled;
-        self.parameters_changed();
         self.replan();
         changed.iter().try_for_each(|(name, value)| self.wire.parameter(name, value))
     }
@@ -73,11 +71,5 @@ impl Session {
     pub(super) fn replan(&mut self) {
         self.plans.clear();
         self.connection.forget_definitions();
-    }
-
-    /// Plans may depend on parameters, and SQL functions read them.
-    pub(super) fn parameters_changed(&mut self) {
-        self.plans.clear();
-        self.connection.know_settings(self.parameters.all(&self.server.settings).into_iter());
     }
 }

@@ -323,12 +323,7 @@ impl Compiler<'_> {
                 Ok(Some(Frag::new(format!("sb_set_config({setting}, {value}, {local})"), Type::Text)))
             }
             ("current_setting", [setting, rest @ ..]) if rest.len() < 2 => {
-                let setting = self.coerce(setting.clone(), Type::Text)?.sql;
-                let lax = match rest.first() {
-                    Some(lax) => self.coerce(lax.clone(), Type::Bool)?.sql,
-                    None => "0".to_owned(),
-                };
-                Ok(Some(Frag::new(format!("sb_setting({setting}, {lax})"), Type::Text)))
+                self.current_setting(setting, rest.first())
             }
             ("lastval", []) => plain("sb_lastval()", Type::Int8),
             ("setval", [sequence, value, rest @ ..]) if rest.len() < 2 => {
@@ -418,6 +413,32 @@ impl Compiler<'_> {
         }
     }
 
+    /// A parameter's value is written into the statement, which is therefore right for one run only.
+    fn current_setting(&mut self, name: &Frag, lax: Option<&Frag>) -> Result<Option<Frag>> {
+        self.volatile = true;
+        let known = self.context.cluster.settings();
+        let text = |value: &str| literal(&Value::Text(value.to_owned()));
+        let Shape::Literal(wanted) = &name.shape else {
+            let name = self.coerce(name.clone(), Type::Text)?.sql;
+            let line = |(name, value): &(String, String)| {
+                format!("({}, {})", text(&name.to_lowercase()), text(value))
+            };
+            let lines: Vec<String> = known.iter().map(line).collect();
+            let source = format!("(VALUES ('', NULL), {})", lines.join(", "));
+            let sql = format!("(SELECT \"column2\" FROM {source} WHERE \"column1\" = lower({name}))");
+            return Ok(Some(Frag::new(sql, Type::Text)));
+        };
+        let found =
+            known.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| text(value));
+        let lax = lax.is_some_and(|lax| lax.sql == "1");
+        let message = || format!("unrecognized configuration parameter \"{wanted}\"");
+        match found {
+            Some(value) => Ok(Some(Frag::new(value, Type::Text))),
+            None if lax => Ok(Some(Frag::new("NULL", Type::Text))),
+            None => Err(SqlError::new("42704", message())),
+        }
+    }
+
     /// A sequence among a function's arguments: a literal name is looked up now.
     fn sequence(&mut self, name: &Frag, privilege: char) -> Result<Frag> {
         if name.ty() == Type::Regclass {
@@ -446,6 +467,14 @@ impl Compiler<'_> {
                 continue;
             };
             let expr = if let Expr::Cast { expr, .. } = expr { expr } else { expr };
+            // `(f(x)).field`
+            let expr = match expr {
+                Expr::CompoundFieldAccess { root, .. } => match &**root {
+                    Expr::Nested(inner) => inner,
+                    _ => expr,
+                },
+                _ => expr,
+            };
             if let Expr::Function(function) = expr
                 && is_set(&function.name)
             {
@@ -457,7 +486,7 @@ impl Compiler<'_> {
             let (list, _, _) = arguments(&function.args)?;
             let (_, name) = relation_name(&function.name)?;
             let array = match list.as_slice() {
-                [array] if name == "unnest" => self.expr(array)?,
+                [array] if name == "unnest" || name == EXPAND => self.expr(array)?,
                 [document]
                     if super::json::rows_of(&name).is_some_and(|(_, _, columns)| columns.len() == 1) =>
                 {
@@ -501,6 +530,15 @@ impl Compiler<'_> {
         let sets = arrays.iter().map(|(name, array)| {
             let element = array.ty().element().unwrap_or(Type::Text);
             let position = "(\"sb_set\".\"key\" + 1)";
+            if name == EXPAND {
+                let inside = format!("{position} <= coalesce(sb_cardinality({}), 0)", array.sql);
+                let item = format!("sb_array_get({}, {position}, {})", array.sql, element.oid());
+                let (text, number) = (Type::Text.oid(), Type::Int4.oid());
+                let row = format!(
+                    "sb_json_build(1, {text}, 'x', {number}, {item}, {text}, 'n', {number}, {position})"
+                );
+                return Frag::new(format!("(CASE WHEN {inside} THEN {row} END)"), Type::Json);
+            }
             if name != "generate_subscripts" {
                 Frag::new(format!("sb_array_get({}, {position}, {})", array.sql, element.oid()), element)
             } else {
@@ -606,10 +644,13 @@ impl Compiler<'_> {
     }
 }
 
+/// JDBC's way to number an index's columns: an element `x` and its place `n`.
+const EXPAND: &str = "_pg_expandarray";
+
 fn is_set(name: &ObjectName) -> bool {
     relation_name(name).is_ok_and(|(_, name)| {
         let json = super::json::rows_of(&name).is_some_and(|(_, _, columns)| columns.len() == 1);
-        json || matches!(name.as_str(), "unnest" | "generate_subscripts" | "generate_series")
+        json || matches!(name.as_str(), EXPAND | "unnest" | "generate_subscripts" | "generate_series")
     })
 }
 
