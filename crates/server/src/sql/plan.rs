@@ -5,11 +5,10 @@ use super::compile::query::changing;
 use super::compile::{Before, Compiler, Context, Output};
 use super::error::{Result, SqlError};
 use super::types::{Type, Typed};
-use super::{ddl, expr_text, fold};
+use super::{copying, ddl, expr_text, fold};
 use sqlparser::ast::{
-    CloseCursor, ContextModifier, CopyLegacyCsvOption, CopyLegacyOption, CopyOption, CopySource, CopyTarget,
-    DataType, Declare, DiscardObject, Expr, Ident, Reset, Set, SetExpr, Statement, TransactionAccessMode,
-    TransactionIsolationLevel, TransactionMode, Value,
+    CloseCursor, ContextModifier, CopyTarget, DataType, Declare, DiscardObject, Expr, Ident, Reset, Set,
+    SetExpr, Statement, TransactionAccessMode, TransactionIsolationLevel, TransactionMode, Value,
 };
 
 /// A statement ready to run.
@@ -429,10 +428,10 @@ fn build(statement: &Statement, context: &Context<'_>, compiler: &mut Compiler<'
             Ok(Plan { columns, ..Plan::new(Action::Show(name), "SHOW") })
         }
         Statement::Copy { source, to: false, target: CopyTarget::Stdin, options, legacy_options, .. } => {
-            copy_in(source, copy_format(options, legacy_options)?, compiler)
+            copying::copy_in(source, copying::copy_format(options, legacy_options)?, compiler)
         }
         Statement::Copy { source, to: true, target: CopyTarget::Stdout, options, legacy_options, .. } => {
-            copy_out(source, copy_format(options, legacy_options)?, compiler)
+            copying::copy_out(source, copying::copy_format(options, legacy_options)?, compiler)
         }
         Statement::Copy { target: CopyTarget::File { .. } | CopyTarget::Program { .. }, .. } => {
             let message = "COPY to or from a file or a program of the server's machine is not supported";
@@ -503,7 +502,7 @@ fn set_plan(set: &Set) -> Result<Plan> {
     match set {
         Set::SingleAssignment { variable, values, .. } => {
             let texts: Vec<String> = values.iter().map(setting_text).collect();
-            if variable.to_string() == super::CONSTRAINTS {
+            if variable.to_string() == super::spelling::CONSTRAINTS {
                 let deferred = texts.iter().any(|text| text == "deferred");
                 return Ok(Plan::new(Action::Constraints { deferred }, "SET CONSTRAINTS"));
             }
@@ -538,86 +537,6 @@ fn setting_text(expr: &Expr) -> String {
         Expr::Identifier(ident) => fold(ident),
         _ => expr_text(expr),
     }
-}
-
-fn copy_in(source: &CopySource, format: CopyFormat, compiler: &mut Compiler<'_>) -> Result<Plan> {
-    let CopySource::Table { table_name, columns } = source else {
-        return Err(SqlError::syntax("COPY query is only allowed with TO"));
-    };
-    let names: Vec<String> = columns.iter().map(fold).collect();
-    let (sql, types) = compiler.copy_row(table_name, &names)?;
-    let copy = CopyIn { sql, types, format };
-    Ok(Plan { writes: true, class: Class::Mod, ..Plan::new(Action::CopyIn(Box::new(copy)), "COPY") })
-}
-
-fn copy_out(source: &CopySource, format: CopyFormat, compiler: &mut Compiler<'_>) -> Result<Plan> {
-    let (sql, columns) = match source {
-        CopySource::Query(query) => compiler.query(query)?,
-        CopySource::Table { table_name, columns } => {
-            let names: Vec<String> = columns.iter().map(ToString::to_string).collect();
-            let list = if names.is_empty() { "*".to_owned() } else { names.join(", ") };
-            let parsed = super::parse(&format!("SELECT {list} FROM {table_name}"))?;
-            let [Statement::Query(query)] = parsed.as_slice() else {
-                return Err(SqlError::syntax("COPY needs a table or a query"));
-            };
-            compiler.query(query)?
-        }
-    };
-    let (sql, columns) = compiler.shown_query(sql, columns);
-    Ok(Plan::new(Action::CopyOut(Box::new(CopyOut { sql, columns, format })), "COPY"))
-}
-
-fn copy_format(options: &[CopyOption], legacy: &[CopyLegacyOption]) -> Result<CopyFormat> {
-    let mut copy = CopyFormat {
-        binary: legacy.iter().any(|option| matches!(option, CopyLegacyOption::Binary)),
-        csv: legacy.iter().any(|option| matches!(option, CopyLegacyOption::Csv(_))),
-        delimiter: '\0',
-        null: String::new(),
-        header: false,
-        quote: '"',
-    };
-    let mut null = None;
-    let mut delimiter = None;
-    for option in options {
-        match option {
-            CopyOption::Format(format) => match fold(format).as_str() {
-                "csv" => copy.csv = true,
-                "text" => copy.csv = false,
-                "binary" => copy.binary = true,
-                other => return Err(SqlError::unsupported(format!("COPY format \"{other}\""))),
-            },
-            CopyOption::Freeze(_) => {}
-            CopyOption::Delimiter(character) => delimiter = Some(*character),
-            CopyOption::Null(text) => null = Some(text.clone()),
-            CopyOption::Header(on) => copy.header = *on,
-            CopyOption::Quote(character) => copy.quote = *character,
-            CopyOption::Encoding(name) if name.eq_ignore_ascii_case("utf8") => {}
-            other => return Err(SqlError::unsupported(format!("COPY option {other}"))),
-        }
-    }
-    for option in legacy {
-        match option {
-            CopyLegacyOption::Csv(list) => {
-                for option in list {
-                    match option {
-                        CopyLegacyCsvOption::Header => copy.header = true,
-                        CopyLegacyCsvOption::Quote(character) => copy.quote = *character,
-                        other => return Err(SqlError::unsupported(format!("COPY option {other}"))),
-                    }
-                }
-            }
-            CopyLegacyOption::Delimiter(character) => delimiter = Some(*character),
-            CopyLegacyOption::Null(text) => null = Some(text.clone()),
-            CopyLegacyOption::Binary => {}
-            other => return Err(SqlError::unsupported(format!("COPY option {other}"))),
-        }
-    }
-    if copy.binary && (copy.csv || copy.header || null.is_some() || delimiter.is_some()) {
-        return Err(SqlError::syntax("cannot specify DELIMITER, NULL, HEADER or CSV in BINARY mode"));
-    }
-    copy.delimiter = delimiter.unwrap_or(if copy.csv { ',' } else { '\t' });
-    copy.null = null.unwrap_or_else(|| (if copy.csv { "" } else { "\\N" }).to_owned());
-    Ok(copy)
 }
 
 /// The text of a literal or a word, for SET and defaults of options.

@@ -17,6 +17,7 @@ mod grouping;
 mod json;
 mod operator;
 pub(in crate::sql) mod query;
+mod sets;
 mod system;
 
 use super::catalog::{Catalog, Kind, PUBLIC, Relation, TEMPORARY, is_temporary, key, schema_key};

@@ -1,6 +1,7 @@
 //! Definitions: what CREATE, ALTER and DROP change, as a list of steps.
 
 mod alter;
+mod column;
 mod comment;
 mod drop;
 mod grant;
