@@ -307,6 +307,16 @@ impl Cluster {
         self.global().put_role(role)
     }
 
+    /// Which role each role is a member of: role and member.
+    pub fn members(&self) -> Result<Vec<(String, String)>> {
+        self.global().members()
+    }
+
+    /// Makes a role a member of another, or ends that.
+    pub fn set_member(&self, role: &str, member: &str, give: bool) -> Result<()> {
+        self.global().set_member(role, member, give)
+    }
+
     /// Removes a role.
     pub fn drop_role(&self, name: &str) -> Result<bool> {
         self.global().drop_role(name)

@@ -68,6 +68,8 @@ struct Session {
     parameters: Parameters,
     user: String,
     superuser: bool,
+    /// The role that logged in, and whether it may do everything.
+    login: (String, bool),
     transaction: Transaction,
     savepoints: Vec<String>,
     statements: HashMap<String, Arc<Prepared>>,
@@ -126,7 +128,6 @@ pub fn serve(server: &Arc<Server>, stream: Stream) {
 
 impl Session {
     fn run(&mut self) {
-        self.parameters_changed();
         let (server, user, superuser) = (Arc::clone(&self.server), self.user.clone(), self.superuser);
         let signal = move |pid, reason| server.interrupt(pid, reason, &user, superuser);
         let (server, pid) = (Arc::clone(&self.server), self.seat.pid);
