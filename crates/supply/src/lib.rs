@@ -11,6 +11,7 @@ pub mod error;
 pub mod inventory;
 pub mod licence;
 pub mod packages;
+pub mod policy;
 pub mod provenance;
 pub mod sbom;
 
