@@ -15,11 +15,13 @@ mod facts;
 mod generate;
 mod image;
 mod sbom;
+mod scan;
 mod sign;
 mod store;
 mod tags;
 mod ui;
 mod verify;
+mod verify_rebuild;
 
 use std::process::ExitCode;
 
@@ -47,11 +49,13 @@ enum Command {
     Tags(tags::Args),
     Base(base::Args),
     Verify(verify::Args),
+    VerifyRebuild(verify_rebuild::Args),
     Bench(bench::Args),
     Sbom(sbom::Args),
     Sign(sign::Args),
     Attest(attest::Args),
     Carry(carry::Args),
+    Scan(scan::Args),
     Doctor(doctor::Args),
     Docs(generate::DocsArgs),
     Generate(generate::Args),
@@ -70,11 +74,13 @@ fn main() -> ExitCode {
         Command::Tags(args) => args.run(&workspace, &ui),
         Command::Base(args) => args.run(&workspace, &ui),
         Command::Verify(args) => args.run(&workspace, &ui),
+        Command::VerifyRebuild(args) => args.run(&workspace, &ui),
         Command::Bench(args) => args.run(&workspace, &ui),
         Command::Sbom(args) => args.run(&workspace, &ui),
         Command::Sign(args) => args.run(&workspace, &ui),
         Command::Attest(args) => args.run(&workspace, &ui),
         Command::Carry(args) => args.run(&workspace, &ui),
+        Command::Scan(args) => args.run(&workspace, &ui),
         Command::Doctor(args) => args.run(&workspace, &ui),
         Command::Docs(args) => args.run(&workspace, &ui),
         Command::Generate(args) => args.run(&workspace, &ui),

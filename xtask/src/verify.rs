@@ -11,6 +11,8 @@ mod rebuild;
 mod structure;
 mod trust;
 
+pub use trust::POLICY;
+
 use std::path::PathBuf;
 use std::time::Instant;
 

@@ -28,7 +28,7 @@ pub const POLICY: &str = "docker/policy.toml";
 /// By what is judged.
 pub struct Trust {
     keys: Vec<PublicKey>,
-    policy: Policy,
+    policy: Option<Policy>,
 }
 
 /// With what is judged.
@@ -47,17 +47,17 @@ impl Trust {
     /// Reads key and policy. The key that is named counts instead of the policy's.
     pub fn read(workspace: &Workspace, key: Option<&Path>, policy: Option<&Path>) -> Result<Trust> {
         let policy = match policy {
-            None => Policy::default(),
+            None => None,
             Some(path) => {
                 let path = if path == Path::new(POLICY) { workspace.root.join(path) } else { path.into() };
                 let shown = path.display().to_string();
                 let text = std::fs::read_to_string(&path).with_context(|| format!("{shown}: cannot read"))?;
-                Policy::parse(&shown, &text)?
+                Some(Policy::parse(&shown, &text)?)
             }
         };
         let paths: Vec<std::path::PathBuf> = match key {
             Some(key) => vec![key.to_path_buf()],
-            None => policy.keys.iter().map(|k| workspace.root.join(k)).collect(),
+            None => policy.iter().flat_map(|p| &p.keys).map(|k| workspace.root.join(k)).collect(),
         };
         let keys = paths.iter().map(|p| attach::public_key(p)).collect::<Result<Vec<_>>>()?;
         if keys.is_empty() {
@@ -105,8 +105,9 @@ pub fn check(image: &str, trust: &Trust, world: &World, lines: &mut Vec<Line>) -
             };
             note(&subject, probe, matches(format, &found, &manifest, &inventory));
         }
+        let Some(policy) = &trust.policy else { continue };
         let evidence = evidence(&store, trust, world, &platform, &manifest, found, inventory)?;
-        for (rule, verdict) in evaluate(&trust.policy, &evidence) {
+        for (rule, verdict) in evaluate(policy, &evidence) {
             note(&subject, rule, verdict.map_err(anyhow::Error::msg));
         }
     }
