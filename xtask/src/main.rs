@@ -25,6 +25,7 @@ mod push;
 mod release;
 mod sbom;
 mod shell;
+mod scan;
 mod sign;
 mod stackbrew;
 mod stage;
@@ -33,6 +34,7 @@ mod symbols;
 mod tags;
 mod ui;
 mod verify;
+mod verify_rebuild;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -70,12 +72,14 @@ enum Command {
     Stackbrew(stackbrew::Args),
     Base(base::Args),
     Verify(verify::Args),
+    VerifyRebuild(verify_rebuild::Args),
     Bench(bench::Args),
     Ci(ci::Args),
     Sbom(sbom::Args),
     Sign(sign::Args),
     Attest(attest::Args),
     Carry(carry::Args),
+    Scan(scan::Args),
     Doctor(doctor::Args),
     Docs(generate::DocsArgs),
     Dockerfile(dockerfile::Args),
@@ -103,12 +107,14 @@ fn main() -> ExitCode {
         Command::Notes(args) => args.run(&workspace, &ui),
         Command::Base(args) => args.run(&workspace, &ui),
         Command::Verify(args) => args.run(&workspace, &ui),
+        Command::VerifyRebuild(args) => args.run(&workspace, &ui),
         Command::Bench(args) => args.run(&workspace, &ui),
         Command::Ci(args) => args.run(&workspace, &ui),
         Command::Sbom(args) => args.run(&workspace, &ui),
         Command::Sign(args) => args.run(&workspace, &ui),
         Command::Attest(args) => args.run(&workspace, &ui),
         Command::Carry(args) => args.run(&workspace, &ui),
+        Command::Scan(args) => args.run(&workspace, &ui),
         Command::Doctor(args) => args.run(&workspace, &ui),
         Command::Dockerfile(args) => args.run(&workspace, &ui),
         Command::Docs(args) => args.run(&workspace, &ui),
