@@ -6,14 +6,17 @@ mod bases;
 mod bench;
 mod build;
 mod ci;
+mod compose;
 mod dockerfile;
 mod doctor;
 mod engine;
 mod facts;
 mod generate;
 mod image;
+mod k8s;
 mod line;
 mod notes;
+mod pins;
 mod promote;
 mod publish;
 mod push;
@@ -57,6 +60,8 @@ enum Command {
     Release(release::Args),
     Notes(notes::Args),
     Base(base::Args),
+    Compose(compose::Args),
+    K8s(k8s::Args),
     Verify(verify::Args),
     Bench(bench::Args),
     Ci(ci::Args),
@@ -84,6 +89,8 @@ fn main() -> ExitCode {
         Command::Release(args) => args.run(&workspace, &ui),
         Command::Notes(args) => args.run(&workspace, &ui),
         Command::Base(args) => args.run(&workspace, &ui),
+        Command::Compose(args) => args.run(&workspace, &ui),
+        Command::K8s(args) => args.run(&workspace, &ui),
         Command::Verify(args) => args.run(&workspace, &ui),
         Command::Bench(args) => args.run(&workspace, &ui),
         Command::Ci(args) => args.run(&workspace, &ui),

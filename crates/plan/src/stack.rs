@@ -3,7 +3,7 @@
 //! One small file a format; each takes a [`Stack`] and returns whole files. What they share is here: which image a
 //! service runs, what its variables are without a user's environment, and one service for each of its replicas.
 
-mod ci;
+pub mod ci;
 mod compose;
 mod env_example;
 mod grafana;
