@@ -25,11 +25,11 @@ RUN --mount=type=cache,target=/root/.cargo/registry \
     && ln -s scratchbird /out/usr/local/bin/restore \
     && ln -s scratchbird /out/usr/local/bin/scratchbird-ready \
     && ln -s scratchbird /out/usr/local/bin/scratchbird-healthcheck
-RUN install -d -m 0755 -o 1000 -g 1000 /out/var/lib/scratchbird \
-    && install -d -m 0700 -o 1000 -g 1000 /out/var/lib/scratchbird/data \
-    && install -d -m 0755 -o 1000 -g 1000 /out/etc/scratchbird \
-    && install -d -m 0755 -o 1000 -g 1000 /out/var/log/scratchbird \
-    && install -d -m 0750 -o 1000 -g 1000 /out/backup \
+RUN install -d -m 0775 -o 1000 -g 0 /out/var/lib/scratchbird \
+    && install -d -m 0770 -o 1000 -g 0 /out/var/lib/scratchbird/data \
+    && install -d -m 0775 -o 1000 -g 0 /out/etc/scratchbird \
+    && install -d -m 0775 -o 1000 -g 0 /out/var/log/scratchbird \
+    && install -d -m 0770 -o 1000 -g 0 /out/backup \
     && install -d -m 0755 -o 0 -g 0 /out/docker-entrypoint-initdb.d \
     && install -d -m 0755 -o 0 -g 0 /out/docker-entrypoint-preinitdb.d \
     && install -d -m 0755 -o 0 -g 0 /out/run/secrets \

@@ -14,6 +14,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 use oci::base::Base;
+use oci::stream::Compression;
 use oci::{Cache, Entry};
 use plan::filesystem::{BuiltBinary, Inputs, PlannedLayer};
 use plan::{Facts, Selection, Spec};
@@ -329,7 +330,15 @@ fn assemble(
     let binaries = built.binaries.iter().map(reread).collect::<Result<_>>()?;
     let inputs = [(planned.platforms[0].clone(), Inputs { binaries, files: BTreeMap::new() })];
     let bases = [Found { base: Base::default(), identity: plan::config::BaseIdentity::default() }];
-    let scene = Scene { spec, facts, cache: &cache, inputs: &inputs, explain: false, ui };
+    let scene = Scene {
+        spec,
+        facts,
+        cache: &cache,
+        inputs: &inputs,
+        compression: Compression::Gzip,
+        explain: false,
+        ui,
+    };
     let (assembled, work) = image::assemble(&scene, planned, &bases)?;
     image::write_layout(&layout, &cache, &[assembled], &work)?;
     drop(cache);

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use oci::Cache;
+use oci::stream::Compression;
 use plan::Selection;
 
 use crate::bases::Sources;
@@ -67,7 +68,15 @@ impl Args {
         let bases =
             image::find_bases(&plan, &Sources { spec: &spec, cache: &cache, offline: self.offline, ui })?;
         let inputs = image::read_inputs(workspace, &spec, &plan, self.offline, &mut Work::default(), ui)?;
-        let scene = Scene { spec: &spec, facts: &facts, cache: &cache, inputs: &inputs, explain: false, ui };
+        let scene = Scene {
+            spec: &spec,
+            facts: &facts,
+            cache: &cache,
+            inputs: &inputs,
+            compression: Compression::Gzip,
+            explain: false,
+            ui,
+        };
         for staged in stage(&scene, &plan, bases, dir)? {
             println!("{}", staged.dockerfile.display());
         }

@@ -1,7 +1,7 @@
 //! The one place that reads git and the environment. Everything else gets what it needs from here.
 #![allow(clippy::disallowed_methods, reason = "this is the file that the ban points to")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -137,6 +137,11 @@ impl Workspace {
         self.spec_path().with_file_name(LOCK)
     }
 
+    /// The catalogue that `--spec` named.
+    pub fn other_catalogue(&self) -> Option<&Path> {
+        self.catalogue.as_deref()
+    }
+
     /// Whether the catalogue is the workspace's own.
     pub fn is_own(&self) -> bool {
         self.catalogue.is_none()
@@ -180,6 +185,13 @@ impl Workspace {
             rust_targets: rust_targets(&self.shell()?)?,
             lock: self.lock()?,
         })
+    }
+
+    /// The compiler that Cargo would use, with its commit: `rustc 1.89.0 (29483883e 2025-08-04)`.
+    pub fn rust_version(&self) -> Result<String> {
+        let rustc = rustc();
+        let sh = self.shell()?;
+        Ok(cmd!(sh, "{rustc} --version").quiet().read()?)
     }
 
     /// The commit that is checked out; none where this is no git checkout or git is not installed.
@@ -317,6 +329,35 @@ pub fn github_files() -> Option<(PathBuf, PathBuf)> {
     Some((file("GITHUB_OUTPUT")?, file("GITHUB_STEP_SUMMARY")?))
 }
 
+/// The password of an encrypted key, in cosign's variable.
+pub fn cosign_password() -> Option<String> {
+    env::var("COSIGN_PASSWORD").ok()
+}
+
+/// The run of a CI that we are part of.
+pub struct CiRun {
+    /// The workflow, as a URI.
+    pub builder: String,
+    /// The run, as a URI.
+    pub invocation: String,
+}
+
+/// Which run of GitHub's or GitLab's CI this is, if any.
+pub fn ci_run() -> Option<CiRun> {
+    let text = |name: &str| env::var(name).ok().filter(|v| !v.is_empty());
+    if let (Some(server), Some(repository), Some(run)) =
+        (text("GITHUB_SERVER_URL"), text("GITHUB_REPOSITORY"), text("GITHUB_RUN_ID"))
+    {
+        let workflow = text("GITHUB_WORKFLOW_REF").unwrap_or_else(|| repository.clone());
+        let attempt = text("GITHUB_RUN_ATTEMPT").unwrap_or_else(|| "1".into());
+        return Some(CiRun {
+            builder: format!("{server}/{workflow}"),
+            invocation: format!("{server}/{repository}/actions/runs/{run}/attempts/{attempt}"),
+        });
+    }
+    Some(CiRun { builder: text("CI_PROJECT_URL")?, invocation: text("CI_JOB_URL")? })
+}
+
 /// SOURCE_DATE_EPOCH, in seconds since 1970.
 pub fn source_date_epoch() -> Result<Option<u64>> {
     let Ok(text) = env::var("SOURCE_DATE_EPOCH") else { return Ok(None) };
@@ -440,6 +481,22 @@ fn is_executable(path: &Path) -> bool {
     path.is_file()
 }
 
+/// `HOST USER PASSWORD`, a registry a line. A CI leaves out what it was not given: such a line has no effect.
+fn logins(text: &str) -> Result<BTreeMap<String, (String, String)>> {
+    let mut logins = BTreeMap::new();
+    for (i, line) in text.lines().enumerate() {
+        match line.split_whitespace().collect::<Vec<_>>()[..] {
+            [] | [_] => {}
+            [host, user, password] => {
+                logins.insert(host.to_string(), (user.to_string(), password.to_string()));
+            }
+            // The line itself may hold a password.
+            _ => bail!("XTASK_REGISTRY_LOGINS: line {} must be HOST USER PASSWORD", i + 1),
+        }
+    }
+    Ok(logins)
+}
+
 /// The registry client's view of this machine: credentials, proxy, mirrors.
 pub fn registry_config(spec: &Spec) -> Result<registry::Config> {
     let home = env::var_os("HOME").map(PathBuf::from);
@@ -472,10 +529,27 @@ pub fn registry_config(spec: &Spec) -> Result<registry::Config> {
         })?;
         config.mirrors.entry(registry.to_string()).or_default().push(mirror.to_string());
     }
+    config.logins = logins(&env::var("XTASK_REGISTRY_LOGINS").unwrap_or_default())?;
     // The environment's mirrors come before the catalogue's: whoever sets one knows this machine's network.
     for (host, registry) in &spec.registries {
         config.mirrors.entry(host.clone()).or_default().extend(registry.mirrors.iter().cloned());
         config.insecure.extend(registry.insecure.then(|| host.clone()));
     }
     Ok(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn logins_of_a_ci() {
+        let found = logins("ghcr.io me t0ken\ndocker.io  \n\nlocalhost:5000 u p\n").unwrap();
+        assert_eq!(found.keys().collect::<Vec<_>>(), ["ghcr.io", "localhost:5000"]);
+        assert_eq!(found["ghcr.io"], ("me".to_string(), "t0ken".to_string()));
+        for wrong in ["a b", "x\na b secret secret"] {
+            let error = logins(wrong).unwrap_err().to_string();
+            assert!(error.contains("must be HOST USER PASSWORD") && !error.contains("secret"), "{error}");
+        }
+    }
 }

@@ -28,6 +28,9 @@ pub fn run(workspace: &Workspace, words: &[String], ui: &Ui) -> Result<()> {
     if ui.is_quiet() {
         command.arg("--quiet");
     }
+    if let Some(catalogue) = workspace.other_catalogue() {
+        command.arg("--spec").arg(std::path::absolute(catalogue)?);
+    }
     command.args(words).current_dir(&workspace.root).stdin(Stdio::null()).stdout(std::io::stderr());
     let status = command.status().with_context(|| format!("`{shown}`: cannot start"))?;
     if !status.success() {

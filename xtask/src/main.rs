@@ -1,12 +1,16 @@
 //! `cargo xtask`: parses the command line and hands over to one file a subcommand. stdout is data, stderr is
 //! progress; exit code 0 is success, 1 a failure, 2 wrong usage.
 
+mod attach;
+mod attest;
 mod base;
 mod bases;
 mod bench;
 mod build;
+mod carry;
 mod ci;
 mod compose;
+mod crates;
 mod dockerfile;
 mod doctor;
 mod engine;
@@ -15,14 +19,20 @@ mod generate;
 mod image;
 mod k8s;
 mod line;
+mod merge;
 mod notes;
 mod pins;
 mod promote;
 mod publish;
 mod push;
 mod release;
+mod sbom;
 mod shell;
+mod sign;
+mod stackbrew;
 mod stage;
+mod store;
+mod symbols;
 mod tags;
 mod ui;
 mod verify;
@@ -55,16 +65,22 @@ struct Cli {
 enum Command {
     Image(image::Args),
     Tags(tags::Args),
+    Merge(merge::Args),
     Push(push::Args),
     Promote(promote::Args),
     Release(release::Args),
     Notes(notes::Args),
+    Stackbrew(stackbrew::Args),
     Base(base::Args),
     Compose(compose::Args),
     K8s(k8s::Args),
     Verify(verify::Args),
     Bench(bench::Args),
     Ci(ci::Args),
+    Sbom(sbom::Args),
+    Sign(sign::Args),
+    Attest(attest::Args),
+    Carry(carry::Args),
     Doctor(doctor::Args),
     Docs(generate::DocsArgs),
     Dockerfile(dockerfile::Args),
@@ -84,9 +100,11 @@ fn main() -> ExitCode {
     let result = facts::Workspace::find(cli.spec.as_deref()).and_then(|workspace| match command {
         Command::Image(args) => args.run(&workspace, &ui),
         Command::Tags(args) => args.run(&workspace, &ui),
+        Command::Merge(args) => args.run(&workspace, &ui),
         Command::Push(args) => args.run(&workspace, &ui),
         Command::Promote(args) => args.run(&workspace, &ui),
         Command::Release(args) => args.run(&workspace, &ui),
+        Command::Stackbrew(args) => args.run(&workspace, &ui),
         Command::Notes(args) => args.run(&workspace, &ui),
         Command::Base(args) => args.run(&workspace, &ui),
         Command::Compose(args) => args.run(&workspace, &ui),
@@ -94,6 +112,10 @@ fn main() -> ExitCode {
         Command::Verify(args) => args.run(&workspace, &ui),
         Command::Bench(args) => args.run(&workspace, &ui),
         Command::Ci(args) => args.run(&workspace, &ui),
+        Command::Sbom(args) => args.run(&workspace, &ui),
+        Command::Sign(args) => args.run(&workspace, &ui),
+        Command::Attest(args) => args.run(&workspace, &ui),
+        Command::Carry(args) => args.run(&workspace, &ui),
         Command::Doctor(args) => args.run(&workspace, &ui),
         Command::Dockerfile(args) => args.run(&workspace, &ui),
         Command::Docs(args) => args.run(&workspace, &ui),

@@ -74,7 +74,7 @@ impl Args {
         let asked = Asked {
             subject: &subject,
             context: &context,
-            version: &workspace.version,
+            version: spec.project.version.as_ref().unwrap_or(&workspace.version),
             git_tags: &workspace.git_tags(),
             incomplete: workspace.is_shallow(),
         };

@@ -27,12 +27,13 @@ const CHANGELOG: &str = "CHANGELOG.md";
 #[command(after_help = "Examples:
   cargo xtask release minor                   what would be done
   cargo xtask release minor --execute --edit  do it, with a look at the changelog's section before it lands
-  cargo xtask release patch --execute --prepare   commit, tag and push those; CI does the rest
+  cargo xtask release patch --execute --prepare   commit, tag and push those; CI does the rest, by
+  cargo xtask release --publish --execute
 docs/release.md shows all of it.")]
 pub struct Args {
     /// patch, minor, major, rc or a VERSION
-    #[arg(value_name = "STEP|VERSION")]
-    ask: String,
+    #[arg(value_name = "STEP|VERSION", required_unless_present = "publish")]
+    ask: Option<String>,
     /// Do it
     #[arg(long)]
     execute: bool,
@@ -42,6 +43,9 @@ pub struct Args {
     /// Stop after commit and tag are pushed to `origin`: CI builds and publishes
     #[arg(long)]
     prepare: bool,
+    /// Only what comes after the images: attest, push and promote those of target/oci, as CI does for a tag
+    #[arg(long, conflicts_with_all = ["ask", "prepare", "edit"])]
+    publish: bool,
     /// As of `cargo xtask push`; may be repeated
     #[arg(long, alias = "registry", value_name = "REPOSITORY")]
     to: Vec<String>,
@@ -63,10 +67,18 @@ struct Release<'a> {
 impl Args {
     /// Runs the command.
     pub fn run(self, workspace: &Workspace, ui: &Ui) -> Result<()> {
-        let ask = Ask::parse(&self.ask)?;
+        let asked = self.ask.clone().unwrap_or_else(|| workspace.version.to_string());
+        let ask = Ask::parse(&asked)?;
+        if let Some(other) = workspace.other_catalogue() {
+            let text = format!(
+                "--spec {}: a release is of the workspace and its own catalogue; leave it out",
+                other.display()
+            );
+            return Err(Usage(text).into());
+        }
         let earlier = State::read(workspace)?;
         let mut state = match earlier {
-            Some(state) if state.is_asked_for(&self.ask) => state,
+            Some(state) if state.is_asked_for(&asked) => state,
             Some(state) => {
                 return Err(Usage(format!(
                     "release {}: is unfinished; run `cargo xtask release {} --execute` to go on, or remove {} to forget it",
@@ -81,7 +93,7 @@ impl Args {
                     .commit_of("HEAD")
                     .context("no commit is checked out; a release is of a commit")?;
                 let version = next(&workspace.version, &ask)?;
-                State::new(&self.ask, version, workspace.version.clone(), head, facts::clock())
+                State::new(&asked, version, workspace.version.clone(), head, facts::clock())
             }
         };
         let branch = workspace.branch().unwrap_or_default();
@@ -115,11 +127,11 @@ impl Release<'_> {
             let done = if state.is_done(*step) { " (done before)" } else { "" };
             println!("{:>10}  {}{done}", step.name(), step.will(self));
         }
-        if !state.is_done(Step::Changelog) {
+        if steps.contains(&Step::Changelog) && !state.is_done(Step::Changelog) {
             println!("\n{}", self.section(state)?.trim_end());
         }
         // What the first step would find wrong is wrong now.
-        if state.is_done(Step::Check) { Ok(()) } else { self.check(state) }
+        if state.is_done(Step::Check) || self.args.publish { Ok(()) } else { self.check(state) }
     }
 
     /// Each step that is not done yet.
@@ -133,14 +145,14 @@ impl Release<'_> {
             self.ui.line(step.name(), step.will(self));
             step.run(self, state).with_context(|| {
                 let public = steps[..i].iter().any(|s| s.is_public());
+                let again = self.again();
                 let kept = if public { "what is public stays" } else { "nothing is public yet" };
                 format!(
-                    "release {}, step {} of {}, {}: {kept}, and `cargo xtask release {} --execute` goes on here",
+                    "release {}, step {} of {}, {}: {kept}, and `{again}` goes on here",
                     self.version,
                     i + 1,
                     steps.len(),
                     step.name(),
-                    self.version
                 )
             })?;
             state.did(*step);
@@ -197,6 +209,13 @@ impl Release<'_> {
             );
         }
         Ok(())
+    }
+
+    /// The command that goes on.
+    fn again(&self) -> String {
+        let ask = if self.args.publish { "--publish".to_string() } else { self.version.to_string() };
+        let flags = if self.args.prepare { " --prepare" } else { "" };
+        format!("cargo xtask release {ask} --execute{flags}")
     }
 
     /// The git tag.

@@ -49,6 +49,27 @@ fn each_crate_depends_only_on_what_its_place_allows() {
             "webpki-root-certs",
         ],
     );
+    // The same for what is said of images, and for signatures: texts in, documents out.
+    check(
+        "crates/supply/Cargo.toml",
+        &["libdeflater", "oci", "oci-spec", "semver", "serde", "serde_json", "spdx", "thiserror", "toml"],
+    );
+    check(
+        "crates/signing/Cargo.toml",
+        &[
+            "base64",
+            "crypto_secretbox",
+            "oci",
+            "oci-spec",
+            "p256",
+            "pem-rfc7468",
+            "scrypt",
+            "serde",
+            "serde_json",
+            "thiserror",
+            "zeroize",
+        ],
+    );
     // No network, no programs, no clock.
     check(
         "crates/oci/Cargo.toml",

@@ -380,7 +380,34 @@ fn prepared_here_and_published_in_ci() {
         assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     };
     ci(&["image", "--variant", "all", "--platform", "all"]);
-    ci(&["push"]);
-    ci(&["promote"]);
+    ci(&["release", "--publish", "--execute"]);
+    ci(&["notes", "--output", "notes.md"]);
+    assert!(fs::read_to_string(clone.join("notes.md")).unwrap().contains("- The first."));
     assert_eq!(project.tags()[0].len(), 12);
+}
+
+#[test]
+fn platforms_built_apart_give_the_digests_of_one_machine() {
+    let server = Server::start();
+    let project = Project::new(&[&server.host]);
+    let together = project.works(&["image", "--variant", "all", "--platform", "all"]);
+    for (platform, output) in [("linux/amd64", "target/a"), ("linux/arm64", "target/b")] {
+        project.works(&["image", "--variant", "all", "--platform", platform, "--output", output]);
+    }
+    // In any order.
+    let merged = project.works(&["merge", "target/b", "target/a", "--output", "target/merged"]);
+    assert_eq!(merged, together);
+    project.works(&["push", "--layout", "target/merged"]);
+    project.fails(
+        &["merge", "target/a"],
+        1,
+        "no layout has it for linux/arm64; build it there: `cargo xtask image",
+    );
+    project.fails(&["merge", "target/none"], 1, "give what `cargo xtask image --output` wrote");
+    project.works(&["merge", "target/a", "--platform", "linux/amd64", "--output", "target/one"]);
+    project.commit("feat: another");
+    project.works(&["image", "--variant", "all", "--platform", "linux/arm64", "--output", "target/c"]);
+    project.fails(&["merge", "target/a", "target/c"], 1, "build all platforms from one commit");
+    project.fails(&["merge", "target/a", "target/b", "target/c"], 1, "have different images for linux/arm64");
+    project.fails(&["push", "--layout", "target/merged"], 1, "was made from");
 }

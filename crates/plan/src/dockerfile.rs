@@ -246,7 +246,8 @@ mod tests {
             &["RUN", "latest"],
         );
         check("server", "distroless", &["FROM scratch"], &["BASE"]);
-        check("backup", "alpine", &["ARG BASE=scratchbird"], &["HEALTHCHECK", "COPY", "ADD"]);
+        check("backup", "alpine", &["ARG BASE=scratchbird"], &["COPY", "ADD"]);
+        check("client", "alpine", &[], &["HEALTHCHECK"]);
     }
 
     #[test]

@@ -148,10 +148,12 @@ pub fn check_base(platform: &Platform, base: &Base) -> Result<()> {
     }
 }
 
-/// The numbers of `root` or of the image's user, the only owners that the Spec lets through.
-fn owner(image: &ImageSpec, name: &str) -> Owner {
+/// The numbers of `root` or of the image's user, the only owners that the Spec lets through, and of root's group for
+/// the user where that is said.
+pub(crate) fn owner(image: &ImageSpec, name: &str) -> Owner {
+    let (name, of_root) = name.strip_suffix(":root").map_or((name, false), |name| (name, true));
     match &image.user {
-        Some(user) if user.name == name => Owner { uid: user.uid, gid: user.gid },
+        Some(user) if user.name == name => Owner { uid: user.uid, gid: if of_root { 0 } else { user.gid } },
         _ => Owner::ROOT,
     }
 }
@@ -392,7 +394,7 @@ mod tests {
             "etc/ssl/certs/ca-certificates.crt 644",
             "tmp/ 1777 0:0",
             "var/ 755 0:0",
-            "var/lib/scratchbird/data/ 700 1000:1000",
+            "var/lib/scratchbird/data/ 770 1000:0",
         ] {
             assert!(system.contains(&line.to_string()), "{line} in {system:#?}");
         }

@@ -5,6 +5,7 @@
 //! dependencies). What was decided is plain data, which xtask prints or carries out.
 
 pub mod budget;
+pub mod ci;
 pub mod config;
 pub mod dockerfile;
 pub mod docs;
@@ -18,6 +19,7 @@ pub mod release;
 pub mod secrets;
 pub mod spec;
 pub mod stack;
+pub mod stackbrew;
 pub mod tags;
 pub mod toolchain;
 

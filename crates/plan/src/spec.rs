@@ -1,6 +1,7 @@
 //! `docker/images.toml`, the one source of truth, as types. An unknown key is an error, and so is a name that
 //! nothing defines.
 
+pub mod ci;
 mod image;
 pub mod publish;
 pub mod stack;
@@ -15,6 +16,7 @@ use crate::error::{Error, Result, suggest};
 use crate::secrets::secret_word;
 use crate::tags::TagSpec;
 
+pub use ci::CiSpec;
 use image::RawImage;
 pub use image::{From, ImageSpec};
 pub use publish::PublishSpec;
@@ -41,6 +43,10 @@ pub struct Spec {
     pub tags: TagSpec,
     /// How they are published.
     pub publish: PublishSpec,
+    /// The pipelines that build them elsewhere.
+    pub ci: Option<CiSpec>,
+    /// What Docker's Official Images want to know.
+    pub stackbrew: Option<StackbrewSpec>,
     /// Services that run together, by name, each with what it takes from others.
     pub stacks: BTreeMap<String, StackSpec>,
     /// What of them becomes manifests for Kubernetes.
@@ -61,6 +67,8 @@ struct RawSpec {
     tags: TagSpec,
     #[serde(default)]
     publish: PublishSpec,
+    ci: Option<CiSpec>,
+    stackbrew: Option<StackbrewSpec>,
     #[serde(default)]
     stacks: BTreeMap<String, StackSpec>,
     kubernetes: Option<KubernetesSpec>,
@@ -115,6 +123,16 @@ pub struct Toolchain {
     pub zig: bool,
     /// The command that installs the program.
     pub install: String,
+}
+
+/// The head of the library file of Docker's Official Images.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct StackbrewSpec {
+    /// `Name <address> (@github)`, each.
+    pub maintainers: Vec<String>,
+    /// Where the Dockerfiles are fetched from.
+    pub git_repo: String,
 }
 
 /// The stage of a Dockerfile that compiles.
@@ -195,7 +213,7 @@ pub struct Directory {
     /// Permission bits as an octal string.
     #[serde(deserialize_with = "octal")]
     pub mode: u32,
-    /// `root` or the image's user.
+    /// `root` or the image's user, whose group it is too; `:root` after the user gives it to root's group.
     pub owner: String,
 }
 
@@ -237,7 +255,7 @@ pub struct FileSpec {
     /// Permission bits as an octal string.
     #[serde(deserialize_with = "octal")]
     pub mode: u32,
-    /// `root` or the image's user.
+    /// `root` or the image's user, whose group it is too; `:root` after the user gives it to root's group.
     pub owner: String,
 }
 
@@ -307,6 +325,8 @@ impl Spec {
             order,
             tags: raw.tags,
             publish: raw.publish,
+            ci: raw.ci,
+            stackbrew: raw.stackbrew,
             stacks: stack::resolve(&raw.stacks).map_err(problem)?,
             kubernetes: raw.kubernetes,
         };
@@ -384,6 +404,12 @@ impl Spec {
                 self.project.default_image
             ));
         }
+        if let Some(ci) = &self.ci {
+            if self.source_build.is_none() {
+                return Err("ci: needs `source-build`, which says the compiler; the same everywhere gives the same digests".into());
+            }
+            ci.check(self.platforms.keys())?;
+        }
         // What is wrong below is told of the image below.
         let images = self.order.iter().map(|name| (name.as_str(), &self.images[name]));
         self.publish.check(&self.images)?;
@@ -421,10 +447,10 @@ impl Spec {
         let user = image.user.as_ref().map(|u| u.name.as_str());
         let owned = |what: &str, path: &str, owner: &str| -> std::result::Result<(), String> {
             absolute(&format!("{here}.{what}"), path)?;
-            if owner == "root" || Some(owner) == user {
+            if owner == "root" || Some(owner.strip_suffix(":root").unwrap_or(owner)) == user {
                 return Ok(());
             }
-            let allowed = user.map(|u| format!(", {u}")).unwrap_or_default();
+            let allowed = user.map(|u| format!(", {u}, {u}:root")).unwrap_or_default();
             Err(format!("{here}.{what}: `{path}` has the owner `{owner}`; allowed: root{allowed}"))
         };
         if let From::Image(below) = &image.from
@@ -547,7 +573,7 @@ mod tests {
         check(
             "owner = \"scratchbird\"",
             "owner = \"bob\"",
-            "has the owner `bob`; allowed: root, scratchbird",
+            "has the owner `bob`; allowed: root, scratchbird, scratchbird:root",
         );
         check("env = { ", "env = { DB_TOKEN = \"x\", ", "`DB_TOKEN` looks like a secret (TOKEN)");
         check("compressed = \"", "compressed = \"x", "is no size such as `20MB`");

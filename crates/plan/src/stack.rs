@@ -275,6 +275,11 @@ fn size(text: &str, units: &[(&str, u64)]) -> String {
     format!("{}{unit}", bytes / factor)
 }
 
+/// A time as Go writes it, which Docker and Nomad read.
+fn go_duration(text: &str) -> String {
+    format!("{}s", settings::parse_time(text, 1000).unwrap_or(0) / 1000)
+}
+
 /// As Compose writes sizes.
 fn docker_size(text: &str) -> String {
     size(text, &[("g", 1 << 30), ("m", 1 << 20), ("k", 1 << 10)])

@@ -166,7 +166,7 @@ fn rules_decide_who_comes_in() {
             "-c",
             "SELECT 1",
         ]);
-        outcome(command.env("PGPASSWORD", password))
+        outcome(command.env("PGPASSWORD", password).env("PGSSLMODE", "disable"))
     };
     assert_eq!(sql(&node, &socket, "scratchbird", "").0, Some(0), "local clients are trusted");
     assert_eq!(sql(&node, "127.0.0.1", "postgres", common::PASSWORD).0, Some(0));

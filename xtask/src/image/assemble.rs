@@ -8,8 +8,10 @@ use anyhow::{Context as _, Result};
 use oci::base::Base;
 use oci::entry::Line;
 use oci::image::{self, Image, Part};
+use oci::stream::Compression;
 use oci::{Cache, Entry, Layer, Source};
 use oci_spec::image::{ANNOTATION_BASE_IMAGE_NAME, Descriptor, HistoryBuilder, Platform};
+use plan::budget::Sizes;
 use plan::config::BaseIdentity;
 use plan::filesystem::{Inputs, PlannedLayer};
 use plan::{BaseChoice, Facts, Plan, PlannedImage, Spec};
@@ -85,6 +87,8 @@ pub struct Scene<'a> {
     pub cache: &'a Cache,
     /// What was built and read, by platform.
     pub inputs: &'a [(Platform, Inputs)],
+    /// How layers are compressed.
+    pub compression: Compression,
     /// Whether to say why a layer was made again.
     pub explain: bool,
     /// Who is told.
@@ -219,7 +223,8 @@ pub fn assemble(scene: &Scene, planned: &PlannedImage, bases: &[Found]) -> Resul
         let key = format!("{} {} {}", planned.image, planned.variant, oci::platform::display(platform));
         let (parts, layers, entries) = make_layers(scene, &key, &found.base, layers).with_context(name)?;
         let sizes: Vec<(&Layer, &str)> = layers.iter().map(|(layer, from, _)| (layer, *from)).collect();
-        plan::budget::check(&spec.images[&planned.image], &name(), &planned.variant, &sizes, &entries)?;
+        let sizes = Sizes::of(&sizes, &entries);
+        keep_budget(scene, planned, &name(), &key, &sizes)?;
         let config = plan::config::config(spec, facts, &planned.image, &found.identity);
         let image = Image::assemble(cache.blobs(), platform, &facts.created(), &parts, &config)?;
         let made = layers.iter().filter(|(_, _, cached)| !cached).count();
@@ -242,6 +247,18 @@ pub fn assemble(scene: &Scene, planned: &PlannedImage, bases: &[Found]) -> Resul
     Ok((Assembled { planned: planned.clone(), index, images }, work))
 }
 
+/// Checks an image's size, and remembers it where it may be so, to tell next time what grew.
+fn keep_budget(scene: &Scene, planned: &PlannedImage, name: &str, key: &str, sizes: &Sizes) -> Result<()> {
+    let key = oci::digest::sha256(key.as_bytes());
+    let before = scene.cache.record::<Sizes>("sizes", &key);
+    let image = &scene.spec.images[&planned.image];
+    plan::budget::check(image, name, &planned.variant, sizes, before.as_ref())?;
+    if before.as_ref() != Some(sizes) {
+        scene.cache.remember("sizes", &key, sizes)?;
+    }
+    Ok(())
+}
+
 type MadeLayers = (Vec<Part>, Vec<(Layer, &'static str, bool)>, Vec<Entry>);
 
 fn make_layers(scene: &Scene, key: &str, base: &Base, planned: Vec<PlannedLayer>) -> Result<MadeLayers> {
@@ -256,9 +273,17 @@ fn make_layers(scene: &Scene, key: &str, base: &Base, planned: Vec<PlannedLayer>
         base.layers.iter().map(|layer| (layer.clone(), "base", true)).collect();
     let mut entries = Vec::new();
     for layer in planned {
-        let (made, cached) = cache.layer(&layer.entries, facts.layer_time())?;
+        let (made, cached) = cache.layer_as(&layer.entries, facts.layer_time(), scene.compression)?;
         if !cached {
-            explain(scene, &format!("{key} {}", layer.from), &layer)?;
+            explain(
+                scene,
+                &format!(
+                    "{key} {}{}",
+                    layer.from,
+                    if scene.compression == Compression::Gzip { "" } else { " zstd" }
+                ),
+                &layer,
+            )?;
         }
         let history = HistoryBuilder::default()
             .created(facts.created())

@@ -2,12 +2,13 @@
 
 use anyhow::{Context as _, Result};
 use oci::Cache;
+use oci::stream::Compression;
 use plan::{BaseChoice, Facts, Plan, PlannedImage, Spec};
 use registry::Repository;
 
 use super::buildkit::{self, Builder, Job, Sink};
 use super::report::{Output, OutputImage};
-use super::{Args, Format, Scene, Work, assemble};
+use super::{Args, Format, LayerCompression, Scene, Work, assemble};
 use crate::bases::Sources;
 use crate::build;
 use crate::engine::Engine;
@@ -38,13 +39,26 @@ impl Args {
             let way = "--builder-name: names a builder of buildx; add `--builder buildx`";
             return Err(Usage(way.into()).into());
         }
+        if self.compression == LayerCompression::Zstd {
+            let way =
+                "--compression zstd: BuildKit compresses as its output says; leave it out with --builder";
+            return Err(Usage(way.into()).into());
+        }
         buildkit::check(self.builder)?;
         build::prepare(workspace, &plan.targets, self.offline, ui)?;
         let cache = Cache::create(&workspace.cache_dir())?;
         let sources = Sources { spec, cache: &cache, offline: self.offline, ui };
         let bases = assemble::find_bases(plan, &sources)?;
         let inputs = assemble::read_inputs(workspace, spec, plan, self.offline, &mut Work::default(), ui)?;
-        let scene = Scene { spec, facts, cache: &cache, inputs: &inputs, explain: self.explain, ui };
+        let scene = Scene {
+            spec,
+            facts,
+            cache: &cache,
+            inputs: &inputs,
+            compression: Compression::Gzip,
+            explain: self.explain,
+            ui,
+        };
         let context = workspace.target.join("docker-context");
         let staged = stage(&scene, plan, bases, &context)?;
         let mut images = Vec::new();

@@ -49,13 +49,14 @@ impl Step {
     /// Those of this release.
     pub fn of(release: &Release) -> Vec<Step> {
         use Step::*;
-        let mut steps = vec![Check, Gate, Version, Changelog, Commit, Tag];
-        if release.args.prepare {
-            steps.push(Origin);
-        } else {
+        let mut steps = match (release.args.publish, release.args.prepare) {
+            (true, _) => vec![Attest, Push, Promote, Notes],
+            (_, true) => vec![Check, Gate, Version, Changelog, Commit, Tag, Origin],
             // Nothing is public before everything is made.
-            steps.extend([Images, Attest, Origin, Push, Promote, Notes]);
-        }
+            _ => vec![
+                Check, Gate, Version, Changelog, Commit, Tag, Images, Attest, Origin, Push, Promote, Notes,
+            ],
+        };
         steps.retain(|step| match step {
             Gate => !release.spec.publish.gate.is_empty(),
             Attest => !release.spec.publish.attest.is_empty(),
@@ -159,12 +160,17 @@ impl Release<'_> {
         State::folder(self.workspace, &self.version)
     }
 
+    /// What others made lies where they put it; an own release has a folder of its own.
     fn layout(&self) -> PathBuf {
-        self.folder().join("oci")
+        if self.args.publish { self.workspace.target.join("oci") } else { self.folder().join("oci") }
     }
 
     fn record(&self) -> PathBuf {
-        self.folder().join("publish.json")
+        if self.args.publish {
+            push::default_record(self.workspace)
+        } else {
+            self.folder().join("publish.json")
+        }
     }
 
     fn notes_path(&self) -> PathBuf {
@@ -313,6 +319,7 @@ impl Release<'_> {
 
     fn write_notes(&self) -> Result<()> {
         let path = self.notes_path();
+        std::fs::create_dir_all(self.folder())?;
         let text = notes::notes(self.workspace, &self.spec, &self.record())?;
         oci::cache::write_atomically(&path, &self.folder(), text.as_bytes())?;
         self.ui.line("wrote", path.display());

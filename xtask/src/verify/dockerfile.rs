@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use oci::Cache;
 use oci::archive::{self, Archived};
 use oci::layout::Layout;
+use oci::stream::Compression;
 use plan::PlannedImage;
 use serde_json::Value;
 
@@ -61,7 +62,15 @@ fn build(subject: &Subject, planned: &PlannedImage, docker: &Engine, name: &str)
         &Sources { spec, cache: &cache, offline: true, ui: &ui },
     )?;
     let inputs = image::read_inputs(workspace, spec, &plan, true, &mut Work::default(), &ui)?;
-    let scene = Scene { spec, facts, cache: &cache, inputs: &inputs, explain: false, ui: &ui };
+    let scene = Scene {
+        spec,
+        facts,
+        cache: &cache,
+        inputs: &inputs,
+        compression: Compression::Gzip,
+        explain: false,
+        ui: &ui,
+    };
     let context = tempfile::tempdir_in(&workspace.target)?;
     let base = buildkit::load_base(&scene, docker, &found, &facts.host)?;
     let staged = stage(&scene, &plan, vec![vec![found]], context.path())?;

@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 
-use oci::Base;
+use oci::{Base, Owner};
 
 use super::{from, runs};
 use crate::Lock;
-use crate::filesystem::accounts;
+use crate::filesystem::{accounts, owner};
 use crate::spec::{Directory, Spec, Variant};
 
 /// Where the compiling stage puts together what is copied over the base.
@@ -67,19 +67,13 @@ pub fn source(spec: &Spec, lock: &Lock, name: &str, variant: &Variant) -> Option
     }
     let mut commands = Vec::new();
     for directory in &image.directories {
-        let (uid, gid) = match &image.user {
-            Some(user) if user.name == directory.owner => (user.uid, user.gid),
-            _ => (0, 0),
-        };
+        let Owner { uid, gid } = owner(image, &directory.owner);
         let Directory { path, mode, .. } = directory;
         commands.push(format!("install -d -m {mode:04o} -o {uid} -g {gid} {OUT}{path}"));
     }
     for file in &image.files {
         let Some(source) = &file.source else { continue };
-        let (uid, gid) = match &image.user {
-            Some(user) if user.name == file.owner => (user.uid, user.gid),
-            _ => (0, 0),
-        };
+        let Owner { uid, gid } = owner(image, &file.owner);
         commands
             .push(format!("install -D -m {:04o} -o {uid} -g {gid} {source} {OUT}{}", file.mode, file.path));
     }
@@ -140,7 +134,7 @@ mod tests {
         let common = [
             "cargo build --release --locked --package scratchbird",
             "--mount=type=cache,target=/src/target",
-            "install -d -m 0700 -o 1000 -g 1000 /out/var/lib/scratchbird/data",
+            "install -d -m 0770 -o 1000 -g 0 /out/var/lib/scratchbird/data",
             "ln -s scratchbird /out/usr/local/bin/psql",
             "COPY --from=build /out/ /",
         ];

@@ -10,6 +10,7 @@ mod database;
 mod error;
 mod functions;
 mod global;
+mod json;
 
 pub use backup::{Snapshot, check};
 pub use connection::{Connection, Interrupt, Reason};

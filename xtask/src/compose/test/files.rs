@@ -26,9 +26,11 @@ pub fn compose(scene: &Scene) -> Result<()> {
         let check =
             |overrides: &[PathBuf]| Compose::find(&root, name, overrides)?.output(&["config", "--quiet"]);
         check(&[])?;
-        // What it must refuse, so that taking a file means something.
-        write(&root.join("wrong.yaml"), r#"{"services": {"db": {"imgae": "x"}}}"#)?;
-        ensure!(check(&["wrong.yaml".into()]).is_err(), "{name}: Compose takes an unknown key");
+        if name == "basic" {
+            // What it must refuse, so that taking a file means something.
+            write(&root.join("wrong.yaml"), r#"{"services": {"db": {"imgae": "x"}}}"#)?;
+            ensure!(check(&["wrong.yaml".into()]).is_err(), "{name}: Compose takes an unknown key");
+        }
     }
     Ok(())
 }
@@ -46,11 +48,9 @@ pub fn swarm(scene: &Scene) -> Result<()> {
     let mut seen = 0;
     for file in files.iter().filter(|file| file.path.ends_with("/stack.yaml")) {
         let path = folder.path().join(&file.path);
-        cmd!("docker", "stack", "config", "--compose-file", path)
-            .stdout_null()
-            .stderr_capture()
-            .run()
-            .context(file.path.clone())?;
+        let config = cmd!("docker", "stack", "config", "--compose-file", path);
+        let output = config.stdout_null().stderr_capture().unchecked().run()?;
+        ensure!(output.status.success(), "{}: {}", file.path, String::from_utf8_lossy(&output.stderr).trim());
         seen += 1;
     }
     ensure!(seen > 0, "there is no stack for Swarm");

@@ -47,7 +47,12 @@ impl<'a> Running<'a> {
                 None if used => stand_ins::image(scene.engine, &reference)?,
                 None => reference,
             };
-            images.insert(instance.name, json!({ "image": image }));
+            let mut change = json!({ "image": image });
+            if stack.healthcheck(instance.service).is_some() {
+                // The first check comes after one interval, and nobody here waits for that.
+                change["healthcheck"] = json!({ "interval": "1s" });
+            }
+            images.insert(instance.name, change);
         }
         let overrides = [("images.yaml", json!({ "services": images })), ("change.yaml", change.clone())];
         let mut paths = Vec::new();

@@ -1,11 +1,11 @@
-//! Deterministic gzip on all cores.
+//! Deterministic gzip and zstd on all cores.
 //!
-//! 1. What is written is cut into chunks of [`CHUNK`] bytes.
+//! 1. What is written is cut into chunks of a fixed number of bytes.
 //! 2. Each chunk becomes a gzip member of its own (RFC 1952 section 2.2: a file is a series of members), without
-//!    name or time.
-//! 3. The members are written in the order of their chunks.
+//!    name or time, or a zstd frame (RFC 8878 section 3: a file is one or more frames).
+//! 3. The members or frames are written in the order of their chunks.
 //!
-//! The result depends on the input alone, not on how many cores took part, and every gzip reader takes it.
+//! The result depends on the input alone, not on how many cores took part, and every reader takes it.
 
 use std::io::{self, Write};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -13,14 +13,20 @@ use std::thread;
 
 use libdeflater::{CompressionLvl, Compressor};
 
-/// Bytes in a chunk. Large enough that starting anew costs under 0.5 % of size, small enough that two cores
+use crate::stream::Compression;
+
+/// Bytes in a chunk of gzip. Large enough that starting anew costs under 0.5 % of size, small enough that two cores
 /// share a layer of one megabyte.
 const CHUNK: usize = 256 << 10;
+
+/// Bytes in a chunk of zstd, whose window is larger.
+const ZSTD_CHUNK: usize = 1 << 20;
 
 /// libdeflate's level: the ratio of `gzip -6` at five times its speed, on one core.
 const LEVEL: i32 = 5;
 
-/// Gives `fill` a writer and puts what it writes, compressed, into `out`. Returns what `fill` returned.
+/// Gives `fill` a writer and puts what it writes, compressed, into `out`; without compression as it is. Returns what
+/// `fill` returned.
 ///
 /// Memory in use stays under four chunks a core.
 ///
@@ -28,6 +34,7 @@ const LEVEL: i32 = 5;
 /// Those of `fill`, and of writing to `out`; the first one wins.
 pub fn compress<T>(
     out: &mut (impl Write + Send),
+    compression: Compression,
     fill: impl FnOnce(&mut dyn Write) -> io::Result<T>,
 ) -> io::Result<T> {
     let workers = thread::available_parallelism().map_or(1, usize::from);
@@ -40,10 +47,10 @@ pub fn compress<T>(
             inputs.push(input);
             outputs.push(output);
             scope.spawn(move || {
-                let mut compressor = new_compressor();
+                let mut encoder = Encoder::new(compression);
                 for chunk in chunks {
                     // The other side is gone only after an error, which it reports itself.
-                    if members.send(member(&mut compressor, &chunk)).is_err() {
+                    if members.send(encoder.encode(chunk)).is_err() {
                         return;
                     }
                 }
@@ -59,7 +66,8 @@ pub fn compress<T>(
             }
             Ok(())
         });
-        let mut writer = Chunks { inputs, next: 0, buffer: Vec::with_capacity(CHUNK) };
+        let size = if compression == Compression::Zstd { ZSTD_CHUNK } else { CHUNK };
+        let mut writer = Chunks { inputs, next: 0, size, buffer: Vec::with_capacity(size) };
         let filled = fill(&mut writer).and_then(|value| writer.finish().map(|()| value));
         drop(writer);
         let written = collector.join().expect("the collector does not panic");
@@ -71,12 +79,14 @@ pub fn compress<T>(
 struct Chunks {
     inputs: Vec<SyncSender<Vec<u8>>>,
     next: usize,
+    /// Bytes in a chunk.
+    size: usize,
     buffer: Vec<u8>,
 }
 
 impl Chunks {
     fn send(&mut self) -> io::Result<()> {
-        let chunk = std::mem::replace(&mut self.buffer, Vec::with_capacity(CHUNK));
+        let chunk = std::mem::replace(&mut self.buffer, Vec::with_capacity(self.size));
         let worker = self.next % self.inputs.len();
         self.next += 1;
         self.inputs[worker].send(chunk).map_err(|_| io::ErrorKind::BrokenPipe.into())
@@ -90,9 +100,9 @@ impl Chunks {
 
 impl Write for Chunks {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        let n = buf.len().min(CHUNK - self.buffer.len());
+        let n = buf.len().min(self.size - self.buffer.len());
         self.buffer.extend_from_slice(&buf[..n]);
-        if self.buffer.len() == CHUNK {
+        if self.buffer.len() == self.size {
             self.send()?;
         }
         Ok(n)
@@ -103,16 +113,41 @@ impl Write for Chunks {
     }
 }
 
-fn new_compressor() -> Compressor {
-    Compressor::new(CompressionLvl::new(LEVEL).expect("the level is one of libdeflate's"))
+/// What turns a chunk into a member or frame.
+enum Encoder {
+    None,
+    Gzip(Compressor),
+    Zstd,
 }
 
-fn member(compressor: &mut Compressor, chunk: &[u8]) -> Vec<u8> {
-    let mut out = vec![0; compressor.gzip_compress_bound(chunk.len())];
-    let n =
-        compressor.gzip_compress(chunk, &mut out).expect("the buffer has the size that libdeflate asked for");
-    out.truncate(n);
-    out
+impl Encoder {
+    fn new(compression: Compression) -> Encoder {
+        match compression {
+            Compression::None => Encoder::None,
+            Compression::Gzip => Encoder::Gzip(Compressor::new(
+                CompressionLvl::new(LEVEL).expect("the level is one of libdeflate's"),
+            )),
+            Compression::Zstd => Encoder::Zstd,
+        }
+    }
+
+    fn encode(&mut self, chunk: Vec<u8>) -> Vec<u8> {
+        match self {
+            Encoder::None => chunk,
+            Encoder::Gzip(compressor) => {
+                let mut out = vec![0; compressor.gzip_compress_bound(chunk.len())];
+                let n = compressor
+                    .gzip_compress(&chunk, &mut out)
+                    .expect("the buffer has the size that libdeflate asked for");
+                out.truncate(n);
+                out
+            }
+            // The only level that this encoder has so far, about zstd's own 1.
+            Encoder::Zstd => {
+                ruzstd::encoding::compress_to_vec(&chunk[..], ruzstd::encoding::CompressionLevel::Fastest)
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -133,19 +168,30 @@ mod tests {
 
     #[test]
     fn what_goes_in_comes_out_and_is_the_same_as_on_one_core() {
-        for len in [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 5 * CHUNK + 7] {
+        let check = |compression: Compression, chunk: usize, len: usize| {
             let input = noise(len);
             let mut out = Vec::new();
-            compress(&mut out, |w| w.write_all(&input)).unwrap();
+            compress(&mut out, compression, |w| w.write_all(&input)).unwrap();
             let mut back = Vec::new();
-            flate2::read::MultiGzDecoder::new(&out[..]).read_to_end(&mut back).unwrap();
-            assert!(back == input, "{len} bytes");
-            let mut one_core = new_compressor();
-            let mut serial: Vec<u8> = input.chunks(CHUNK).flat_map(|c| member(&mut one_core, c)).collect();
+            crate::stream::decode(&out[..]).unwrap().read_to_end(&mut back).unwrap();
+            assert!(back == input, "{compression:?}, {len} bytes");
+            let mut one_core = Encoder::new(compression);
+            let mut serial: Vec<u8> = input.chunks(chunk).flat_map(|c| one_core.encode(c.to_vec())).collect();
             if len == 0 {
-                serial = member(&mut one_core, &[]);
+                serial = one_core.encode(Vec::new());
             }
-            assert!(serial == out, "{len} bytes");
+            assert!(serial == out, "{compression:?}, {len} bytes");
+            assert!(
+                compression == Compression::None || len < 1000 || out.len() < len,
+                "{compression:?}, {len}"
+            );
+        };
+        for (compression, chunk) in
+            [(Compression::Gzip, CHUNK), (Compression::Zstd, ZSTD_CHUNK), (Compression::None, CHUNK)]
+        {
+            for len in [0, 1, chunk - 1, chunk, chunk + 1, 5 * chunk + 7] {
+                check(compression, chunk, len);
+            }
         }
     }
 
@@ -160,9 +206,11 @@ mod tests {
                 Ok(())
             }
         }
-        let error = compress(&mut Full, |w| w.write_all(&noise(40 * CHUNK))).unwrap_err();
+        let error = compress(&mut Full, Compression::Gzip, |w| w.write_all(&noise(40 * CHUNK))).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::StorageFull);
-        let error = compress(&mut Vec::new(), |_| Err::<(), _>(io::ErrorKind::NotFound.into())).unwrap_err();
+        let error =
+            compress(&mut Vec::new(), Compression::Gzip, |_| Err::<(), _>(io::ErrorKind::NotFound.into()))
+                .unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
     }
 }

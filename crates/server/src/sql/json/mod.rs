@@ -1,5 +1,7 @@
 //! `json` is checked and kept as written; `jsonb` is normalised: keys sorted, duplicates and blanks dropped.
 
+pub mod document;
+
 use super::error::{Result, SqlError};
 use serde_json::Value;
 
@@ -34,10 +36,8 @@ pub fn write(value: &Value, out: &mut String) {
             out.push(']');
         }
         Value::Object(map) => {
-            let mut entries: Vec<_> = map.iter().collect();
-            entries.sort_by_key(|(key, _)| (key.len(), *key));
             out.push('{');
-            for (index, (key, item)) in entries.into_iter().enumerate() {
+            for (index, (key, item)) in document::sorted(map).into_iter().enumerate() {
                 out.push_str(if index > 0 { ", " } else { "" });
                 out.push_str(&Value::String(key.clone()).to_string());
                 out.push_str(": ");
