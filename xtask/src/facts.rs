@@ -128,7 +128,7 @@ impl Workspace {
     }
 
     /// The catalogue's file; within the workspace from its root.
-    fn spec_path(&self) -> PathBuf {
+    pub fn spec_path(&self) -> PathBuf {
         self.catalogue.clone().unwrap_or_else(|| SPEC.into())
     }
 

@@ -9,6 +9,7 @@ mod bench;
 mod build;
 mod carry;
 mod ci;
+mod compose;
 mod crates;
 mod dockerfile;
 mod doctor;
@@ -16,9 +17,11 @@ mod engine;
 mod facts;
 mod generate;
 mod image;
+mod k8s;
 mod line;
 mod merge;
 mod notes;
+mod pins;
 mod promote;
 mod publish;
 mod push;
@@ -71,6 +74,8 @@ enum Command {
     Notes(notes::Args),
     Stackbrew(stackbrew::Args),
     Base(base::Args),
+    Compose(compose::Args),
+    K8s(k8s::Args),
     Verify(verify::Args),
     VerifyRebuild(verify_rebuild::Args),
     Bench(bench::Args),
@@ -106,6 +111,8 @@ fn main() -> ExitCode {
         Command::Stackbrew(args) => args.run(&workspace, &ui),
         Command::Notes(args) => args.run(&workspace, &ui),
         Command::Base(args) => args.run(&workspace, &ui),
+        Command::Compose(args) => args.run(&workspace, &ui),
+        Command::K8s(args) => args.run(&workspace, &ui),
         Command::Verify(args) => args.run(&workspace, &ui),
         Command::VerifyRebuild(args) => args.run(&workspace, &ui),
         Command::Bench(args) => args.run(&workspace, &ui),

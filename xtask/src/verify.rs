@@ -110,7 +110,7 @@ pub fn skip<T>(why: impl Into<String>) -> Result<T> {
 
 /// A line of the table.
 #[derive(Serialize)]
-struct Line {
+pub struct Line {
     subject: String,
     probe: &'static str,
     #[serde(flatten)]
@@ -200,7 +200,8 @@ fn own_images(spec: &Spec, facts: &Facts, variants: &[String]) -> Result<Vec<Pla
     Ok(plan::plan(spec, facts, &Selection { variants, ..Selection::default() })?.images)
 }
 
-fn outcome(result: Result<()>) -> Outcome {
+/// What became of a probe that returned this.
+pub fn outcome(result: Result<()>) -> Outcome {
     match result {
         Ok(()) => Outcome::Passed,
         Err(e) => match e.downcast::<Skip>() {
@@ -210,7 +211,14 @@ fn outcome(result: Result<()>) -> Outcome {
     }
 }
 
-fn record(lines: &mut Vec<Line>, ui: &Ui, subject: &str, probe: &'static str, run: impl FnOnce() -> Outcome) {
+/// Runs a probe, tells of it and writes it down.
+pub fn record(
+    lines: &mut Vec<Line>,
+    ui: &Ui,
+    subject: &str,
+    probe: &'static str,
+    run: impl FnOnce() -> Outcome,
+) {
     let start = Instant::now();
     let outcome = run();
     let seconds = start.elapsed().as_secs_f64();
@@ -224,7 +232,7 @@ fn record(lines: &mut Vec<Line>, ui: &Ui, subject: &str, probe: &'static str, ru
 }
 
 /// Prints the result and fails if anything did.
-fn finish(lines: &[Line], format: Format) -> Result<()> {
+pub fn finish(lines: &[Line], format: Format) -> Result<()> {
     let count = |wanted: fn(&Outcome) -> bool| lines.iter().filter(|l| wanted(&l.outcome)).count();
     let failed = count(|o| matches!(o, Outcome::Failed(_)));
     let passed = count(|o| matches!(o, Outcome::Passed));
