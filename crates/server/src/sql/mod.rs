@@ -17,6 +17,7 @@ pub mod json;
 pub mod numeric;
 pub mod pattern;
 pub mod plan;
+mod sequences;
 mod spelling;
 pub mod system;
 pub mod types;

@@ -403,7 +403,10 @@ fn build(statement: &Statement, context: &Context<'_>, compiler: &mut Compiler<'
         }
         Statement::Savepoint { name } => Ok(Plan::new(Action::Savepoint(fold(name)), "SAVEPOINT")),
         Statement::ReleaseSavepoint { name } => Ok(Plan::new(Action::Release(fold(name)), "RELEASE")),
-        Statement::Set(set) => set_plan(set),
+        Statement::Set(set) => match ddl::altered_sequence(set, context, compiler)? {
+            Some(steps) => Ok(Plan::ddl(steps, "ALTER SEQUENCE")),
+            None => set_plan(set),
+        },
         Statement::Reset(reset) => match &reset.reset {
             Reset::ConfigurationParameter(name) if name.to_string().eq_ignore_ascii_case("role") => {
                 Ok(Plan::new(Action::SetRole(None), "RESET"))

@@ -6,15 +6,20 @@ use sqlparser::tokenizer::{Token, TokenWithSpan, Whitespace};
 /// What SET CONSTRAINTS is for the parser: a parameter like others.
 pub(super) const CONSTRAINTS: &str = "sb_constraints";
 
+/// What ALTER SEQUENCE is for the parser: a parameter too.
+pub(super) const ALTER_SEQUENCE: &str = "sb_alter_sequence";
+
 /// Spellings that the parser does not know, in words that it knows: COPY's switches may be `on` and `off`,
 /// VACUUM has options without parentheses, which change nothing here, SET CONSTRAINTS is no parameter,
-/// MOVE is a FETCH of no rows, and TABLE a SELECT.
+/// MOVE is a FETCH of no rows, TABLE a SELECT, and OVERRIDING SYSTEM VALUE a switch.
 pub(super) fn adapted(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let tokens = if mentions_sequences(&tokens) { by_statement(tokens) } else { tokens };
     let mut adapted: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
     let mut statement = Keyword::NoKeyword;
     let mut previous = Keyword::NoKeyword;
     let (mut constraints, mut moving, mut fetching, mut first) = (false, false, false, true);
     let (mut start, mut begin) = (0, 0);
+    let mut overriding = 0_u8;
     for mut token in tokens {
         let (word, span) = (|text: &str| Token::make_keyword(text), token.span);
         let end = matches!(token.token, Token::SemiColon | Token::EOF);
@@ -45,6 +50,26 @@ pub(super) fn adapted(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
         let keyword = found.keyword;
         if statement == Keyword::NoKeyword {
             statement = keyword;
+        }
+        let behind = |token: &&TokenWithSpan| !matches!(token.token, Token::Whitespace(_));
+        let among = adapted
+            .iter()
+            .rev()
+            .find(behind)
+            .is_some_and(|last| matches!(last.token, Token::LParen | Token::Comma | Token::Period));
+        let opens = !among && found.value.eq_ignore_ascii_case("overriding");
+        if statement == Keyword::INSERT && (opens || overriding > 0) {
+            // OVERRIDING SYSTEM VALUE: the parser has a switch that Postgres doesn't.
+            overriding = if keyword == Keyword::VALUE { 0 } else { overriding + 1 };
+            if opens {
+                let insert = adapted[begin..].iter().position(
+                    |token| matches!(&token.token, Token::Word(word) if word.keyword == Keyword::INSERT),
+                );
+                let at = begin + insert.map_or(0, |index| index + 1);
+                adapted.insert(at, TokenWithSpan::new(word("OVERWRITE"), span));
+                adapted.insert(at, TokenWithSpan::new(Token::Whitespace(Whitespace::Space), span));
+            }
+            continue;
         }
         if first && keyword == Keyword::TABLE {
             // TABLE t is short for SELECT * FROM t.
@@ -151,4 +176,26 @@ fn finish_fetch(tokens: &mut Vec<TokenWithSpan>, start: usize, moving: bool) {
             tokens.insert(name, TokenWithSpan::new(Token::make_keyword(word), span));
         }
     }
+}
+
+fn mentions_sequences(tokens: &[TokenWithSpan]) -> bool {
+    tokens.iter().any(|token| {
+        matches!(&token.token, Token::Word(word) if matches!(word.keyword, Keyword::SEQUENCE | Keyword::IDENTITY))
+    })
+}
+
+/// Each statement on its own, for what concerns sequences.
+fn by_statement(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let mut adapted = Vec::with_capacity(tokens.len());
+    let mut statement = Vec::new();
+    for token in tokens {
+        if matches!(token.token, Token::SemiColon | Token::EOF) {
+            adapted.extend(super::sequences::adapt(std::mem::take(&mut statement)));
+            adapted.push(token);
+        } else {
+            statement.push(token);
+        }
+    }
+    adapted.extend(super::sequences::adapt(statement));
+    adapted
 }

@@ -125,6 +125,8 @@ pub struct Compiler<'a> {
     pub before: Vec<Before>,
     /// How many queries the present one is inside.
     depth: usize,
+    /// An INSERT that gives identity columns values of its own.
+    overriding: bool,
     scopes: Vec<Scope>,
     ctes: Vec<(String, Vec<Output>)>,
 }
@@ -218,6 +220,7 @@ impl<'a> Compiler<'a> {
             asks: false,
             before: Vec::new(),
             depth: 0,
+            overriding: false,
             scopes: Vec::new(),
             ctes: Vec::new(),
         }

@@ -1,7 +1,7 @@
 //! ALTER TABLE … ALTER COLUMN: default, NOT NULL, identity, type.
 
 use super::alter::missing;
-use super::{Maker, names_of, sequence_of};
+use super::{Maker, default_text, names_of, sequence_of};
 use crate::sql::catalog::{Column, Constraint, Identity, Relation, stored};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::fold;
@@ -21,7 +21,7 @@ impl Maker<'_, '_> {
         let index = index.ok_or_else(|| missing(relation, &name).at(ident.span.start))?;
         match op {
             AlterColumnOperation::SetDefault { value } => {
-                relation.columns[index].default = Some(value.to_string());
+                relation.columns[index].default = Some(default_text(value));
                 self.compiler.default_of(&relation.columns[index].clone()).map(|_| ())
             }
             AlterColumnOperation::DropDefault => {

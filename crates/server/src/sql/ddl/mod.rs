@@ -6,6 +6,7 @@ mod comment;
 mod drop;
 mod grant;
 mod schema;
+mod sequence;
 mod storage;
 mod table;
 
@@ -17,7 +18,7 @@ use super::types::{Type, Typed};
 use super::{fold, quote};
 use sqlparser::ast::{
     AlterRoleOperation, CreateIndex, CreateView, Expr, Ident, IndexColumn, ObjectName, ObjectType,
-    OrderBySort, Password, RoleOption, SequenceOptions, Spanned, Statement,
+    OrderBySort, Password, RoleOption, SequenceOptions, Set, Spanned, Statement,
 };
 
 type Steps = (Vec<Step>, &'static str);
@@ -30,8 +31,21 @@ pub fn steps(statement: &Statement, context: &Context<'_>, compiler: &mut Compil
         Statement::CreateTable(create) => maker.create_table(create)?,
         Statement::CreateIndex(create) => maker.create_index(create)?,
         Statement::CreateView(create) => maker.create_view(create)?,
-        Statement::CreateSequence { name, if_not_exists, sequence_options, temporary: false, .. } => {
-            maker.create_sequence(name, *if_not_exists, sequence_options)?
+        Statement::CreateSequence {
+            name,
+            if_not_exists,
+            sequence_options,
+            temporary: false,
+            data_type,
+            ..
+        } => {
+            let ty = data_type.as_ref().map(super::types::declared).transpose()?;
+            maker.create_sequence(
+                name,
+                *if_not_exists,
+                ty.map_or(Type::Int8, |typed| typed.ty),
+                sequence_options,
+            )?
         }
         Statement::Grant(grant) => {
             maker.grant(&grant.privileges, grant.objects.as_ref(), &grant.grantees, true)?
@@ -45,6 +59,7 @@ pub fn steps(statement: &Statement, context: &Context<'_>, compiler: &mut Compil
             maker.drop(*object_type, *if_exists, names, *cascade)?
         }
         Statement::AlterIndex { name, operation } => maker.alter_index(name, operation)?,
+        Statement::AlterSchema(alter) => maker.alter_schema(alter)?,
         Statement::CreateSchema { schema_name, if_not_exists, .. } => {
             maker.create_schema(schema_name, *if_not_exists)?
         }
@@ -58,6 +73,24 @@ pub fn steps(statement: &Statement, context: &Context<'_>, compiler: &mut Compil
         }
     };
     Ok((maker.steps, tag))
+}
+
+/// The steps of ALTER SEQUENCE, which comes from the parser as a parameter's assignment.
+pub fn altered_sequence(
+    set: &Set,
+    context: &Context<'_>,
+    compiler: &mut Compiler<'_>,
+) -> Result<Option<Vec<Step>>> {
+    let Set::SingleAssignment { variable, values, .. } = set else { return Ok(None) };
+    let [name, options] = values.as_slice() else { return Ok(None) };
+    if variable.to_string() != super::spelling::ALTER_SEQUENCE {
+        return Ok(None);
+    }
+    let mut maker =
+        Maker { catalog: context.catalog, owner: context.user, compiler, steps: Vec::new(), oids: 0 };
+    let text = |expr| literal_text(expr).unwrap_or_default();
+    maker.alter_sequence(&text(name), &text(options))?;
+    Ok(Some(maker.steps))
 }
 
 /// The change of the cluster that a statement asks for, if it is one.
@@ -237,7 +270,10 @@ impl Maker<'_, '_> {
         let mut relation = self.relation(&key, Kind::Index { unique: create.unique });
         relation.columns = columns;
         relation.parent = Some(table.name.clone());
-        relation.definition = create.predicate.as_ref().map(ToString::to_string);
+        relation.definition = create.predicate.as_ref().map(|predicate| match predicate {
+            Expr::Nested(inner) => inner.to_string(),
+            other => other.to_string(),
+        });
         self.make_index(&relation, &table)?;
         self.put(relation);
         Ok("CREATE INDEX")
@@ -308,6 +344,7 @@ impl Maker<'_, '_> {
         &mut self,
         name: &ObjectName,
         if_not_exists: bool,
+        ty: Type,
         options: &[SequenceOptions],
     ) -> Result<&'static str> {
         let (schema, name) = relation_name(name)?;
@@ -315,9 +352,19 @@ impl Maker<'_, '_> {
         if self.free(&key, if_not_exists)? {
             let relation = self.relation(&key, Kind::Sequence);
             self.put(relation);
-            self.steps.push(Step::PutSequence(sequence_of(&key, Type::Int8, options)?));
+            self.steps.push(Step::PutSequence(sequence_of(&key, ty, options)?));
         }
         Ok("CREATE SEQUENCE")
+    }
+}
+
+/// A default as it is kept: a sequence is named without the cast that Postgres shows.
+fn default_text(expr: &Expr) -> String {
+    let text = expr.to_string();
+    let lower = text.to_ascii_lowercase();
+    match lower.strip_prefix("nextval('").and_then(|rest| rest.strip_suffix("'::regclass)")) {
+        Some(name) => format!("nextval('{}')", &text[9..9 + name.len()]),
+        None => text,
     }
 }
 
