@@ -548,6 +548,11 @@ impl Assembled {
         format!("{}@{}", self.planned.name(), self.index.digest())
     }
 
+    /// The digest of each platform's uppermost layer, which holds the program.
+    pub fn top_layers(&self) -> impl Iterator<Item = &oci_spec::image::Digest> {
+        self.images.iter().filter_map(|i| Some(i.image.layers.last()?.descriptor.digest()))
+    }
+
     /// This image as the base of others, by platform.
     fn as_bases(&self) -> Bases {
         let identity = |image: &AssembledPlatform| BaseIdentity {

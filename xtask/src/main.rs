@@ -14,6 +14,7 @@ mod engine;
 mod facts;
 mod generate;
 mod image;
+mod rebase;
 mod sbom;
 mod scan;
 mod sign;
@@ -56,6 +57,7 @@ enum Command {
     Attest(attest::Args),
     Carry(carry::Args),
     Scan(scan::Args),
+    Rebase(rebase::Args),
     Doctor(doctor::Args),
     Docs(generate::DocsArgs),
     Generate(generate::Args),
@@ -81,6 +83,7 @@ fn main() -> ExitCode {
         Command::Attest(args) => args.run(&workspace, &ui),
         Command::Carry(args) => args.run(&workspace, &ui),
         Command::Scan(args) => args.run(&workspace, &ui),
+        Command::Rebase(args) => args.run(&workspace, &ui),
         Command::Doctor(args) => args.run(&workspace, &ui),
         Command::Docs(args) => args.run(&workspace, &ui),
         Command::Generate(args) => args.run(&workspace, &ui),
