@@ -16,7 +16,7 @@ use crate::store::Store;
 /// With which key is signed.
 #[derive(Clone, Debug, clap::Args)]
 pub struct KeyArgs {
-    /// The private key: P-256 in PKCS#8 PEM, or cosign's encrypted form
+    /// The private key: P-256 in PKCS#8 PEM, or cosign's encrypted form; env://NAME reads it from a variable
     #[arg(long, value_name = "FILE")]
     pub key: Option<PathBuf>,
     /// The file that holds the key's password [default: COSIGN_PASSWORD]
@@ -29,7 +29,13 @@ impl KeyArgs {
     pub fn read(&self) -> Result<Option<PrivateKey>> {
         let Some(path) = &self.key else { return Ok(None) };
         let shown = path.display();
-        let pem = std::fs::read_to_string(path).with_context(|| format!("--key {shown}: cannot read"))?;
+        // cosign's own way of naming one: a CI keeps it out of files.
+        let pem = match path.to_str().and_then(|text| text.strip_prefix("env://")) {
+            Some(name) => facts::secret(name).with_context(|| {
+                format!("--key {shown}: the variable `{name}` is not set; put the key into it")
+            })?,
+            None => std::fs::read_to_string(path).with_context(|| format!("--key {shown}: cannot read"))?,
+        };
         let password = match &self.password_file {
             None => facts::cosign_password(),
             Some(file) => {

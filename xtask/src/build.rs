@@ -83,6 +83,16 @@ pub fn prepare(workspace: &Workspace, targets: &[Target], offline: bool, ui: &Ui
 
 /// Builds the programs of `target`, all at once.
 pub fn build(workspace: &Workspace, target: &Target, offline: bool, ui: &Ui) -> Result<Built> {
+    run(workspace, target, offline, ui, &[])
+}
+
+/// Builds them once more with their symbols, in a folder of their own: what is shipped has none.
+pub fn build_with_symbols(workspace: &Workspace, target: &Target, offline: bool, ui: &Ui) -> Result<Built> {
+    let dir = workspace.target.join("symbols").display().to_string();
+    run(workspace, target, offline, ui, &["--config", "profile.release.strip=false", "--target-dir", &dir])
+}
+
+fn run(workspace: &Workspace, target: &Target, offline: bool, ui: &Ui, more: &[&str]) -> Result<Built> {
     let sh = workspace.shell()?;
     let Candidate { target: triple, cc, .. } = &target.toolchain;
     let (rust_flags, c_flags) = flags(workspace, &sh, &target.toolchain.rustflags)?;
@@ -91,6 +101,7 @@ pub fn build(workspace: &Workspace, target: &Target, offline: bool, ui: &Ui) -> 
     for package in &target.packages {
         args.extend(["--package", package]);
     }
+    args.extend(more);
     args.extend(["--message-format", "json-render-diagnostics"]);
     if offline {
         args.push("--offline");

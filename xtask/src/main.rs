@@ -8,22 +8,39 @@ mod bases;
 mod bench;
 mod build;
 mod carry;
+mod ci;
+mod compose;
 mod crates;
+mod dockerfile;
 mod doctor;
 mod engine;
 mod facts;
 mod generate;
 mod image;
+mod k8s;
+mod line;
+mod merge;
+mod notes;
+mod pins;
+mod promote;
+mod publish;
+mod push;
 mod rebase;
+mod release;
 mod sbom;
 mod scan;
+mod shell;
 mod sign;
+mod stackbrew;
+mod stage;
 mod store;
+mod symbols;
 mod tags;
 mod ui;
 mod verify;
 mod verify_rebuild;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
@@ -42,16 +59,28 @@ struct Cli {
     /// No progress: only results on stdout and errors on stderr
     #[arg(short, long, global = true)]
     quiet: bool,
+    /// Work on another catalogue of images; paths in it are meant from its folder [default: docker/images.toml]
+    #[arg(long, global = true, value_name = "PATH")]
+    spec: Option<PathBuf>,
 }
 
 #[derive(Subcommand)]
 enum Command {
     Image(image::Args),
     Tags(tags::Args),
+    Merge(merge::Args),
+    Push(push::Args),
+    Promote(promote::Args),
+    Release(release::Args),
+    Notes(notes::Args),
+    Stackbrew(stackbrew::Args),
     Base(base::Args),
+    Compose(compose::Args),
+    K8s(k8s::Args),
     Verify(verify::Args),
     VerifyRebuild(verify_rebuild::Args),
     Bench(bench::Args),
+    Ci(ci::Args),
     Sbom(sbom::Args),
     Sign(sign::Args),
     Attest(attest::Args),
@@ -60,7 +89,10 @@ enum Command {
     Rebase(rebase::Args),
     Doctor(doctor::Args),
     Docs(generate::DocsArgs),
+    Dockerfile(dockerfile::Args),
     Generate(generate::Args),
+    Completion(shell::CompletionArgs),
+    Man(shell::ManArgs),
 }
 
 fn main() -> ExitCode {
@@ -71,13 +103,22 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     };
     let ui = Ui::new(cli.quiet);
-    let result = facts::Workspace::find().and_then(|workspace| match command {
+    let result = facts::Workspace::find(cli.spec.as_deref()).and_then(|workspace| match command {
         Command::Image(args) => args.run(&workspace, &ui),
         Command::Tags(args) => args.run(&workspace, &ui),
+        Command::Merge(args) => args.run(&workspace, &ui),
+        Command::Push(args) => args.run(&workspace, &ui),
+        Command::Promote(args) => args.run(&workspace, &ui),
+        Command::Release(args) => args.run(&workspace, &ui),
+        Command::Stackbrew(args) => args.run(&workspace, &ui),
+        Command::Notes(args) => args.run(&workspace, &ui),
         Command::Base(args) => args.run(&workspace, &ui),
+        Command::Compose(args) => args.run(&workspace, &ui),
+        Command::K8s(args) => args.run(&workspace, &ui),
         Command::Verify(args) => args.run(&workspace, &ui),
         Command::VerifyRebuild(args) => args.run(&workspace, &ui),
         Command::Bench(args) => args.run(&workspace, &ui),
+        Command::Ci(args) => args.run(&workspace, &ui),
         Command::Sbom(args) => args.run(&workspace, &ui),
         Command::Sign(args) => args.run(&workspace, &ui),
         Command::Attest(args) => args.run(&workspace, &ui),
@@ -85,8 +126,11 @@ fn main() -> ExitCode {
         Command::Scan(args) => args.run(&workspace, &ui),
         Command::Rebase(args) => args.run(&workspace, &ui),
         Command::Doctor(args) => args.run(&workspace, &ui),
+        Command::Dockerfile(args) => args.run(&workspace, &ui),
         Command::Docs(args) => args.run(&workspace, &ui),
         Command::Generate(args) => args.run(&workspace, &ui),
+        Command::Completion(args) => args.run(Cli::command()),
+        Command::Man(args) => args.run(Cli::command(), &workspace, &ui),
     });
     match result {
         Ok(()) => ExitCode::SUCCESS,

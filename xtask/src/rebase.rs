@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result, bail, ensure};
 use oci::Cache;
 use oci::contents::{Kind, Tree};
+use oci::stream::Compression;
 use oci_spec::image::{
     ANNOTATION_BASE_IMAGE_NAME, ANNOTATION_CREATED, ANNOTATION_REVISION, ANNOTATION_VERSION, Descriptor,
     Digest, ImageConfiguration, Platform,
@@ -88,7 +89,15 @@ impl Args {
         };
         let plan = plan::plan(&spec, &facts, &selection)?;
         let planned = plan.images.iter().find(|i| i.wanted).context("nothing is planned")?;
-        let scene = Scene { spec: &spec, facts: &facts, cache: &cache, inputs: &inputs, explain: false, ui };
+        let scene = Scene {
+            spec: &spec,
+            facts: &facts,
+            cache: &cache,
+            inputs: &inputs,
+            compression: Compression::Gzip,
+            explain: false,
+            ui,
+        };
         let (assembled, _) = image::assemble(&scene, planned, &found)?;
         same_program(&store, &platforms, &assembled, &facts)?;
         let output = self.output.clone().unwrap_or_else(|| workspace.target.join("oci"));
@@ -196,9 +205,10 @@ fn same_program(
     assembled: &image::Assembled,
     facts: &Facts,
 ) -> Result<()> {
-    for ((platform, manifest), new) in platforms.iter().zip(assembled.top_layers()) {
+    for ((platform, manifest), new) in platforms.iter().zip(&assembled.images) {
         let old = store.fetch_image(manifest)?;
-        if old.layers().last().map(Descriptor::digest) != Some(new) {
+        let top = new.image.layers.last().map(|layer| layer.descriptor.digest());
+        if old.layers().last().map(Descriptor::digest) != top {
             let commit = facts.revision.as_ref().map_or("", |r| r.commit.as_str());
             bail!(
                 "the program's layer for {} would change: docker/images.toml is not as it was at the image's commit; run `git checkout {commit}` first",

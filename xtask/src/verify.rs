@@ -4,8 +4,14 @@
 //! default: an image that is not there fails, and where there is no engine everything is skipped, which is said and
 //! counted as such.
 
+mod backups;
+mod container;
 mod contract;
+mod dockerfile;
+mod first_start;
+mod hosting;
 mod interrupted;
+mod operation;
 mod readers;
 mod rebuild;
 mod structure;
@@ -104,7 +110,7 @@ pub fn skip<T>(why: impl Into<String>) -> Result<T> {
 
 /// A line of the table.
 #[derive(Serialize)]
-struct Line {
+pub struct Line {
     subject: String,
     probe: &'static str,
     #[serde(flatten)]
@@ -143,7 +149,7 @@ impl Args {
         };
         let mut lines = Vec::new();
         for image in &images {
-            for probe in structure::PROBES.iter().chain(contract::PROBES) {
+            for probe in of_images() {
                 let outcome = |engine: &Engine| {
                     outcome((probe.run)(&Subject { engine, image, spec: &spec, facts: &facts }))
                 };
@@ -154,7 +160,7 @@ impl Args {
             }
         }
         if self.image.is_empty() {
-            for probe in readers::PROBES.iter().chain(interrupted::PROBES) {
+            for probe in readers::PROBES.iter().chain(dockerfile::PROBES).chain(interrupted::PROBES) {
                 record(&mut lines, ui, "target/oci", probe.name, || {
                     outcome((probe.run)(&readers::Subject {
                         workspace,
@@ -174,13 +180,28 @@ impl Args {
     }
 }
 
+/// What is tried with every image.
+fn of_images() -> impl Iterator<Item = &'static Probe> {
+    [
+        structure::PROBES,
+        contract::PROBES,
+        first_start::PROBES,
+        hosting::PROBES,
+        operation::PROBES,
+        backups::PROBES,
+    ]
+    .into_iter()
+    .flatten()
+}
+
 /// The images that a build of those variants loads; of none named, of all.
 fn own_images(spec: &Spec, facts: &Facts, variants: &[String]) -> Result<Vec<PlannedImage>> {
     let variants = if variants.is_empty() { vec!["all".to_string()] } else { variants.to_vec() };
     Ok(plan::plan(spec, facts, &Selection { variants, ..Selection::default() })?.images)
 }
 
-fn outcome(result: Result<()>) -> Outcome {
+/// What became of a probe that returned this.
+pub fn outcome(result: Result<()>) -> Outcome {
     match result {
         Ok(()) => Outcome::Passed,
         Err(e) => match e.downcast::<Skip>() {
@@ -190,7 +211,14 @@ fn outcome(result: Result<()>) -> Outcome {
     }
 }
 
-fn record(lines: &mut Vec<Line>, ui: &Ui, subject: &str, probe: &'static str, run: impl FnOnce() -> Outcome) {
+/// Runs a probe, tells of it and writes it down.
+pub fn record(
+    lines: &mut Vec<Line>,
+    ui: &Ui,
+    subject: &str,
+    probe: &'static str,
+    run: impl FnOnce() -> Outcome,
+) {
     let start = Instant::now();
     let outcome = run();
     let seconds = start.elapsed().as_secs_f64();
@@ -204,7 +232,7 @@ fn record(lines: &mut Vec<Line>, ui: &Ui, subject: &str, probe: &'static str, ru
 }
 
 /// Prints the result and fails if anything did.
-fn finish(lines: &[Line], format: Format) -> Result<()> {
+pub fn finish(lines: &[Line], format: Format) -> Result<()> {
     let count = |wanted: fn(&Outcome) -> bool| lines.iter().filter(|l| wanted(&l.outcome)).count();
     let failed = count(|o| matches!(o, Outcome::Failed(_)));
     let passed = count(|o| matches!(o, Outcome::Passed));
@@ -250,7 +278,7 @@ mod tests {
 
     #[test]
     fn every_probe_has_a_name_of_its_own() {
-        let names: Vec<&str> = structure::PROBES.iter().chain(contract::PROBES).map(|p| p.name).collect();
+        let names: Vec<&str> = of_images().map(|p| p.name).collect();
         let different: std::collections::BTreeSet<&&str> = names.iter().collect();
         assert_eq!(different.len(), names.len());
     }

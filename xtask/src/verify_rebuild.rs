@@ -298,7 +298,7 @@ mod tests {
                 owner: Owner::ROOT,
             })
             .collect();
-        let layer = oci::layer::build(&entries, 0, blobs).unwrap();
+        let layer = oci::layer::build(&entries, 0, oci::stream::Compression::Gzip, blobs).unwrap();
         let config = oci::Config { user: user.into(), ..oci::Config::default() };
         let platform = oci::platform::parse("linux/amd64").unwrap();
         let parts = [Part { layer, history: History::default() }];

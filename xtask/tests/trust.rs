@@ -29,7 +29,7 @@ impl World {
         let dir = tempfile::tempdir().unwrap();
         let blobs = Blobs::create(dir.path().join("blobs")).unwrap();
         let entry = Entry::Inline { path: "a".into(), contents: "x".into(), mode: 0o644, owner: Owner::ROOT };
-        let layer = oci::layer::build(&[entry], 0, &blobs).unwrap();
+        let layer = oci::layer::build(&[entry], 0, oci::stream::Compression::Gzip, &blobs).unwrap();
         let parts = [Part { layer, history: History::default() }];
         let config = Config { user: "1000:1000".into(), ..Config::default() };
         let platform = oci::platform::parse("linux/amd64").unwrap();

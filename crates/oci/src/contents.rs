@@ -230,6 +230,7 @@ mod tests {
     use super::*;
     use crate::entry::{Entry, Source};
     use crate::layer;
+    use crate::stream::Compression;
 
     fn file(path: &str, text: &str, mode: u32) -> Entry {
         Entry::Inline { path: path.into(), contents: text.into(), mode, owner: Owner { uid: 7, gid: 8 } }
@@ -244,7 +245,7 @@ mod tests {
         let blobs = Blobs::create(temp.path()).unwrap();
         let mut tree = Tree::default();
         for (number, entries) in layers.iter().enumerate() {
-            let layer = layer::build(entries, 42, &blobs).unwrap();
+            let layer = layer::build(entries, 42, Compression::Gzip, &blobs).unwrap();
             tree.apply(&blobs, &layer.descriptor, number, &|_| true).unwrap();
         }
         tree
@@ -279,7 +280,7 @@ mod tests {
     fn a_tampered_layer_is_refused() {
         let temp = tempfile::tempdir().unwrap();
         let blobs = Blobs::create(temp.path()).unwrap();
-        let layer = layer::build(&[file("a", "x", 0o600)], 42, &blobs).unwrap();
+        let layer = layer::build(&[file("a", "x", 0o600)], 42, Compression::Gzip, &blobs).unwrap();
         let path = blobs.path(layer.descriptor.digest());
         let mut bytes = std::fs::read(&path).unwrap();
         std::fs::remove_file(&path).unwrap();

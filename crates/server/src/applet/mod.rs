@@ -1,5 +1,6 @@
 //! What the binary can do: applets, chosen by the name it is called by or by the first argument.
 
+mod backup;
 mod config;
 mod databases;
 mod entrypoint;
@@ -7,6 +8,7 @@ mod healthcheck;
 mod initdb;
 mod options;
 mod ready;
+mod restore;
 mod scripts;
 mod serve;
 mod sql;
@@ -48,14 +50,20 @@ const APPLETS: &[Applet] = &[
     Applet { name: "createdb", help: "create a database", run: databases::create },
     Applet { name: "dropdb", help: "drop a database", run: databases::drop },
     Applet {
+        name: "backup",
+        help: "archive the whole cluster while it runs, once or on a schedule",
+        run: backup::run,
+    },
+    Applet { name: "restore", help: "make an empty data directory a backup's cluster", run: restore::run },
+    Applet {
         name: "config",
         help: "print every setting with its value and where it came from",
         run: config::run,
     },
 ];
 
-/// The applets that take the options of Postgres' programs of that name, `--help` among them.
-const CLIENTS: [&str; 3] = ["sql", "createdb", "dropdb"];
+/// The applets with options of their own, `--help` among them; most are those of Postgres' programs of that name.
+const CLIENTS: [&str; 5] = ["sql", "createdb", "dropdb", "backup", "restore"];
 
 impl Applet {
     /// Runs it, or says what it is: every applet answers `--help` and `--version`. The clients do so as Postgres' own.

@@ -53,8 +53,8 @@ const HELP: &str = "usage: psql [OPTION]… [DBNAME [USERNAME]]
   -P, --pset=NAME=VALUE       format, null, fieldsep, recordsep, tuples_only, footer
   -X, --no-psqlrc             read no startup file: there is none anyway
 
-Variables PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE, PGPASSFILE count; without them the server of this
-container is meant. Exit codes: 0, 1 its own error, 2 the connection failed, 3 a script failed (ON_ERROR_STOP).
+Variables PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE, PGPASSFILE, PGSSLMODE (disable to verify-full) and
+PGSSLROOTCERT count; without them the server of this container is meant. Exit codes: 0, 1 its own error, 2 the connection failed, 3 a script failed (ON_ERROR_STOP).
 ";
 
 /// What is done in turn.
@@ -195,7 +195,14 @@ pub(super) fn connection_options(flags: &[(char, String)]) -> Result<Given, Fail
 /// Where to connect. The settings of this container's server fill the gaps, where they can be read.
 pub(super) fn find(given: &Given) -> Result<Target, Failure> {
     let settings = super::resolve(&[]).ok();
-    target::resolve(given, &|name| std::env::var(name).ok(), settings.as_ref()).map_err(Failure::new)
+    let found = target::resolve(given, &|name| std::env::var(name).ok(), settings.as_ref());
+    let mut target = found.map_err(Failure::new)?;
+    // A client's container may have the secret that the server's has: it is the superuser's.
+    if let Some(settings) = settings.filter(|settings| settings.text("user") == target.user) {
+        let own = Some(settings.text("password").to_owned()).filter(|password| !password.is_empty());
+        target.password = target.password.or(own);
+    }
+    Ok(target)
 }
 
 /// Connects, and asks for a password where one is needed and somebody is there to be asked.

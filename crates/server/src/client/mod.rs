@@ -8,6 +8,7 @@ pub mod scanner;
 pub mod script;
 pub mod table;
 pub mod target;
+pub mod tls;
 
 use crate::session::Stream;
 use bytes::{Buf, BytesMut};
@@ -128,6 +129,9 @@ impl std::fmt::Display for Lost {
     }
 }
 
+/// The message SSLRequest: its length and its code.
+const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
+
 /// A connection.
 pub struct Client {
     stream: Stream,
@@ -139,10 +143,36 @@ pub struct Client {
 }
 
 impl Client {
-    /// Connects and logs in.
+    /// Connects and logs in, with and without TLS in the order that the target asks for.
     pub fn connect(target: &Target) -> Result<Self, Lost> {
         let failed = |why: String| Lost::Other(format!("connection to server at {target} failed: {why}"));
-        let stream = open(target).map_err(|error| failed(error.to_string()))?;
+        let attempts = if target.socket().is_some() { &[false] } else { target.tls.mode.attempts() };
+        let mut first: Option<Lost> = None;
+        for encrypted in attempts {
+            match Self::attempt(target, *encrypted) {
+                // Without TLS it would be the same: the server can't, or a password is missing.
+                Ok((client, secure)) => match client {
+                    Ok(client) => return Ok(client),
+                    Err(Lost::NoPassword) => return Err(Lost::NoPassword),
+                    Err(Lost::Other(why)) => {
+                        first.get_or_insert(failed(why));
+                        if *encrypted && !secure {
+                            break;
+                        }
+                    }
+                },
+                Err(why) => drop(first.get_or_insert(failed(why))),
+            }
+        }
+        Err(first.unwrap_or_else(|| failed("no way to connect is left".to_owned())))
+    }
+
+    /// One attempt; whether it was under TLS comes with what came of the login.
+    fn attempt(target: &Target, encrypted: bool) -> Result<(Result<Self, Lost>, bool), String> {
+        let stream = open(target).map_err(|error| error.to_string())?;
+        // A server that takes longer than this for a handshake is not there.
+        let _ = stream.set_read_timeout(Some(target.timeout));
+        let secure = encrypted && encrypt(&stream, target)?;
         let mut context = DecodeContext::new(ProtocolVersion::PROTOCOL3_0);
         (context.awaiting_frontend_ssl, context.awaiting_frontend_startup) = (false, false);
         let mut client = Self {
@@ -152,16 +182,11 @@ impl Client {
             parameters: BTreeMap::new(),
             status: TransactionStatus::Idle,
         };
-        client.log_in(target).map_err(|lost| match lost {
-            Lost::Other(why) => failed(why),
-            Lost::NoPassword => lost,
-        })?;
-        Ok(client)
+        let result = client.log_in(target);
+        Ok((result.map(|()| client), secure))
     }
 
     fn log_in(&mut self, target: &Target) -> Result<(), Lost> {
-        // A server that takes longer than this for a handshake is not there.
-        let _ = self.stream.set_read_timeout(Some(target.timeout));
         let mut startup = Startup::default();
         (startup.protocol_number_major, startup.protocol_number_minor) = (3, 0);
         let parameters =
@@ -337,6 +362,27 @@ impl Drop for Client {
     fn drop(&mut self) {
         // Goodbye, if there still is somebody.
         let _ = self.send(&Terminate::new());
+    }
+}
+
+/// Asks for TLS; says whether it is on.
+fn encrypt(stream: &Stream, target: &Target) -> Result<bool, String> {
+    stream.write_all(&SSL_REQUEST).map_err(|error| error.to_string())?;
+    // One byte and no more: what follows belongs to the handshake.
+    let mut answer = [0];
+    let count = stream.read(&mut answer).map_err(|error| error.to_string())?;
+    match &answer[..count] {
+        b"S" => {
+            let connection = target.tls.connection(&target.host)?;
+            stream.secure(connection.into()).map_err(|error| format!("TLS handshake failed: {error}"))?;
+            Ok(true)
+        }
+        b"N" if target.tls.mode.insists() => {
+            Err("server does not support SSL, but SSL was required".to_owned())
+        }
+        b"N" => Ok(false),
+        b"" => Err("server closed the connection unexpectedly".to_owned()),
+        _ => Err("the server sent no valid answer to the request for TLS".to_owned()),
     }
 }
 

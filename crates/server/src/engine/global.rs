@@ -15,6 +15,12 @@ const BOOTSTRAP: &str = "
     ) STRICT;
     CREATE TABLE option (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;";
 
+/// Which role is a member of which; files of an earlier make have no such table.
+const MEMBERS: &str = "
+    CREATE TABLE IF NOT EXISTS member (
+        role TEXT NOT NULL, member TEXT NOT NULL, PRIMARY KEY (role, member)
+    ) STRICT, WITHOUT ROWID;";
+
 /// A role.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Role {
@@ -38,12 +44,15 @@ impl Global {
     pub fn create(path: &Path) -> Result<Self> {
         let sqlite = open_file(path, true)?;
         sqlite.execute_batch(BOOTSTRAP).map_err(|error| simple(&error))?;
+        sqlite.execute_batch(MEMBERS).map_err(|error| simple(&error))?;
         Ok(Self { sqlite })
     }
 
     /// Opens the file.
     pub fn open(path: &Path) -> Result<Self> {
-        open_file(path, false).map(|sqlite| Self { sqlite })
+        let sqlite = open_file(path, false)?;
+        sqlite.execute_batch(MEMBERS).map_err(|error| simple(&error))?;
+        Ok(Self { sqlite })
     }
 
     /// A role by name.
@@ -86,8 +95,28 @@ impl Global {
         self.change(sql, params![role.name, role.verifier, role.superuser, role.login]).map(|_| ())
     }
 
+    /// Which role each role is a member of: role and member.
+    pub fn members(&self) -> Result<Vec<(String, String)>> {
+        let read = || -> rusqlite::Result<Vec<(String, String)>> {
+            let mut statement = self.sqlite.prepare_cached("SELECT role, member FROM member")?;
+            statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+        };
+        read().map_err(|error| simple(&error))
+    }
+
+    /// Makes a role a member of another, or ends that.
+    pub fn set_member(&self, role: &str, member: &str, give: bool) -> Result<()> {
+        let sql = if give {
+            "INSERT OR IGNORE INTO member (role, member) VALUES (?1, ?2)"
+        } else {
+            "DELETE FROM member WHERE role = ?1 AND member = ?2"
+        };
+        self.change(sql, [role, member]).map(|_| ())
+    }
+
     /// Removes a role; says whether there was one.
     pub fn drop_role(&self, name: &str) -> Result<bool> {
+        self.change("DELETE FROM member WHERE role = ?1 OR member = ?1", [name])?;
         self.change("DELETE FROM role WHERE name = ?1", [name]).map(|count| count > 0)
     }
 
@@ -99,11 +128,7 @@ impl Global {
 
     /// All databases.
     pub fn databases(&self) -> Result<Vec<(i64, String)>> {
-        let read = || -> rusqlite::Result<Vec<(i64, String)>> {
-            let mut statement = self.sqlite.prepare("SELECT oid, name FROM database ORDER BY oid")?;
-            statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
-        };
-        read().map_err(|error| simple(&error))
+        databases(&self.sqlite)
     }
 
     /// The number that the next database would get.
@@ -149,4 +174,13 @@ impl Global {
     fn change(&self, sql: &str, params: impl rusqlite::Params) -> Result<usize> {
         self.sqlite.execute(sql, params).map_err(|error| simple(&error))
     }
+}
+
+/// The databases that a file lists.
+pub(super) fn databases(sqlite: &Sqlite) -> Result<Vec<(i64, String)>> {
+    let read = || -> rusqlite::Result<Vec<(i64, String)>> {
+        let mut statement = sqlite.prepare("SELECT oid, name FROM database ORDER BY oid")?;
+        statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+    };
+    read().map_err(|error| simple(&error))
 }

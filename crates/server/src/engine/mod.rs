@@ -4,12 +4,16 @@
 //! one client's handle on it. SQLite's own waiting polls, so writers queue in process at
 //! [`Database`]'s lock, which is taken at the first writing statement and released at its end.
 
+mod aggregates;
+mod backup;
 mod connection;
 mod database;
 mod error;
 mod functions;
 mod global;
+mod json;
 
+pub use backup::{Snapshot, check};
 pub use connection::{Connection, Interrupt, Reason};
 pub use database::Database;
 pub use global::{Global, Role};

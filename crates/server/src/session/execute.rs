@@ -7,6 +7,7 @@ use super::{Session, Transaction};
 use crate::auth::scram;
 use crate::engine::{Role, Value, ValueRef};
 use crate::log;
+use crate::sql::catalog::TEMPORARY;
 use crate::sql::compile::{Context, Output};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::plan::{Action, Class, ClusterChange, Plan, RoleChange, plan};
@@ -76,13 +77,52 @@ impl Session {
 
     /// Understands a statement in the light of the definitions that hold now.
     pub(super) fn plan(&mut self, statement: &Statement, declared: &[Option<Type>]) -> Result<Plan> {
+        match statement {
+            Statement::Execute { name: Some(name), parameters, .. } => {
+                let statement = self.executed(name, parameters)?;
+                let plan = self.plan(&statement, declared)?;
+                return Ok(Plan { volatile: true, ..plan });
+            }
+            Statement::Explain { statement: inner, .. } if matches!(**inner, Statement::Execute { .. }) => {
+                let Statement::Execute { name: Some(name), parameters, .. } = &**inner else {
+                    return Err(SqlError::syntax("EXECUTE needs a name"));
+                };
+                let mut explained = statement.clone();
+                if let Statement::Explain { statement, .. } = &mut explained {
+                    **statement = self.executed(name, parameters)?;
+                }
+                let plan = self.plan(&explained, declared)?;
+                return Ok(Plan { volatile: true, ..plan });
+            }
+            Statement::Fetch { name, direction, position, into } => {
+                let plan = self.plan_fetch(name, direction, position, into.as_ref())?;
+                return Ok(Plan { volatile: true, ..plan });
+            }
+            _ => {}
+        }
         let catalog = self.connection.catalog()?;
+        let setting = self.parameters.show("search_path", &self.server.settings)?;
+        let path = Context::existing_path(&catalog, &setting, &self.user);
+        let temporary = format!("{TEMPORARY}_{}", self.seat.pid);
+        let memberships = if self.superuser {
+            vec![self.user.clone()]
+        } else {
+            closure(&self.server.cluster.members()?, &self.user)
+        };
         let context = Context {
+            path: &path,
+            temporary: &temporary,
+            memberships: &memberships,
+            login: &self.login.0,
             catalog: &catalog,
             user: &self.user,
             superuser: self.superuser,
             database: self.connection.database(),
-            cluster: &Surroundings { server: &self.server, connection: &self.connection },
+            cluster: &Surroundings {
+                server: &self.server,
+                connection: &self.connection,
+                parameters: &self.parameters,
+            },
         };
         plan(statement, &context, declared)
     }
@@ -111,11 +151,28 @@ impl Session {
         self.prepare_transaction(plan)?;
         let tag = plan.tag.to_owned();
         match &plan.action {
-            Action::Run(sql) => return self.run_sql(plan, sql, params, rows),
-            Action::Explain(sql) => {
+            Action::Run(sql) => {
+                for change in &plan.before {
+                    self.connection.keep_returned(&change.table, &change.sql, change.width, params)?;
+                }
+                let tag = self.run_sql(plan, sql, params, rows)?;
+                for change in &plan.before {
+                    self.connection.forget_returned(&change.table)?;
+                }
+                if plan.asks {
+                    self.apply_wanted()?;
+                }
+                return Ok(tag);
+            }
+            Action::Explain { sql, json: false } => {
                 for line in self.connection.explain(sql, params)? {
                     self.text_row(&plan.columns, &line, rows)?;
                 }
+            }
+            Action::Explain { sql, json: true } => {
+                let lines = self.connection.explain(sql, params)?;
+                let shown = serde_json::json!([{ "Plan": { "Node Type": "Result", "Steps": lines } }]);
+                self.text_row(&plan.columns, &shown.to_string(), rows)?;
             }
             Action::Show(name) => {
                 let shown = self.parameters.show(name, &self.server.settings)?;
@@ -138,7 +195,7 @@ impl Session {
                 if self.transaction == Transaction::Idle {
                     self.wire.notice("WARNING", "25P01", "there is no transaction in progress")?;
                 }
-                self.end_transaction();
+                self.end_transaction(false)?;
                 self.connection.rollback();
                 self.rolled_back = true;
             }
@@ -159,12 +216,20 @@ impl Session {
                 self.savepoints.truncate(index + 1);
                 self.transaction = Transaction::Open { snapshot: false, read_only: false };
             }
-            Action::Set { name, value } => {
-                self.plans.clear();
-                if let Some((name, value)) = self.parameters.set(name, value.as_deref())? {
-                    self.wire.parameter(&name, &value)?;
-                }
+            Action::Set { name, value, local } => self.set_parameter(name, value.as_deref(), *local)?,
+            Action::Constraints { deferred: true } => {}
+            Action::Constraints { deferred: false } => self.connection.check_foreign_keys()?,
+            Action::Prepare { name, types, statement } => self.prepare_statement(name, types, statement)?,
+            Action::Declare { name, plan, scroll, hold } => self.declare(name, plan, *scroll, *hold)?,
+            Action::Fetch { name, steps, silent } => {
+                let count = self.fetch(name, *steps, *silent, rows)?;
+                return Ok(format!("{tag} {count}"));
             }
+            Action::SetRole(name) => self.set_role(name.as_deref())?,
+            Action::Close(name) => self.close_cursor(name.as_deref())?,
+            Action::Listen(channel) => self.listen(channel),
+            Action::Unlisten(channel) => self.unlisten(channel.as_deref()),
+            Action::Notify { channel, text } => self.notify(channel, text),
             Action::CopyIn(copy) => return self.copy_in(copy),
             Action::CopyOut(copy) => return self.copy_out(copy),
             Action::Cluster(change) => self.change_cluster(change)?,
@@ -178,6 +243,13 @@ impl Session {
                 Some(_) => {}
                 None => self.statements.clear(),
             },
+            Action::Discard => {
+                self.statements.clear();
+                self.cursors.clear();
+                self.unlisten(None);
+                self.set_role(None)?;
+                self.set_parameter("all", None, false)?;
+            }
             Action::Nothing => {}
         }
         Ok(tag)
@@ -231,7 +303,7 @@ impl Session {
     fn commit(&mut self) -> Result<String> {
         match self.transaction {
             Transaction::Failed => {
-                self.end_transaction();
+                self.end_transaction(false)?;
                 self.connection.rollback();
                 self.rolled_back = true;
                 return Ok("ROLLBACK".to_owned());
@@ -241,17 +313,22 @@ impl Session {
             }
             Transaction::Open { .. } => {}
         }
-        self.end_transaction();
+        self.transaction = Transaction::Idle;
         // An error within the block that a savepoint took back doesn't count.
         self.rolled_back = false;
-        self.connection.commit()?;
-        Ok("COMMIT".to_owned())
+        let committed = self.connection.commit();
+        self.end_transaction(committed.is_ok())?;
+        committed.map(|()| "COMMIT".to_owned())
     }
 
-    fn end_transaction(&mut self) {
+    fn end_transaction(&mut self, committed: bool) -> Result<()> {
         self.transaction = Transaction::Idle;
         self.savepoints.clear();
         self.portals.clear();
+        self.cursors.retain(|_, cursor| cursor.hold && committed);
+        self.server.advisory.release(self.seat.pid, true);
+        self.settle_notifications(committed);
+        self.settle_parameters(committed)
     }
 
     fn needs_block(&self, what: &str) -> Result<()> {
@@ -272,10 +349,25 @@ impl Session {
         found.ok_or_else(|| SqlError::new("3B001", format!("savepoint \"{name}\" does not exist")))
     }
 
+    /// SET ROLE: what may be done is from now on what that role may do.
+    fn set_role(&mut self, name: Option<&str>) -> Result<()> {
+        let (login, all) = self.login.clone();
+        let name = name.unwrap_or(&login);
+        let role = self.server.cluster.role(name)?;
+        let role = role.ok_or_else(|| SqlError::new("22023", format!("role \"{name}\" does not exist")))?;
+        if !all && !closure(&self.server.cluster.members()?, &login).iter().any(|known| known == name) {
+            return Err(SqlError::new("42501", format!("permission denied to set role \"{name}\"")));
+        }
+        self.superuser = role.superuser;
+        self.user = role.name;
+        self.replan();
+        Ok(())
+    }
+
     fn change_cluster(&mut self, change: &ClusterChange) -> Result<()> {
         if self.transaction != Transaction::Idle {
             let database =
-                matches!(change, ClusterChange::CreateDatabase(_) | ClusterChange::DropDatabase { .. });
+                matches!(change, ClusterChange::CreateDatabase { .. } | ClusterChange::DropDatabase { .. });
             let what = if database { "CREATE or DROP DATABASE" } else { "a change of roles" };
             return Err(SqlError::new("25001", format!("{what} cannot run inside a transaction block")));
         }
@@ -288,7 +380,13 @@ impl Session {
         let cluster = &self.server.cluster;
         let missing = |name: &str| SqlError::new("42704", format!("role \"{name}\" does not exist"));
         match change {
-            ClusterChange::CreateDatabase(name) => cluster.create_database(name, &self.user),
+            ClusterChange::CreateDatabase { name, owner } => {
+                let owner = owner.as_ref().unwrap_or(&self.user);
+                if cluster.role(owner)?.is_none() {
+                    return Err(missing(owner));
+                }
+                cluster.create_database(name, owner)
+            }
             ClusterChange::DropDatabase { name, .. } if *name == self.connection.database() => {
                 Err(SqlError::new("55006", "cannot drop the currently open database"))
             }
@@ -308,6 +406,19 @@ impl Session {
             ClusterChange::AlterRole { name, role } => {
                 let known = cluster.role(name)?.ok_or_else(|| missing(name))?;
                 cluster.put_role(&changed(known, role)?)
+            }
+            ClusterChange::Member { roles, members, give } => {
+                for name in roles.iter().chain(members) {
+                    cluster.role(name)?.ok_or_else(|| missing(name))?;
+                }
+                for (role, member) in roles.iter().flat_map(|role| members.iter().map(move |m| (role, m))) {
+                    if *give && closure(&cluster.members()?, role).contains(member) {
+                        let message = format!("role \"{role}\" is a member of role \"{member}\"");
+                        return Err(SqlError::new("0LP01", message));
+                    }
+                    cluster.set_member(role, member, *give)?;
+                }
+                Ok(())
             }
             ClusterChange::DropRole { name, .. } if *name == self.user => {
                 Err(SqlError::new("55006", "current user cannot be dropped"))
@@ -345,6 +456,19 @@ impl Session {
     }
 }
 
+/// A role and all that it is a member of, directly or not.
+pub(super) fn closure(members: &[(String, String)], role: &str) -> Vec<String> {
+    let mut found = vec![role.to_owned()];
+    let mut next = 0;
+    while let Some(member) = found.get(next).cloned() {
+        let more = members.iter().filter(|(_, of)| *of == member).map(|(role, _)| role);
+        let fresh: Vec<String> = more.filter(|role| !found.contains(role)).cloned().collect();
+        found.extend(fresh);
+        next += 1;
+    }
+    found
+}
+
 fn changed(mut role: Role, change: &RoleChange) -> Result<Role> {
     role.login = change.login.unwrap_or(role.login);
     role.superuser = change.superuser.unwrap_or(role.superuser);
@@ -355,7 +479,7 @@ fn changed(mut role: Role, change: &RoleChange) -> Result<Role> {
 }
 
 /// One row as the client wants it.
-fn encode(columns: &[Output], formats: &[i16], line: &[ValueRef<'_>]) -> Result<DataRow> {
+pub(super) fn encode(columns: &[Output], formats: &[i16], line: &[ValueRef<'_>]) -> Result<DataRow> {
     let mut data = BytesMut::with_capacity(line.len() * 16);
     for (index, value) in line.iter().enumerate() {
         if *value == ValueRef::Null {

@@ -1,5 +1,8 @@
 //! What all sessions share: the cluster, the settings, and who is connected.
 
+use super::advisory::Advisory;
+use super::notify::Channels;
+use super::parameters::Parameters;
 use super::stream::Stream;
 use crate::auth::Access;
 use crate::cluster::Cluster;
@@ -20,6 +23,10 @@ pub struct Server {
     /// The settings at the start.
     pub settings: settings::Resolved,
     access: RwLock<Arc<Access>>,
+    /// Who listens to what.
+    pub channels: Channels,
+    /// Who holds which advisory lock.
+    pub advisory: Advisory,
     /// What is counted.
     pub metrics: Metrics,
     /// When it began.
@@ -55,6 +62,9 @@ pub struct Seat {
 impl Drop for Seat {
     fn drop(&mut self) {
         self.server.sessions().remove(&self.pid);
+        self.server.channels.leave(self.pid);
+        self.server.advisory.release(self.pid, true);
+        self.server.advisory.release(self.pid, false);
         self.server.left.notify_all();
     }
 }
@@ -66,6 +76,8 @@ impl Server {
             cluster,
             settings,
             access: RwLock::default(),
+            channels: Channels::default(),
+            advisory: Advisory::default(),
             metrics: Metrics::default(),
             started: Instant::now(),
             sessions: Mutex::default(),
@@ -201,6 +213,8 @@ pub struct Surroundings<'a> {
     pub server: &'a Server,
     /// This session's connection.
     pub connection: &'a Connection,
+    /// This session's parameters.
+    pub parameters: &'a Parameters,
 }
 
 impl system::Cluster for Surroundings<'_> {
@@ -216,6 +230,10 @@ impl system::Cluster for Surroundings<'_> {
         roles.map(role).collect()
     }
 
+    fn members(&self) -> Vec<(String, String)> {
+        self.server.cluster.members().unwrap_or_default()
+    }
+
     fn databases(&self) -> Vec<(i64, String, String)> {
         self.server.cluster.databases_with_owners().unwrap_or_default()
     }
@@ -229,6 +247,10 @@ impl system::Cluster for Surroundings<'_> {
             active: entry.busy.load(Ordering::SeqCst),
         };
         sessions.iter().map(activity).collect()
+    }
+
+    fn settings(&self) -> Vec<(String, String)> {
+        self.parameters.all(&self.server.settings)
     }
 
     fn sequences(&self) -> Vec<Sequence> {

@@ -6,14 +6,18 @@
 pub mod array;
 pub mod catalog;
 pub mod compile;
+mod copying;
+mod createdb;
 pub mod datetime;
 pub mod ddl;
 pub mod error;
 pub mod functions;
+pub mod interval;
 pub mod json;
 pub mod numeric;
 pub mod pattern;
 pub mod plan;
+mod spelling;
 pub mod system;
 pub mod types;
 pub mod value;
@@ -21,7 +25,6 @@ pub mod value;
 use error::{Result, SqlError};
 use sqlparser::ast::{Expr, Ident, Statement};
 use sqlparser::dialect::PostgreSqlDialect;
-use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
@@ -58,12 +61,46 @@ pub fn quote(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
+/// The key of the relation that a text such as `public."My seq"` names; without a schema it is in `public`.
+pub fn key_of_text(text: &str) -> String {
+    if text.contains('\u{1}') {
+        return text.to_owned();
+    }
+    let (schema, name) = split_name(text);
+    catalog::key(schema.as_deref().unwrap_or(catalog::PUBLIC), &name)
+}
+
+/// A text such as `public."My seq"` in its parts, folded where they aren't quoted.
+pub fn split_name(text: &str) -> (Option<String>, String) {
+    let mut parts = vec![String::new()];
+    let mut quoted = false;
+    for c in text.trim().chars() {
+        match (c, parts.last_mut()) {
+            ('"', _) => quoted = !quoted,
+            ('.', _) if !quoted => parts.push(String::new()),
+            (c, Some(part)) if quoted => part.push(c),
+            (c, Some(part)) => part.extend(c.to_lowercase()),
+            (_, None) => {}
+        }
+    }
+    let name = parts.pop().unwrap_or_default();
+    (parts.pop(), name)
+}
+
+/// The key of the sequence that a default such as `nextval('t_id_seq')` counts by.
+pub fn sequence_key(default: &str) -> Option<String> {
+    let name = default.strip_prefix("nextval('")?.strip_suffix("')")?;
+    Some(key_of_text(name.strip_suffix("'::regclass").unwrap_or(name)))
+}
+
 fn parser(text: &str) -> Result<Parser<'static>> {
     const DIALECT: PostgreSqlDialect = PostgreSqlDialect {};
     let tokens = Tokenizer::new(&DIALECT, text).tokenize_with_location();
     let tokens = tokens.map_err(|error| syntax_error(error.into()))?;
     check_depth(&tokens)?;
-    Ok(Parser::new(&DIALECT).with_recursion_limit(100).with_tokens_with_locations(adapted(tokens)))
+    Ok(Parser::new(&DIALECT)
+        .with_recursion_limit(100)
+        .with_tokens_with_locations(spelling::adapted(createdb::adapt(tokens)?)))
 }
 
 /// Refuses what would make a tree so deep that following it exhausts a thread's stack. A chain such as
@@ -94,41 +131,6 @@ fn check_depth(tokens: &[TokenWithSpan]) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Two spellings that the parser does not know: COPY's switches may be `on` and `off`, and VACUUM has
-/// options without parentheses, which change nothing here.
-fn adapted(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
-    let mut adapted: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
-    let mut statement = Keyword::NoKeyword;
-    let mut previous = Keyword::NoKeyword;
-    for mut token in tokens {
-        let Token::Word(word) = &mut token.token else {
-            if token.token == Token::SemiColon {
-                (statement, previous) = (Keyword::NoKeyword, Keyword::NoKeyword);
-            }
-            adapted.push(token);
-            continue;
-        };
-        let keyword = word.keyword;
-        if statement == Keyword::NoKeyword {
-            statement = keyword;
-        }
-        let option = matches!(keyword, Keyword::FULL | Keyword::FREEZE | Keyword::VERBOSE | Keyword::ANALYZE);
-        if statement == Keyword::VACUUM && previous == Keyword::VACUUM && option {
-            continue;
-        }
-        if statement == Keyword::COPY && matches!(previous, Keyword::FREEZE | Keyword::HEADER) {
-            match keyword {
-                Keyword::ON => word.keyword = Keyword::TRUE,
-                Keyword::OFF => word.keyword = Keyword::FALSE,
-                _ => {}
-            }
-        }
-        previous = keyword;
-        adapted.push(token);
-    }
-    adapted
 }
 
 fn syntax_error(error: ParserError) -> SqlError {

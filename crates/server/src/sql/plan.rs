@@ -1,13 +1,14 @@
 //! What a statement asks for, ready to run.
 
 use super::catalog::Relation;
-use super::compile::{Compiler, Context, Output};
+use super::compile::query::changing;
+use super::compile::{Before, Compiler, Context, Output};
 use super::error::{Result, SqlError};
 use super::types::{Type, Typed};
-use super::{ddl, expr_text, fold};
+use super::{copying, ddl, expr_text, fold};
 use sqlparser::ast::{
-    CopyLegacyCsvOption, CopyLegacyOption, CopyOption, CopySource, CopyTarget, Expr, Reset, Set, Statement,
-    TransactionAccessMode, TransactionIsolationLevel, TransactionMode, Value,
+    CloseCursor, ContextModifier, CopyTarget, DataType, Declare, DiscardObject, Expr, Ident, Reset, Set,
+    SetExpr, Statement, TransactionAccessMode, TransactionIsolationLevel, TransactionMode, Value,
 };
 
 /// A statement ready to run.
@@ -27,6 +28,10 @@ pub struct Plan {
     pub class: Class,
     /// It is right for one run only, because it holds parts of the catalogues.
     pub volatile: bool,
+    /// Its functions may ask the session for something: a parameter's new value, a notification.
+    pub asks: bool,
+    /// Changes within WITH, which come first.
+    pub before: Vec<Before>,
 }
 
 /// The classes that `log_statement` tells apart.
@@ -47,8 +52,13 @@ pub enum Class {
 pub enum Action {
     /// SQLite text that returns rows or changes them.
     Run(String),
-    /// A plan of SQLite's, shown as text.
-    Explain(String),
+    /// A plan of SQLite's.
+    Explain {
+        /// The statement.
+        sql: String,
+        /// Shown as a document rather than as lines.
+        json: bool,
+    },
     /// A change of definitions, in steps.
     Ddl(Vec<Step>),
     /// BEGIN
@@ -74,6 +84,55 @@ pub enum Action {
         name: String,
         /// Its new value.
         value: Option<String>,
+        /// Until the transaction ends.
+        local: bool,
+    },
+    /// SET CONSTRAINTS; whether they are checked at the end of the transaction.
+    Constraints {
+        /// Whether they are checked at its end.
+        deferred: bool,
+    },
+    /// PREPARE
+    Prepare {
+        /// The statement's name.
+        name: Ident,
+        /// The types given.
+        types: Vec<DataType>,
+        /// The statement.
+        statement: Box<Statement>,
+    },
+    /// DECLARE … CURSOR
+    Declare {
+        /// The cursor's name.
+        name: String,
+        /// Its query.
+        plan: Box<Plan>,
+        /// It may go backwards.
+        scroll: bool,
+        /// It outlives the transaction.
+        hold: bool,
+    },
+    /// FETCH and MOVE
+    Fetch {
+        /// The cursor's name.
+        name: String,
+        /// Where to.
+        steps: Steps,
+        /// No rows are wanted.
+        silent: bool,
+    },
+    /// CLOSE; no name is all.
+    Close(Option<String>),
+    /// LISTEN
+    Listen(String),
+    /// UNLISTEN; no name is all.
+    Unlisten(Option<String>),
+    /// NOTIFY
+    Notify {
+        /// The channel.
+        channel: String,
+        /// The message.
+        text: String,
     },
     /// SHOW
     Show(String),
@@ -85,8 +144,23 @@ pub enum Action {
     Cluster(ClusterChange),
     /// DEALLOCATE and DISCARD; no name is all.
     Deallocate(Option<String>),
+    /// SET ROLE; no name is the role that logged in.
+    SetRole(Option<String>),
+    /// DISCARD ALL
+    Discard,
     /// Nothing to do here, such as VACUUM.
     Nothing,
+}
+
+/// Where a cursor goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Steps {
+    /// So many rows on, or back, with all rows on the way.
+    Forward(i64),
+    /// To the row of this number; a negative one counts from the end.
+    Absolute(i64),
+    /// To the row that is so many rows on.
+    Relative(i64),
 }
 
 /// One step of a change of definitions.
@@ -94,6 +168,20 @@ pub enum Action {
 pub enum Step {
     /// SQLite text.
     Sql(String),
+    /// The text of a table in SQLite's schema.
+    Rewrite {
+        /// The table's key.
+        table: String,
+        /// Its new text.
+        sql: String,
+    },
+    /// A query that may find no row.
+    Refuse {
+        /// The query.
+        sql: String,
+        /// The error if it does.
+        error: SqlError,
+    },
     /// A relation is new or different.
     Put(Box<Relation>),
     /// A relation is gone.
@@ -154,6 +242,8 @@ pub struct CopyOut {
 pub struct CopyFormat {
     /// CSV rather than text.
     pub csv: bool,
+    /// Postgres' binary form.
+    pub binary: bool,
     /// The field separator.
     pub delimiter: char,
     /// What stands for NULL.
@@ -168,7 +258,12 @@ pub struct CopyFormat {
 #[derive(Debug, Clone)]
 pub enum ClusterChange {
     /// CREATE DATABASE
-    CreateDatabase(String),
+    CreateDatabase {
+        /// Its name.
+        name: String,
+        /// Whose it is; whoever creates it where nobody is named.
+        owner: Option<String>,
+    },
     /// DROP DATABASE
     DropDatabase {
         /// Its name.
@@ -189,6 +284,15 @@ pub enum ClusterChange {
         name: String,
         /// What changes.
         role: RoleChange,
+    },
+    /// GRANT and REVOKE of membership
+    Member {
+        /// The roles.
+        roles: Vec<String>,
+        /// Who becomes a member of them.
+        members: Vec<String>,
+        /// Whether it is given.
+        give: bool,
     },
     /// DROP ROLE
     DropRole {
@@ -211,7 +315,8 @@ pub struct RoleChange {
 }
 
 impl Plan {
-    fn new(action: Action, tag: &'static str) -> Self {
+    /// A plan without rows and parameters.
+    pub fn new(action: Action, tag: &'static str) -> Self {
         Self {
             action,
             columns: Vec::new(),
@@ -220,6 +325,8 @@ impl Plan {
             writes: false,
             class: Class::Other,
             volatile: false,
+            asks: false,
+            before: Vec::new(),
         }
     }
 
@@ -234,12 +341,24 @@ pub fn plan(statement: &Statement, context: &Context<'_>, declared: &[Option<Typ
     let mut plan = build(statement, context, &mut compiler)?;
     plan.writes |= compiler.writes;
     plan.volatile = compiler.volatile;
+    plan.asks = compiler.asks;
+    plan.before = std::mem::take(&mut compiler.before);
+    // Its text is only right while the tables of the changes before it are there.
+    plan.volatile |= !plan.before.is_empty();
     plan.params = compiler.params.iter().map(|ty| ty.unwrap_or(Type::Text)).collect();
     Ok(plan)
 }
 
 fn build(statement: &Statement, context: &Context<'_>, compiler: &mut Compiler<'_>) -> Result<Plan> {
     match statement {
+        Statement::Query(query) if changing(&query.body).is_some() => {
+            let tag = match &*query.body {
+                SetExpr::Insert(_) => "INSERT 0",
+                SetExpr::Update(_) => "UPDATE",
+                _ => "DELETE",
+            };
+            Ok(change(compiler.changing_query(query)?, tag))
+        }
         Statement::Query(query) => {
             let (sql, columns) = compiler.query(query)?;
             let (sql, columns) = compiler.shown_query(sql, columns);
@@ -248,13 +367,19 @@ fn build(statement: &Statement, context: &Context<'_>, compiler: &mut Compiler<'
         Statement::Insert(insert) => Ok(change(compiler.insert(insert)?, "INSERT 0")),
         Statement::Update(update) => Ok(change(compiler.update(update)?, "UPDATE")),
         Statement::Delete(delete) => Ok(change(compiler.delete(delete)?, "DELETE")),
-        Statement::Explain { statement, analyze: false, .. } => {
+        Statement::Explain { statement, analyze: false, format, options, .. } => {
+            let json = |text: &str| text.eq_ignore_ascii_case("json");
+            let named = options.iter().flatten().filter(|option| fold(&option.name) == "format");
+            let json =
+                format.as_ref().is_some_and(|format| format.to_string().to_lowercase().contains("json"))
+                    || named.filter_map(|option| option.arg.as_ref()).any(|arg| json(&setting_text(arg)));
             let inner = build(statement, context, compiler)?;
             let Action::Run(sql) = inner.action else {
                 return Err(SqlError::unsupported("EXPLAIN of this statement"));
             };
-            let columns = vec![Output { name: "QUERY PLAN".to_owned(), typed: Type::Text.into() }];
-            Ok(Plan { columns, ..Plan::new(Action::Explain(sql), "EXPLAIN") })
+            let ty = if json { Type::Json } else { Type::Text };
+            let columns = vec![Output { name: "QUERY PLAN".to_owned(), typed: ty.into(), origin: None }];
+            Ok(Plan { columns, ..Plan::new(Action::Explain { sql, json }, "EXPLAIN") })
         }
         Statement::StartTransaction { modes, statements, begin, .. } if statements.is_empty() => {
             let snapshot = modes.iter().any(|mode| {
@@ -280,10 +405,16 @@ fn build(statement: &Statement, context: &Context<'_>, compiler: &mut Compiler<'
         Statement::ReleaseSavepoint { name } => Ok(Plan::new(Action::Release(fold(name)), "RELEASE")),
         Statement::Set(set) => set_plan(set),
         Statement::Reset(reset) => match &reset.reset {
-            Reset::ConfigurationParameter(name) => {
-                Ok(Plan::new(Action::Set { name: name.to_string().to_lowercase(), value: None }, "RESET"))
+            Reset::ConfigurationParameter(name) if name.to_string().eq_ignore_ascii_case("role") => {
+                Ok(Plan::new(Action::SetRole(None), "RESET"))
             }
-            Reset::ALL => Ok(Plan::new(Action::Set { name: "all".to_owned(), value: None }, "RESET")),
+            Reset::ConfigurationParameter(name) => Ok(Plan::new(
+                Action::Set { name: name.to_string().to_lowercase(), value: None, local: false },
+                "RESET",
+            )),
+            Reset::ALL => {
+                Ok(Plan::new(Action::Set { name: "all".to_owned(), value: None, local: false }, "RESET"))
+            }
             Reset::SessionAuthorization => Err(SqlError::unsupported("RESET SESSION AUTHORIZATION")),
         },
         Statement::ShowVariable { variable } => {
@@ -293,14 +424,14 @@ fn build(statement: &Statement, context: &Context<'_>, compiler: &mut Compiler<'
                 "time zone" => "timezone".to_owned(),
                 _ => words.join("."),
             };
-            let columns = vec![Output { name: name.clone(), typed: Type::Text.into() }];
+            let columns = vec![Output { name: name.clone(), typed: Type::Text.into(), origin: None }];
             Ok(Plan { columns, ..Plan::new(Action::Show(name), "SHOW") })
         }
         Statement::Copy { source, to: false, target: CopyTarget::Stdin, options, legacy_options, .. } => {
-            copy_in(source, copy_format(options, legacy_options)?, compiler)
+            copying::copy_in(source, copying::copy_format(options, legacy_options)?, compiler)
         }
         Statement::Copy { source, to: true, target: CopyTarget::Stdout, options, legacy_options, .. } => {
-            copy_out(source, copy_format(options, legacy_options)?, compiler)
+            copying::copy_out(source, copying::copy_format(options, legacy_options)?, compiler)
         }
         Statement::Copy { target: CopyTarget::File { .. } | CopyTarget::Program { .. }, .. } => {
             let message = "COPY to or from a file or a program of the server's machine is not supported";
@@ -313,7 +444,38 @@ fn build(statement: &Statement, context: &Context<'_>, compiler: &mut Compiler<'
             let name = fold(name);
             Ok(Plan::new(Action::Deallocate((name != "all").then_some(name)), "DEALLOCATE"))
         }
-        Statement::Discard { .. } => Ok(Plan::new(Action::Deallocate(None), "DISCARD")),
+        Statement::Prepare { name, data_types, statement } => {
+            let (name, types) = (name.clone(), data_types.clone());
+            Ok(Plan::new(Action::Prepare { name, types, statement: statement.clone() }, "PREPARE"))
+        }
+        Statement::Declare { stmts } => match stmts.as_slice() {
+            [declare] if declare.for_query.is_some() => declare_plan(declare, context, compiler),
+            _ => Err(SqlError::unsupported("DECLARE of anything but a cursor")),
+        },
+        Statement::Close { cursor } => {
+            let name = match cursor {
+                CloseCursor::All => None,
+                CloseCursor::Specific { name } => Some(fold(name)),
+            };
+            Ok(Plan::new(Action::Close(name), "CLOSE CURSOR"))
+        }
+        Statement::LISTEN { channel } => Ok(Plan::new(Action::Listen(fold(channel)), "LISTEN")),
+        Statement::UNLISTEN { channel } => {
+            let all = channel.value == "*";
+            Ok(Plan::new(Action::Unlisten((!all).then(|| fold(channel))), "UNLISTEN"))
+        }
+        Statement::NOTIFY { channel, payload } => {
+            let text = payload.clone().unwrap_or_default();
+            let text = text
+                .strip_prefix('\'')
+                .and_then(|t| t.strip_suffix('\''))
+                .map_or(text.clone(), str::to_owned);
+            Ok(Plan::new(Action::Notify { channel: fold(channel), text }, "NOTIFY"))
+        }
+        Statement::Discard { object_type: DiscardObject::ALL } => {
+            Ok(Plan::new(Action::Discard, "DISCARD ALL"))
+        }
+        Statement::Discard { .. } => Ok(Plan::new(Action::Nothing, "DISCARD")),
         _ => match ddl::cluster(statement)? {
             Some((change, tag)) => {
                 let role =
@@ -331,12 +493,24 @@ fn change((sql, columns): (String, Vec<Output>), tag: &'static str) -> Plan {
 }
 
 fn set_plan(set: &Set) -> Result<Plan> {
-    let plan = |name: String, value: Option<String>| Ok(Plan::new(Action::Set { name, value }, "SET"));
+    let local = match set {
+        Set::SingleAssignment { scope, .. } => *scope == Some(ContextModifier::Local),
+        Set::SetTimeZone { local, .. } => *local,
+        _ => false,
+    };
+    let plan = |name: String, value: Option<String>| Ok(Plan::new(Action::Set { name, value, local }, "SET"));
     match set {
         Set::SingleAssignment { variable, values, .. } => {
             let texts: Vec<String> = values.iter().map(setting_text).collect();
+            if variable.to_string() == super::spelling::CONSTRAINTS {
+                let deferred = texts.iter().any(|text| text == "deferred");
+                return Ok(Plan::new(Action::Constraints { deferred }, "SET CONSTRAINTS"));
+            }
             let is_default = values.len() == 1 && texts[0].eq_ignore_ascii_case("default");
             plan(variable.to_string().to_lowercase(), (!is_default).then(|| texts.join(", ")))
+        }
+        Set::SetRole { role_name, .. } => {
+            Ok(Plan::new(Action::SetRole(role_name.as_ref().map(fold).filter(|name| name != "none")), "SET"))
         }
         Set::SetTimeZone { value, .. } => plan("timezone".to_owned(), Some(setting_text(value))),
         Set::SetNames { charset_name, .. } => plan("client_encoding".to_owned(), Some(fold(charset_name))),
@@ -347,85 +521,22 @@ fn set_plan(set: &Set) -> Result<Plan> {
     }
 }
 
+fn declare_plan(declare: &Declare, context: &Context<'_>, compiler: &mut Compiler<'_>) -> Result<Plan> {
+    let (Some(query), [name]) = (&declare.for_query, declare.names.as_slice()) else {
+        return Err(SqlError::syntax("a cursor needs a name and a query"));
+    };
+    let plan = Box::new(build(&Statement::Query(query.clone()), context, compiler)?);
+    // Without a word about it Postgres lets simple queries scroll.
+    let scroll = declare.scroll.unwrap_or(true);
+    let hold = declare.hold == Some(true);
+    Ok(Plan::new(Action::Declare { name: fold(name), plan, scroll, hold }, "DECLARE CURSOR"))
+}
+
 fn setting_text(expr: &Expr) -> String {
     match expr {
         Expr::Identifier(ident) => fold(ident),
         _ => expr_text(expr),
     }
-}
-
-fn copy_in(source: &CopySource, format: CopyFormat, compiler: &mut Compiler<'_>) -> Result<Plan> {
-    let CopySource::Table { table_name, columns } = source else {
-        return Err(SqlError::syntax("COPY query is only allowed with TO"));
-    };
-    let names: Vec<String> = columns.iter().map(fold).collect();
-    let (sql, types) = compiler.copy_row(table_name, &names)?;
-    let copy = CopyIn { sql, types, format };
-    Ok(Plan { writes: true, class: Class::Mod, ..Plan::new(Action::CopyIn(Box::new(copy)), "COPY") })
-}
-
-fn copy_out(source: &CopySource, format: CopyFormat, compiler: &mut Compiler<'_>) -> Result<Plan> {
-    let (sql, columns) = match source {
-        CopySource::Query(query) => compiler.query(query)?,
-        CopySource::Table { table_name, columns } => {
-            let names: Vec<String> = columns.iter().map(ToString::to_string).collect();
-            let list = if names.is_empty() { "*".to_owned() } else { names.join(", ") };
-            let parsed = super::parse(&format!("SELECT {list} FROM {table_name}"))?;
-            let [Statement::Query(query)] = parsed.as_slice() else {
-                return Err(SqlError::syntax("COPY needs a table or a query"));
-            };
-            compiler.query(query)?
-        }
-    };
-    let (sql, columns) = compiler.shown_query(sql, columns);
-    Ok(Plan::new(Action::CopyOut(Box::new(CopyOut { sql, columns, format })), "COPY"))
-}
-
-fn copy_format(options: &[CopyOption], legacy: &[CopyLegacyOption]) -> Result<CopyFormat> {
-    let mut copy = CopyFormat {
-        csv: legacy.iter().any(|option| matches!(option, CopyLegacyOption::Csv(_))),
-        delimiter: '\0',
-        null: String::new(),
-        header: false,
-        quote: '"',
-    };
-    let mut null = None;
-    let mut delimiter = None;
-    for option in options {
-        match option {
-            CopyOption::Format(format) => match fold(format).as_str() {
-                "csv" => copy.csv = true,
-                "text" => copy.csv = false,
-                other => return Err(SqlError::unsupported(format!("COPY format \"{other}\""))),
-            },
-            CopyOption::Freeze(_) => {}
-            CopyOption::Delimiter(character) => delimiter = Some(*character),
-            CopyOption::Null(text) => null = Some(text.clone()),
-            CopyOption::Header(on) => copy.header = *on,
-            CopyOption::Quote(character) => copy.quote = *character,
-            CopyOption::Encoding(name) if name.eq_ignore_ascii_case("utf8") => {}
-            other => return Err(SqlError::unsupported(format!("COPY option {other}"))),
-        }
-    }
-    for option in legacy {
-        match option {
-            CopyLegacyOption::Csv(list) => {
-                for option in list {
-                    match option {
-                        CopyLegacyCsvOption::Header => copy.header = true,
-                        CopyLegacyCsvOption::Quote(character) => copy.quote = *character,
-                        other => return Err(SqlError::unsupported(format!("COPY option {other}"))),
-                    }
-                }
-            }
-            CopyLegacyOption::Delimiter(character) => delimiter = Some(*character),
-            CopyLegacyOption::Null(text) => null = Some(text.clone()),
-            other => return Err(SqlError::unsupported(format!("COPY option {other}"))),
-        }
-    }
-    copy.delimiter = delimiter.unwrap_or(if copy.csv { ',' } else { '\t' });
-    copy.null = null.unwrap_or_else(|| (if copy.csv { "" } else { "\\N" }).to_owned());
-    Ok(copy)
 }
 
 /// The text of a literal or a word, for SET and defaults of options.
@@ -449,8 +560,17 @@ mod tests {
 
     fn check(text: &str, expect: &str) {
         let catalog = Catalog::default();
-        let context =
-            Context { catalog: &catalog, user: "u", superuser: true, database: "d", cluster: &Nothing };
+        let context = Context {
+            catalog: &catalog,
+            user: "u",
+            login: "u",
+            superuser: true,
+            database: "d",
+            cluster: &Nothing,
+            path: &["public".to_owned()],
+            temporary: "pg_temp_1",
+            memberships: &["u".to_owned()],
+        };
         let planned = crate::sql::parse(text).and_then(|statements| plan(&statements[0], &context, &[]));
         let got = match planned.map(|plan| plan.action) {
             Ok(Action::Run(sql)) => sql,

@@ -39,6 +39,17 @@ impl Compiler<'_> {
 
     /// `a[1]` and `t.a[1]`
     pub(super) fn subscript(&mut self, root: &Expr, chain: &[AccessExpr]) -> Result<Frag> {
+        if let [AccessExpr::Dot(Expr::Identifier(field))] = chain {
+            let row = self.expr(root)?;
+            if row.ty() == Type::Json {
+                // The only rows here are pairs of numbers.
+                let key = super::literal(&crate::engine::Value::Text(crate::sql::fold(field)));
+                return Ok(Frag::new(
+                    format!("CAST(sb_json_text({}, {key}) AS INTEGER)", row.sql),
+                    Type::Int4,
+                ));
+            }
+        }
         let (frag, index) = match (root, chain) {
             (_, [AccessExpr::Subscript(Subscript::Index { index })]) => (self.expr(root)?, index),
             (
@@ -61,6 +72,15 @@ impl Compiler<'_> {
             )
         })?;
         Ok(Frag::new(format!("sb_array_get({}, {}, {})", frag.sql, index.sql, element.oid()), element))
+    }
+
+    /// An array that is unnested: the catalogues' number lists count as arrays.
+    pub(super) fn unnested(&mut self, array: &Expr) -> Result<Frag> {
+        let array = self.expr(array)?;
+        if array.ty() == Type::Int2vector {
+            return Ok(Frag::new(format!("sb_string_to_array({}, ' ')", array.sql), Type::Int2Array));
+        }
+        Ok(array)
     }
 
     /// A table whose `value` steps through an array, and the type of that column.
@@ -149,6 +169,9 @@ impl Compiler<'_> {
     /// `@>`, `<@` and `&&`.
     pub(super) fn array_relation(&mut self, left: &Expr, op: &Op, right: &Expr) -> Result<Frag> {
         let (a, b) = (self.expr(left)?, self.expr(right)?);
+        if let Some(frag) = self.json_operator(op, &a, &b)? {
+            return Ok(frag);
+        }
         let (a, b) = self.matched(a, &op.to_string(), b)?;
         if a.ty().element().is_none() {
             return Err(SqlError::unsupported(format!("operator {op} on {}", a.ty())));
@@ -219,6 +242,16 @@ impl Compiler<'_> {
             _ => Ok(None),
         }
     }
+}
+
+/// The text of the longest of several arrays.
+pub(super) fn longest(arrays: &[Frag]) -> String {
+    let Some((first, rest)) = arrays.split_first() else { return "NULL".to_owned() };
+    rest.iter().fold(first.sql.clone(), |longest, array| {
+        let count = |sql: &str| format!("coalesce(sb_cardinality({sql}), 0)");
+        let (a, b) = (count(&longest), count(&array.sql));
+        format!("(CASE WHEN {a} >= {b} THEN {longest} ELSE {} END)", array.sql)
+    })
 }
 
 fn array_of(element: Type) -> Result<Type> {
