@@ -25,6 +25,7 @@ mod pins;
 mod promote;
 mod publish;
 mod push;
+mod rebase;
 mod release;
 mod sbom;
 mod scan;
@@ -85,6 +86,7 @@ enum Command {
     Attest(attest::Args),
     Carry(carry::Args),
     Scan(scan::Args),
+    Rebase(rebase::Args),
     Doctor(doctor::Args),
     Docs(generate::DocsArgs),
     Dockerfile(dockerfile::Args),
@@ -122,6 +124,7 @@ fn main() -> ExitCode {
         Command::Attest(args) => args.run(&workspace, &ui),
         Command::Carry(args) => args.run(&workspace, &ui),
         Command::Scan(args) => args.run(&workspace, &ui),
+        Command::Rebase(args) => args.run(&workspace, &ui),
         Command::Doctor(args) => args.run(&workspace, &ui),
         Command::Dockerfile(args) => args.run(&workspace, &ui),
         Command::Docs(args) => args.run(&workspace, &ui),
