@@ -15,12 +15,18 @@ use pgwire::api::auth::sasl::scram::ScramClientAuth;
 use pgwire::messages::copy::{CopyData, CopyDone, CopyFail};
 use pgwire::messages::response::TransactionStatus;
 use pgwire::messages::simplequery::Query;
-use pgwire::messages::startup::{Authentication, Password, SASLInitialResponse, SASLResponse, Startup};
+use pgwire::messages::startup::{
+    Authentication, Password, SASLInitialResponse, SASLResponse, SslRequest, Startup,
+};
 use pgwire::messages::terminate::Terminate;
 use pgwire::messages::{DecodeContext, Message, PgWireBackendMessage as Backend, ProtocolVersion};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection};
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::time::Duration;
 use target::Target;
 
 /// A column of a result.
@@ -104,6 +110,8 @@ pub enum Event {
     Notice(Report),
     /// The server waits for the data of COPY FROM STDIN.
     CopyIn,
+    /// Data goes both ways from now on.
+    CopyBoth,
     /// A piece of the data of COPY TO STDOUT.
     CopyData(Vec<u8>),
     /// The next query may be sent.
@@ -115,6 +123,8 @@ pub enum Event {
 pub enum Lost {
     /// The server asks for a password and there is none.
     NoPassword,
+    /// Nothing came within the patience; what came before is kept.
+    Silent,
     /// Anything else.
     Other(String),
 }
@@ -123,6 +133,7 @@ impl std::fmt::Display for Lost {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::NoPassword => f.write_str("fe_sendauth: no password supplied; set PGPASSWORD"),
+            Self::Silent => f.write_str("the server did not answer in time"),
             Self::Other(why) => f.write_str(why),
         }
     }
@@ -141,6 +152,19 @@ pub struct Client {
 impl Client {
     /// Connects and logs in.
     pub fn connect(target: &Target) -> Result<Self, Lost> {
+        Self::connect_with(target, &[], None)
+    }
+
+    /// Connects for replication; with a configuration everything goes under TLS, and the server must prove its name.
+    pub fn connect_for_replication(target: &Target, tls: Option<Arc<ClientConfig>>) -> Result<Self, Lost> {
+        Self::connect_with(target, &[("replication", "true")], tls)
+    }
+
+    fn connect_with(
+        target: &Target,
+        extra: &[(&str, &str)],
+        tls: Option<Arc<ClientConfig>>,
+    ) -> Result<Self, Lost> {
         let failed = |why: String| Lost::Other(format!("connection to server at {target} failed: {why}"));
         let stream = open(target).map_err(|error| failed(error.to_string()))?;
         let mut context = DecodeContext::new(ProtocolVersion::PROTOCOL3_0);
@@ -152,14 +176,36 @@ impl Client {
             parameters: BTreeMap::new(),
             status: TransactionStatus::Idle,
         };
-        client.log_in(target).map_err(|lost| match lost {
+        let secured = tls.map_or(Ok(()), |tls| client.secure(target, tls));
+        secured.and_then(|()| client.log_in(target, extra)).map_err(|lost| match lost {
             Lost::Other(why) => failed(why),
+            Lost::Silent => failed(lost.to_string()),
             Lost::NoPassword => lost,
         })?;
         Ok(client)
     }
 
-    fn log_in(&mut self, target: &Target) -> Result<(), Lost> {
+    fn secure(&mut self, target: &Target, tls: Arc<ClientConfig>) -> Result<(), Lost> {
+        let broken = |error: &dyn std::fmt::Display| Lost::Other(format!("TLS failed: {error}"));
+        let _ = self.stream.set_read_timeout(Some(target.timeout));
+        self.send(&SslRequest::new())?;
+        let mut answer = [0];
+        let count = self.stream.read(&mut answer).map_err(|error| broken(&error))?;
+        if count == 0 || answer != *b"S" {
+            return Err(Lost::Other("the server has no TLS, and it is demanded".to_owned()));
+        }
+        let name = ServerName::try_from(target.host.clone()).map_err(|error| broken(&error))?;
+        let connection = ClientConnection::new(tls, name).map_err(|error| broken(&error))?;
+        self.stream.secure(connection.into()).map_err(|error| broken(&error))
+    }
+
+    /// Limits the wait for whatever comes next.
+    pub fn set_patience(&self, patience: Option<Duration>) {
+        // A socket that refuses is found broken by the next read.
+        let _ = self.stream.set_read_timeout(patience);
+    }
+
+    fn log_in(&mut self, target: &Target, extra: &[(&str, &str)]) -> Result<(), Lost> {
         // A server that takes longer than this for a handshake is not there.
         let _ = self.stream.set_read_timeout(Some(target.timeout));
         let mut startup = Startup::default();
@@ -170,6 +216,9 @@ impl Client {
             startup.parameters.insert(name.to_owned(), value.clone());
         }
         startup.parameters.insert("client_encoding".to_owned(), "UTF8".to_owned());
+        for (name, value) in extra {
+            startup.parameters.insert((*name).to_owned(), (*value).to_owned());
+        }
         self.send(&startup)?;
         let broken = |error: &dyn std::fmt::Display| Lost::Other(error.to_string());
         let scram = |password: &Option<String>| {
@@ -248,6 +297,7 @@ impl Client {
                 }
                 Backend::NoticeResponse(notice) => Event::Notice(Report::new(notice.fields)),
                 Backend::CopyInResponse(_) => Event::CopyIn,
+                Backend::CopyBothResponse(_) => Event::CopyBoth,
                 Backend::CopyData(data) => Event::CopyData(data.data.to_vec()),
                 Backend::ReadyForQuery(ready) => {
                     self.status = ready.status;
@@ -325,7 +375,7 @@ impl Client {
                 Ok(count) => self.input.extend_from_slice(&chunk[..count]),
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
-                    return Err(Lost::Other("the server did not answer in time".to_owned()));
+                    return Err(Lost::Silent);
                 }
                 Err(error) => return Err(Lost::Other(error.to_string())),
             }

@@ -8,9 +8,13 @@ mod connection;
 mod database;
 mod error;
 mod functions;
+mod gate;
 mod global;
+pub mod pages;
+pub mod wal;
 
 pub use connection::{Connection, Interrupt, Reason};
 pub use database::Database;
+pub use gate::{Gate, Tickets};
 pub use global::{Global, Role};
 pub use rusqlite::types::{Value, ValueRef};

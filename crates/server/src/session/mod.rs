@@ -14,11 +14,13 @@ mod startup;
 mod stream;
 mod wire;
 
-pub use server::Server;
+pub use server::{Seat, Server};
 pub use stream::Stream;
+pub use wire::{Incoming, Wire};
 
 use crate::engine::Connection;
 use crate::log;
+use crate::replication::status;
 use crate::sql;
 use crate::sql::error::{Result, SqlError};
 use cache::Plans;
@@ -27,12 +29,10 @@ use parameters::Parameters;
 use pgwire::messages::PgWireFrontendMessage as Frontend;
 use pgwire::messages::extendedquery::CloseComplete;
 use pgwire::messages::response::{EmptyQueryResponse, TransactionStatus};
-use server::Seat;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use wire::{Incoming, Wire};
 
 /// A client that doesn't take its results for this long is given up.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(300);
@@ -79,6 +79,7 @@ pub fn serve(server: &Arc<Server>, stream: Stream) {
     let _ = stream.set_write_timeout(WRITE_TIMEOUT);
     let mut wire = Wire::new(Arc::clone(&stream));
     let session = match startup::greet(server, &mut wire) {
+        Ok(Some(greeting)) if greeting.replication => return greeting.follow(server, wire),
         Ok(Some(greeting)) => greeting.into_session(server, wire),
         Ok(None) => return,
         Err(error) => {
@@ -112,8 +113,12 @@ pub fn serve(server: &Arc<Server>, stream: Stream) {
 impl Session {
     fn run(&mut self) {
         let (server, user, superuser) = (Arc::clone(&self.server), self.user.clone(), self.superuser);
+        let asked = Arc::clone(&server);
         let signal = move |pid, reason| server.interrupt(pid, reason, &user, superuser);
-        if let Err(error) = self.connection.teach_signals(signal).and_then(|()| self.cycle()) {
+        let replication = move |name: &str, argument: &_| status::function(&asked, name, argument, superuser);
+        let taught = self.connection.teach_signals(signal);
+        let taught = taught.and_then(|()| self.connection.teach_replication(replication));
+        if let Err(error) = taught.and_then(|()| self.cycle()) {
             self.server.metrics.error(error.code);
             // A fatal error is told to the client if it still listens.
             let _ = self.wire.error(&error, "").and_then(|()| self.wire.flush());
