@@ -1,15 +1,16 @@
 //! `cargo xtask base`: the images that ours are built on.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use oci::Cache;
 use oci_spec::image::{Descriptor, ImageIndex};
-use plan::{Lock, Locked, Spec, Variant};
+use plan::{Lock, Locked, Spec};
 use registry::{Client, Repository};
 
 use crate::bases::{self, Import, Sources};
-use crate::facts::{LOCK, Workspace};
+use crate::facts::Workspace;
 use crate::ui::Ui;
 
 /// List, update or import the bases that images are built on
@@ -47,7 +48,7 @@ impl Args {
             Command::List => list(workspace),
             Command::Update { variants } => update(workspace, &variants, ui),
             Command::Import { variant, source, platform } => {
-                import(workspace, variant, source, platform.as_deref(), ui)
+                import(workspace, &variant, source, platform.as_deref(), ui)
             }
         }
     }
@@ -72,7 +73,7 @@ fn list(workspace: &Workspace) -> Result<()> {
                     .and_then(|manifest| oci::layout::closure(cache.blobs(), &manifest))
                     .is_ok_and(|parts| parts.iter().all(|p| cache.blobs().contains(p)))
             });
-            let state = match bases::imported(&cache, &Variant(name.clone()), &platform) {
+            let state = match bases::imported(&cache, &variant.base, &platform) {
                 Some(import) => format!("imported from {} ({})", import.source, import.imported.digest),
                 None if pulled => "cached".into(),
                 None => "not cached".into(),
@@ -99,7 +100,8 @@ fn update(workspace: &Workspace, only: &[String], ui: &Ui) -> Result<()> {
             lock.bases.extend(before.map(|locked| (variant.base.clone(), locked.clone())));
             continue;
         }
-        let locked = today(&client, &spec, &variant.base).with_context(|| format!("{LOCK} is unchanged"))?;
+        let locked =
+            today(&client, &spec, &variant.base).with_context(|| format!("{} is unchanged", old.file))?;
         let before = before.map_or_else(|| "none".into(), |l| l.digest.to_string());
         let after = locked.digest.to_string();
         println!(
@@ -109,14 +111,27 @@ fn update(workspace: &Workspace, only: &[String], ui: &Ui) -> Result<()> {
         );
         lock.bases.insert(variant.base.clone(), locked);
     }
-    for name in spec.variants.keys().filter(|name| only.is_empty() || only.contains(name)) {
+    for reference in plan::stack::foreign(&spec) {
+        let before = old.images.get(reference).cloned();
+        let now = if only.is_empty() {
+            // Its platforms are its own: not all are as widely built as ours.
+            let root = client.resolve(&registry::parse(reference)?)?;
+            println!("{reference}: {}", root.digest());
+            Some(Locked { digest: root.digest().clone(), platforms: BTreeMap::new() })
+        } else {
+            before
+        };
+        lock.images.extend(now.map(|locked| (reference.to_string(), locked)));
+    }
+    for (_, variant) in spec.variants.iter().filter(|(name, _)| only.is_empty() || only.contains(name)) {
         for platform in spec.platforms.keys() {
-            bases::forget(&cache, &Variant(name.clone()), &spec.platform(platform)?.0)?;
+            bases::forget(&cache, &variant.base, &spec.platform(platform)?.0)?;
         }
     }
-    if lock.bases != old.bases {
-        let path = workspace.root.join(LOCK);
-        oci::cache::write_atomically(&path, &workspace.root.join("docker"), lock.render().as_bytes())?;
+    if (&lock.bases, &lock.images) != (&old.bases, &old.images) {
+        let path = workspace.absolute(&workspace.lock_path());
+        let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        oci::cache::write_atomically(&path, dir, lock.render().as_bytes())?;
     }
     Ok(())
 }
@@ -145,16 +160,17 @@ fn today(client: &Client, spec: &Spec, reference: &str) -> Result<Locked> {
 
 fn import(
     workspace: &Workspace,
-    variant: String,
+    variant: &str,
     source: String,
     platform: Option<&str>,
     ui: &Ui,
 ) -> Result<()> {
     let spec = workspace.spec()?;
-    if spec.variants.get(&variant).is_none_or(|v| v.base == "scratch") {
+    let Some(base) = spec.variants.get(variant).map(|v| v.base.clone()).filter(|base| base != "scratch")
+    else {
         let based = spec.variants.iter().filter(|(_, v)| v.base != "scratch").map(|(name, _)| name);
-        return Err(plan::Error::unknown("variant with a base", &variant, based).into());
-    }
+        return Err(plan::Error::unknown("variant with a base", variant, based).into());
+    };
     let platform = match platform {
         Some(name) => spec.platform(name)?.0,
         None => workspace.facts(&spec)?.host,
@@ -163,8 +179,7 @@ fn import(
     let sources = Sources { spec: &spec, cache: &cache, offline: true, ui };
     let (imported, _) = bases::from_source(&source, &platform, &sources)
         .with_context(|| format!("base import {variant} {source}"))?;
-    let base = oci::base::read(&cache, &imported.manifest)?;
-    plan::filesystem::check_base(&platform, &base)?;
+    plan::filesystem::check_base(&platform, &oci::base::read(&cache, &imported.manifest)?)?;
     println!("{variant} {}: {}", oci::platform::display(&platform), imported.digest);
-    bases::remember(&cache, &Variant(variant), &platform, &Import { imported, source })
+    bases::remember(&cache, &base, &platform, &Import { imported, source })
 }

@@ -26,6 +26,13 @@ pub struct Found {
     pub identity: BaseIdentity,
 }
 
+impl Found {
+    /// The same for another image.
+    pub fn again(&self) -> Found {
+        Found { base: self.base.clone(), identity: self.identity.clone() }
+    }
+}
+
 /// With what bases are found.
 pub struct Sources<'a> {
     /// The catalogue, for the registries.
@@ -54,13 +61,19 @@ pub fn find(choice: &BaseChoice, variant: &Variant, platform: &Platform, sources
         BaseChoice::Scratch => Ok(Found { base: Base::default(), identity: BaseIdentity::default() }),
         BaseChoice::Image { image } => bail!("{image} is an image of this run, not a base to be found"),
         BaseChoice::Dockerfile { path } => bail!("{path} names its bases itself"),
+        BaseChoice::Unpinned { reference, lock } => match imported(cache, reference, platform) {
+            Some(import) => found(cache, &import.imported, local_name(variant)),
+            None => bail!(
+                "{lock}: has no digest for the base `{reference}`; run `cargo xtask base update`, or give the base with `--base {variant}=ROOTFS.tar.gz`"
+            ),
+        },
         BaseChoice::Given { source } => {
             let (imported, reference) = from_source(source, platform, sources)
                 .with_context(|| format!("--base {variant}={source}"))?;
             found(cache, &imported, reference.unwrap_or_else(|| local_name(variant)))
         }
         BaseChoice::Pinned { reference, digest } => {
-            if let Some(import) = imported(cache, variant, platform) {
+            if let Some(import) = imported(cache, reference, platform) {
                 if import.imported.digest != *digest {
                     ui.line("base", format_args!(
                         "{variant}: {} as imported, not the pinned {reference}; `cargo xtask base update` goes back to it",
@@ -179,25 +192,25 @@ pub fn cached_root(blobs: &Blobs, digest: &Digest) -> Option<Descriptor> {
         .then(|| Descriptor::new(media_type, bytes.len() as u64, digest.clone()))
 }
 
-/// What `base import` kept for that variant and platform, if it is still whole.
-pub fn imported(cache: &Cache, variant: &Variant, platform: &Platform) -> Option<Import> {
-    let import = cache.record::<Import>("imported", &import_key(variant, platform))?;
+/// What `base import` kept in place of that reference for the platform, if it is still whole.
+pub fn imported(cache: &Cache, reference: &str, platform: &Platform) -> Option<Import> {
+    let import = cache.record::<Import>("imported", &import_key(reference, platform))?;
     let parts = closure(cache.blobs(), &import.imported.manifest).ok()?;
     parts.iter().all(|p| cache.blobs().contains(p)).then_some(import)
 }
 
 /// Keeps an import for later runs.
-pub fn remember(cache: &Cache, variant: &Variant, platform: &Platform, import: &Import) -> Result<()> {
-    Ok(cache.remember("imported", &import_key(variant, platform), import)?)
+pub fn remember(cache: &Cache, reference: &str, platform: &Platform, import: &Import) -> Result<()> {
+    Ok(cache.remember("imported", &import_key(reference, platform), import)?)
 }
 
 /// Forgets an import, if there is one.
-pub fn forget(cache: &Cache, variant: &Variant, platform: &Platform) -> Result<()> {
-    Ok(cache.forget("imported", &import_key(variant, platform))?)
+pub fn forget(cache: &Cache, reference: &str, platform: &Platform) -> Result<()> {
+    Ok(cache.forget("imported", &import_key(reference, platform))?)
 }
 
-fn import_key(variant: &Variant, platform: &Platform) -> Digest {
-    sha256(format!("{variant} {}", oci::platform::display(platform)).as_bytes())
+fn import_key(reference: &str, platform: &Platform) -> Digest {
+    sha256(format!("{reference} {}", oci::platform::display(platform)).as_bytes())
 }
 
 /// A registry client that reports to the user.

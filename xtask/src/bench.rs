@@ -3,6 +3,8 @@
 //! These are no tests: machines are noisy. Contenders take turns (round by round, not one after the other), the
 //! median counts, and the spread is shown beside it.
 
+mod server;
+
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -12,6 +14,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 use oci::base::Base;
+use oci::stream::Compression;
 use oci::{Cache, Entry};
 use plan::filesystem::{BuiltBinary, Inputs, PlannedLayer};
 use plan::{Facts, Selection, Spec};
@@ -33,6 +36,15 @@ pub struct Args {
 
 #[derive(clap::Subcommand)]
 enum Command {
+    /// The server: pgbench, start and memory, against PostgreSQL where that is installed
+    Server {
+        /// How often each contender runs
+        #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+        rounds: u32,
+        /// How results are printed
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
     /// Building images: assembly against BuildKit and gzip, and a run with nothing changed
     Image {
         /// Also build xtask, and a fresh clone's first image, from nothing: takes minutes
@@ -50,16 +62,15 @@ enum Command {
 impl Args {
     /// Runs the command.
     pub fn run(self, workspace: &Workspace, ui: &Ui) -> Result<()> {
-        match self.command {
-            Command::Image { cold, rounds, format } => {
-                let table = bench_image(workspace, cold, rounds, ui)?;
-                match format {
-                    Format::Human => print!("{}", table.render()),
-                    Format::Json => println!("{}", serde_json::to_string_pretty(&table)?),
-                }
-                Ok(())
-            }
+        let (table, format) = match self.command {
+            Command::Server { rounds, format } => (server::bench(workspace, rounds, ui)?, format),
+            Command::Image { cold, rounds, format } => (bench_image(workspace, cold, rounds, ui)?, format),
+        };
+        match format {
+            Format::Human => print!("{}", table.render()),
+            Format::Json => println!("{}", serde_json::to_string_pretty(&table)?),
         }
+        Ok(())
     }
 }
 
@@ -69,6 +80,8 @@ struct Table {
     /// The machine, in a line.
     machine: String,
     rows: Vec<Row>,
+    /// What is read once, since it doesn't vary from round to round.
+    figures: Vec<Figure>,
     /// What could not be measured here, and why.
     skipped: Vec<String>,
 }
@@ -85,6 +98,19 @@ struct Row {
     ratio: Option<(String, f64)>,
 }
 
+#[derive(Serialize)]
+struct Figure {
+    what: String,
+    unit: &'static str,
+    value: f64,
+}
+
+impl Figure {
+    fn new(what: &str, unit: &'static str, value: f64) -> Figure {
+        Figure { what: what.into(), unit, value }
+    }
+}
+
 impl Table {
     fn render(&self) -> String {
         let mut text = format!("{}\n\n", self.machine);
@@ -98,6 +124,9 @@ impl Table {
                 "{:width$}  {:>9.3}  {range:>19}  {:>6}  {ratio}",
                 row.what, row.seconds, row.rounds
             );
+        }
+        for Figure { what, unit, value } in &self.figures {
+            let _ = writeln!(text, "{what:width$}  {value:>9.1} {unit}");
         }
         for line in &self.skipped {
             let _ = writeln!(text, "skipped: {line}");
@@ -280,7 +309,7 @@ fn bench_image(workspace: &Workspace, cold: bool, rounds: u32, ui: &Ui) -> Resul
     } else {
         skipped.push("cold builds: give --cold".into());
     }
-    Ok(Table { machine: machine(&sh), rows, skipped })
+    Ok(Table { machine: machine(&sh), rows, figures: Vec::new(), skipped })
 }
 
 /// What a run does after the server is built, with an empty cache and no layout.
@@ -301,7 +330,15 @@ fn assemble(
     let binaries = built.binaries.iter().map(reread).collect::<Result<_>>()?;
     let inputs = [(planned.platforms[0].clone(), Inputs { binaries, files: BTreeMap::new() })];
     let bases = [Found { base: Base::default(), identity: plan::config::BaseIdentity::default() }];
-    let scene = Scene { spec, facts, cache: &cache, inputs: &inputs, explain: false, ui };
+    let scene = Scene {
+        spec,
+        facts,
+        cache: &cache,
+        inputs: &inputs,
+        compression: Compression::Gzip,
+        explain: false,
+        ui,
+    };
     let (assembled, work) = image::assemble(&scene, planned, &bases)?;
     image::write_layout(&layout, &cache, &[assembled], &work)?;
     drop(cache);

@@ -3,6 +3,7 @@
 //! 1. The target's standard library is there, or rustup adds it; so is a C compiler.
 //! 2. Paths of this machine are mapped away: the workspace, Cargo's registry, rustc's own sources.
 //! 3. Flags come from images.toml alone: CARGO_ENCODED_RUSTFLAGS outranks every configuration file.
+//! 4. The list of the crates that were compiled goes into a copy of each program: that is what images hold.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
@@ -16,6 +17,7 @@ use plan::toolchain::Candidate;
 use serde::Deserialize;
 use xshell::{Shell, cmd};
 
+use crate::crates::{self, Compiled};
 use crate::facts::{self, Workspace};
 use crate::ui::Ui;
 
@@ -31,6 +33,10 @@ pub struct Built {
 #[derive(Deserialize)]
 struct Message {
     reason: String,
+    #[serde(default)]
+    package_id: String,
+    #[serde(default)]
+    filenames: Vec<PathBuf>,
     #[serde(default)]
     fresh: bool,
     executable: Option<PathBuf>,
@@ -77,6 +83,16 @@ pub fn prepare(workspace: &Workspace, targets: &[Target], offline: bool, ui: &Ui
 
 /// Builds the programs of `target`, all at once.
 pub fn build(workspace: &Workspace, target: &Target, offline: bool, ui: &Ui) -> Result<Built> {
+    run(workspace, target, offline, ui, &[])
+}
+
+/// Builds them once more with their symbols, in a folder of their own: what is shipped has none.
+pub fn build_with_symbols(workspace: &Workspace, target: &Target, offline: bool, ui: &Ui) -> Result<Built> {
+    let dir = workspace.target.join("symbols").display().to_string();
+    run(workspace, target, offline, ui, &["--config", "profile.release.strip=false", "--target-dir", &dir])
+}
+
+fn run(workspace: &Workspace, target: &Target, offline: bool, ui: &Ui, more: &[&str]) -> Result<Built> {
     let sh = workspace.shell()?;
     let Candidate { target: triple, cc, .. } = &target.toolchain;
     let (rust_flags, c_flags) = flags(workspace, &sh, &target.toolchain.rustflags)?;
@@ -85,6 +101,7 @@ pub fn build(workspace: &Workspace, target: &Target, offline: bool, ui: &Ui) -> 
     for package in &target.packages {
         args.extend(["--package", package]);
     }
+    args.extend(more);
     args.extend(["--message-format", "json-render-diagnostics"]);
     if offline {
         args.push("--offline");
@@ -108,7 +125,8 @@ pub fn build(workspace: &Workspace, target: &Target, offline: bool, ui: &Ui) -> 
         // What C calls __DATE__.
         .env("SOURCE_DATE_EPOCH", plan::facts::LAYER_TIME.to_string());
     let run = format!("cargo {}", args.join(" "));
-    let mut binaries = BTreeMap::new();
+    let mut programs = Vec::new();
+    let mut crates = Compiled::default();
     let mut compiled = 0;
     let reader = command.unchecked().reader().with_context(|| format!("`{run}` does not start"))?;
     for line in BufReader::new(&reader).lines() {
@@ -118,10 +136,11 @@ pub fn build(workspace: &Workspace, target: &Target, offline: bool, ui: &Ui) -> 
         };
         if message.reason == "compiler-artifact" {
             compiled += usize::from(!message.fresh);
+            crates.note(&message.package_id, &message.filenames, &workspace.target, triple);
             if let (Some(name), Some(path)) = (message.target.map(|t| t.name), message.executable)
                 && target.packages.contains(&name)
             {
-                binaries.insert(name, inspect(&path)?);
+                programs.push((name, message.package_id, path));
             }
         }
     }
@@ -129,8 +148,15 @@ pub fn build(workspace: &Workspace, target: &Target, offline: bool, ui: &Ui) -> 
     if !status.success() {
         bail!("`{run}` failed ({status}); its own messages say why");
     }
-    if let Some(package) = target.packages.iter().find(|package| !binaries.contains_key(*package)) {
+    if let Some(package) = target.packages.iter().find(|p| !programs.iter().any(|(name, ..)| name == *p)) {
         bail!("`{run}` built no program named {package}");
+    }
+    let metadata = crates::metadata(workspace, triple)?;
+    let mut binaries = BTreeMap::new();
+    for (name, id, path) in programs {
+        let list = crates::list(&metadata, &crates, &id);
+        let path = crates::embed(&path, &list, &workspace.target.join("oci-programs").join(triple))?;
+        binaries.insert(name, inspect(&path)?);
     }
     Ok(Built { binaries, compiled })
 }
@@ -144,7 +170,7 @@ pub fn inspect(path: &Path) -> Result<BuiltBinary> {
 
 /// The flags for rustc and for the C compiler: those of images.toml, and the paths of this machine mapped to ones
 /// that are the same everywhere.
-fn flags(workspace: &Workspace, sh: &Shell, rustflags: &[String]) -> Result<(Vec<String>, Vec<String>)> {
+pub fn flags(workspace: &Workspace, sh: &Shell, rustflags: &[String]) -> Result<(Vec<String>, Vec<String>)> {
     let (rust_sources, rust_commit) = facts::rust_sources(sh)?;
     let mut map: Vec<(PathBuf, String)> = vec![(workspace.root.clone(), "/scratchbird".into())];
     map.extend(facts::cargo_home().map(|home| (home, "/cargo".into())));

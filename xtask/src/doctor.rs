@@ -1,5 +1,7 @@
 //! `cargo xtask doctor`: what this machine has for the work, what it lacks, and the command that gets it.
 
+mod install;
+
 use anyhow::{Result, bail};
 use oci_spec::image::Platform;
 use plan::toolchain::{self, Candidate};
@@ -13,6 +15,12 @@ use crate::ui::Ui;
 /// Say what is missing on this machine, for each platform and tool, and how to get it
 #[derive(clap::Args)]
 pub struct Args {
+    /// Get what is missing; with --platform, only what builds for that needs
+    #[arg(long)]
+    install: bool,
+    /// Look at what building for it needs, and nothing else; may be repeated
+    #[arg(long, value_name = "PLATFORM")]
+    platform: Vec<String>,
     /// How results are printed
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -46,8 +54,12 @@ const TOOLS: &[(&str, &str, &str)] = &[
 
 impl Args {
     /// Runs the command.
-    pub fn run(self, workspace: &Workspace, _: &Ui) -> Result<()> {
-        let findings = findings(workspace)?;
+    pub fn run(self, workspace: &Workspace, ui: &Ui) -> Result<()> {
+        let mut findings = findings(workspace, &self.platform)?;
+        if self.install {
+            install::install(&findings, ui)?;
+            findings = self::findings(workspace, &self.platform)?;
+        }
         match self.format {
             Format::Json => println!("{}", serde_json::to_string_pretty(&findings)?),
             Format::Human => print!("{}", render(&findings)),
@@ -63,17 +75,25 @@ impl Args {
     }
 }
 
-fn findings(workspace: &Workspace) -> Result<Vec<Finding>> {
+/// For those platforms; with none, for all of them and for every tool.
+fn findings(workspace: &Workspace, platforms: &[String]) -> Result<Vec<Finding>> {
     let spec = workspace.spec()?;
     let facts = workspace.facts(&spec)?;
     let mut findings = Vec::new();
-    for name in spec.platforms.keys() {
+    let all: Vec<String> = spec.platforms.keys().cloned().collect();
+    for name in if platforms.is_empty() { &all } else { platforms } {
         let (platform, platform_spec) = spec.platform(name)?;
         let candidates = toolchain::candidates(&platform, platform_spec, &facts);
-        findings.push(platform_finding(name, candidates, platform == facts.host));
+        findings.push(platform_finding(name, candidates, !platforms.is_empty() || platform == facts.host));
+        if !platforms.is_empty() {
+            continue;
+        }
         if platform != facts.host {
             findings.push(emulator(&platform));
         }
+    }
+    if !platforms.is_empty() {
+        return Ok(findings);
     }
     findings.push(engine());
     findings.extend(TOOLS.iter().map(|(program, package, purpose)| Finding {

@@ -100,6 +100,20 @@ impl Engine {
         Some(id.trim_start_matches("sha256:").to_string())
     }
 
+    /// Whether the engine takes layers that are compressed with zstd, which Docker has done since 23.
+    pub fn check_reads_zstd(&self) -> Result<()> {
+        if self.program != "docker" {
+            return Ok(());
+        }
+        let version = self.output(&["version", "--format", "{{.Server.Version}}"])?;
+        if reads_zstd(&version) {
+            return Ok(());
+        }
+        bail!(
+            "Docker {version} can't read zstd layers; leave `--compression zstd` out for --load, or use Docker 23"
+        )
+    }
+
     /// Starts to load the archive that comes through `reader`.
     pub fn load(&self, reader: PipeReader) -> Result<Handle> {
         cmd!(self.program, "load", "--quiet")
@@ -121,6 +135,10 @@ impl Engine {
     }
 }
 
+fn reads_zstd(version: &str) -> bool {
+    version.split('.').next().and_then(|major| major.parse::<u32>().ok()).is_some_and(|major| major >= 23)
+}
+
 /// The program that runs another platform's programs on this machine (Debian's qemu-user-static).
 pub fn emulator(platform: &Platform) -> String {
     let architecture = platform.architecture().to_string();
@@ -130,4 +148,18 @@ pub fn emulator(platform: &Platform) -> String {
         other => other,
     };
     format!("qemu-{name}-static")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_reads_zstd() {
+        let check = |version: &str, expect: bool| assert_eq!(reads_zstd(version), expect, "{version}");
+        check("20.10.24+dfsg1", false);
+        check("23.0.1", true);
+        check("28.2.2", true);
+        check("unknown", false);
+    }
 }

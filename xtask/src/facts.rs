@@ -1,7 +1,7 @@
 //! The one place that reads git and the environment. Everything else gets what it needs from here.
 #![allow(clippy::disallowed_methods, reason = "this is the file that the ban points to")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -14,10 +14,10 @@ use semver::Version;
 use serde::Deserialize;
 use xshell::{Shell, cmd};
 
-/// The workspace's catalogue of images.
-pub const SPEC: &str = "docker/images.toml";
-/// The digests of its bases.
-pub const LOCK: &str = "docker/bases.lock";
+/// The workspace's own catalogue of images.
+const SPEC: &str = "docker/images.toml";
+/// The digests of a catalogue's bases, beside it.
+const LOCK: &str = "bases.lock";
 
 /// The checkout that is worked on, as Cargo sees it.
 pub struct Workspace {
@@ -29,6 +29,8 @@ pub struct Workspace {
     pub registry_sources: Vec<PathBuf>,
     /// The version of the workspace's packages.
     pub version: Version,
+    /// Another catalogue than the workspace's own, as `--spec` names it.
+    catalogue: Option<PathBuf>,
 }
 
 /// What `cargo metadata` says, as far as it is needed.
@@ -48,8 +50,8 @@ struct Package {
 }
 
 impl Workspace {
-    /// Finds the workspace that this program belongs to.
-    pub fn find() -> Result<Workspace> {
+    /// Finds the workspace that this program belongs to. `catalogue` is what is worked on instead of its own.
+    pub fn find(catalogue: Option<&Path>) -> Result<Workspace> {
         // Cargo names the package when it runs us; started by hand, the folder that we were built from counts.
         let manifest_dir =
             env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
@@ -83,6 +85,7 @@ impl Workspace {
         registry_sources.dedup();
         Ok(Workspace {
             version: own.version.clone(),
+            catalogue: catalogue.map(Path::to_path_buf),
             root: metadata.workspace_root,
             target: metadata.target_directory,
             registry_sources,
@@ -103,15 +106,64 @@ impl Workspace {
 
     /// The catalogue.
     pub fn spec(&self) -> Result<Spec> {
-        Ok(Spec::parse(SPEC, &self.read(SPEC)?)?)
+        let path = self.spec_path();
+        let mut spec = Spec::parse(path.to_str().unwrap_or(SPEC), &self.read_at(&path)?)?;
+        if self.is_own() {
+            spec.project.version.get_or_insert_with(|| self.version.clone());
+        }
+        if spec.project.version.is_none() {
+            bail!("{}: project: missing field `version`, such as `version = \"1.0.0\"`", path.display());
+        }
+        Ok(spec)
     }
 
-    /// The lock; an absent one is empty.
+    /// The lock beside the catalogue; an absent one is empty.
     pub fn lock(&self) -> Result<Lock> {
-        if !self.root.join(LOCK).exists() {
-            return Ok(Lock::default());
+        let path = self.lock_path();
+        let file = path.display().to_string();
+        if !self.absolute(&path).exists() {
+            return Ok(Lock { file, ..Lock::default() });
         }
-        Ok(Lock::parse(LOCK, &self.read(LOCK)?)?)
+        Ok(Lock::parse(&file, &self.read_at(&path)?)?)
+    }
+
+    /// The catalogue's file; within the workspace from its root.
+    fn spec_path(&self) -> PathBuf {
+        self.catalogue.clone().unwrap_or_else(|| SPEC.into())
+    }
+
+    /// The lock's file, as [`Workspace::spec`]'s.
+    pub fn lock_path(&self) -> PathBuf {
+        self.spec_path().with_file_name(LOCK)
+    }
+
+    /// The catalogue that `--spec` named.
+    pub fn other_catalogue(&self) -> Option<&Path> {
+        self.catalogue.as_deref()
+    }
+
+    /// Whether the catalogue is the workspace's own.
+    pub fn is_own(&self) -> bool {
+        self.catalogue.is_none()
+    }
+
+    /// The folder that paths in the catalogue are meant from: the workspace's root, or where another catalogue lies.
+    pub fn sources(&self) -> PathBuf {
+        match self.catalogue.as_ref().and_then(|file| file.parent()) {
+            None => self.root.clone(),
+            Some(dir) if dir.as_os_str().is_empty() => ".".into(),
+            Some(dir) => dir.into(),
+        }
+    }
+
+    fn read_at(&self, path: &Path) -> Result<String> {
+        std::fs::read_to_string(self.absolute(path))
+            .with_context(|| format!("{}: cannot read", path.display()))
+    }
+
+    /// Where the catalogue's or lock's path leads: our own from the workspace's root, another as it was typed.
+    pub fn absolute(&self, path: &Path) -> PathBuf {
+        if self.is_own() { self.root.join(path) } else { path.into() }
     }
 
     /// Where blobs, layers and bases are kept between runs.
@@ -122,7 +174,7 @@ impl Workspace {
     /// All that the plan wants to know.
     pub fn facts(&self, spec: &Spec) -> Result<Facts> {
         Ok(Facts {
-            version: self.version.clone(),
+            version: spec.project.version.clone().unwrap_or_else(|| self.version.clone()),
             revision: self.revision()?,
             source_date_epoch: source_date_epoch()?,
             host: host_platform()?,
@@ -133,6 +185,13 @@ impl Workspace {
             rust_targets: rust_targets(&self.shell()?)?,
             lock: self.lock()?,
         })
+    }
+
+    /// The compiler that Cargo would use, with its commit: `rustc 1.89.0 (29483883e 2025-08-04)`.
+    pub fn rust_version(&self) -> Result<String> {
+        let rustc = rustc();
+        let sh = self.shell()?;
+        Ok(cmd!(sh, "{rustc} --version").quiet().read()?)
     }
 
     /// The commit that is checked out; none where this is no git checkout or git is not installed.
@@ -203,6 +262,40 @@ impl Workspace {
         self.git(&["show", "--no-patch", "--format=%ct", "--end-of-options", commit])?.parse().ok()
     }
 
+    /// What git says of files that were changed or added and not committed, one a line.
+    pub fn uncommitted(&self) -> Vec<String> {
+        self.git_lines(&["status", "--porcelain"])
+    }
+
+    /// The branch that is checked out.
+    pub fn branch(&self) -> Option<String> {
+        self.git(&["symbolic-ref", "--quiet", "--short", "HEAD"])
+    }
+
+    /// Whether the repository has a remote of that name.
+    pub fn has_remote(&self, name: &str) -> bool {
+        self.git_lines(&["remote"]).iter().any(|remote| remote == name)
+    }
+
+    /// How many commits `origin` had on the branch, when it was last fetched, that are not checked out.
+    pub fn behind_origin(&self, branch: &str) -> u64 {
+        let range = format!("HEAD..refs/remotes/origin/{branch}");
+        self.git(&["rev-list", "--count", &range]).and_then(|n| n.parse().ok()).unwrap_or(0)
+    }
+
+    /// The newest release that the checked out commit comes after, as its tag.
+    pub fn last_release(&self) -> Option<String> {
+        self.git(&["describe", "--tags", "--abbrev=0", "--match", "v[0-9]*"])
+    }
+
+    /// The messages of the commits since that tag, the oldest first; of all where there is none.
+    pub fn messages_since(&self, tag: Option<&str>) -> Vec<String> {
+        let range = tag.map_or("HEAD".to_string(), |tag| format!("refs/tags/{tag}..HEAD"));
+        let text =
+            self.git(&["log", "--reverse", "--no-merges", "--format=%B%x00", &range]).unwrap_or_default();
+        text.split('\0').map(|m| m.trim().to_string()).filter(|m| !m.is_empty()).collect()
+    }
+
     /// The branch that others start from: what `origin` says, else `main` or `master` where there is one.
     pub fn default_branch(&self) -> Option<String> {
         let origin = self.git(&["symbolic-ref", "--quiet", "refs/remotes/origin/HEAD"]);
@@ -236,6 +329,35 @@ pub fn github_files() -> Option<(PathBuf, PathBuf)> {
     Some((file("GITHUB_OUTPUT")?, file("GITHUB_STEP_SUMMARY")?))
 }
 
+/// The password of an encrypted key, in cosign's variable.
+pub fn cosign_password() -> Option<String> {
+    env::var("COSIGN_PASSWORD").ok()
+}
+
+/// The run of a CI that we are part of.
+pub struct CiRun {
+    /// The workflow, as a URI.
+    pub builder: String,
+    /// The run, as a URI.
+    pub invocation: String,
+}
+
+/// Which run of GitHub's or GitLab's CI this is, if any.
+pub fn ci_run() -> Option<CiRun> {
+    let text = |name: &str| env::var(name).ok().filter(|v| !v.is_empty());
+    if let (Some(server), Some(repository), Some(run)) =
+        (text("GITHUB_SERVER_URL"), text("GITHUB_REPOSITORY"), text("GITHUB_RUN_ID"))
+    {
+        let workflow = text("GITHUB_WORKFLOW_REF").unwrap_or_else(|| repository.clone());
+        let attempt = text("GITHUB_RUN_ATTEMPT").unwrap_or_else(|| "1".into());
+        return Some(CiRun {
+            builder: format!("{server}/{workflow}"),
+            invocation: format!("{server}/{repository}/actions/runs/{run}/attempts/{attempt}"),
+        });
+    }
+    Some(CiRun { builder: text("CI_PROJECT_URL")?, invocation: text("CI_JOB_URL")? })
+}
+
 /// SOURCE_DATE_EPOCH, in seconds since 1970.
 pub fn source_date_epoch() -> Result<Option<u64>> {
     let Ok(text) = env::var("SOURCE_DATE_EPOCH") else { return Ok(None) };
@@ -253,6 +375,13 @@ pub fn clock() -> u64 {
 /// The Cargo that runs us. No path: duct takes a relative one for a file in the working folder.
 pub fn cargo() -> OsString {
     env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
+}
+
+/// The user's editor, with its arguments.
+pub fn editor() -> Option<Vec<String>> {
+    let text =
+        ["VISUAL", "EDITOR"].iter().find_map(|name| env::var(name).ok().filter(|v| !v.trim().is_empty()))?;
+    Some(text.split_whitespace().map(String::from).collect())
 }
 
 /// This program, to run it again as users do.
@@ -352,6 +481,22 @@ fn is_executable(path: &Path) -> bool {
     path.is_file()
 }
 
+/// `HOST USER PASSWORD`, a registry a line. A CI leaves out what it was not given: such a line has no effect.
+fn logins(text: &str) -> Result<BTreeMap<String, (String, String)>> {
+    let mut logins = BTreeMap::new();
+    for (i, line) in text.lines().enumerate() {
+        match line.split_whitespace().collect::<Vec<_>>()[..] {
+            [] | [_] => {}
+            [host, user, password] => {
+                logins.insert(host.to_string(), (user.to_string(), password.to_string()));
+            }
+            // The line itself may hold a password.
+            _ => bail!("XTASK_REGISTRY_LOGINS: line {} must be HOST USER PASSWORD", i + 1),
+        }
+    }
+    Ok(logins)
+}
+
 /// The registry client's view of this machine: credentials, proxy, mirrors.
 pub fn registry_config(spec: &Spec) -> Result<registry::Config> {
     let home = env::var_os("HOME").map(PathBuf::from);
@@ -384,10 +529,27 @@ pub fn registry_config(spec: &Spec) -> Result<registry::Config> {
         })?;
         config.mirrors.entry(registry.to_string()).or_default().push(mirror.to_string());
     }
+    config.logins = logins(&env::var("XTASK_REGISTRY_LOGINS").unwrap_or_default())?;
     // The environment's mirrors come before the catalogue's: whoever sets one knows this machine's network.
     for (host, registry) in &spec.registries {
         config.mirrors.entry(host.clone()).or_default().extend(registry.mirrors.iter().cloned());
         config.insecure.extend(registry.insecure.then(|| host.clone()));
     }
     Ok(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn logins_of_a_ci() {
+        let found = logins("ghcr.io me t0ken\ndocker.io  \n\nlocalhost:5000 u p\n").unwrap();
+        assert_eq!(found.keys().collect::<Vec<_>>(), ["ghcr.io", "localhost:5000"]);
+        assert_eq!(found["ghcr.io"], ("me".to_string(), "t0ken".to_string()));
+        for wrong in ["a b", "x\na b secret secret"] {
+            let error = logins(wrong).unwrap_err().to_string();
+            assert!(error.contains("must be HOST USER PASSWORD") && !error.contains("secret"), "{error}");
+        }
+    }
 }

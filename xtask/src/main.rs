@@ -1,19 +1,40 @@
 //! `cargo xtask`: parses the command line and hands over to one file a subcommand. stdout is data, stderr is
 //! progress; exit code 0 is success, 1 a failure, 2 wrong usage.
 
+mod attach;
+mod attest;
 mod base;
 mod bases;
 mod bench;
 mod build;
+mod carry;
+mod ci;
+mod crates;
+mod dockerfile;
 mod doctor;
 mod engine;
 mod facts;
 mod generate;
 mod image;
+mod line;
+mod merge;
+mod notes;
+mod promote;
+mod publish;
+mod push;
+mod release;
+mod sbom;
+mod shell;
+mod sign;
+mod stackbrew;
+mod stage;
+mod store;
+mod symbols;
 mod tags;
 mod ui;
 mod verify;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
@@ -32,18 +53,35 @@ struct Cli {
     /// No progress: only results on stdout and errors on stderr
     #[arg(short, long, global = true)]
     quiet: bool,
+    /// Work on another catalogue of images; paths in it are meant from its folder [default: docker/images.toml]
+    #[arg(long, global = true, value_name = "PATH")]
+    spec: Option<PathBuf>,
 }
 
 #[derive(Subcommand)]
 enum Command {
     Image(image::Args),
     Tags(tags::Args),
+    Merge(merge::Args),
+    Push(push::Args),
+    Promote(promote::Args),
+    Release(release::Args),
+    Notes(notes::Args),
+    Stackbrew(stackbrew::Args),
     Base(base::Args),
     Verify(verify::Args),
     Bench(bench::Args),
+    Ci(ci::Args),
+    Sbom(sbom::Args),
+    Sign(sign::Args),
+    Attest(attest::Args),
+    Carry(carry::Args),
     Doctor(doctor::Args),
     Docs(generate::DocsArgs),
+    Dockerfile(dockerfile::Args),
     Generate(generate::Args),
+    Completion(shell::CompletionArgs),
+    Man(shell::ManArgs),
 }
 
 fn main() -> ExitCode {
@@ -54,15 +92,29 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     };
     let ui = Ui::new(cli.quiet);
-    let result = facts::Workspace::find().and_then(|workspace| match command {
+    let result = facts::Workspace::find(cli.spec.as_deref()).and_then(|workspace| match command {
         Command::Image(args) => args.run(&workspace, &ui),
         Command::Tags(args) => args.run(&workspace, &ui),
+        Command::Merge(args) => args.run(&workspace, &ui),
+        Command::Push(args) => args.run(&workspace, &ui),
+        Command::Promote(args) => args.run(&workspace, &ui),
+        Command::Release(args) => args.run(&workspace, &ui),
+        Command::Stackbrew(args) => args.run(&workspace, &ui),
+        Command::Notes(args) => args.run(&workspace, &ui),
         Command::Base(args) => args.run(&workspace, &ui),
         Command::Verify(args) => args.run(&workspace, &ui),
         Command::Bench(args) => args.run(&workspace, &ui),
+        Command::Ci(args) => args.run(&workspace, &ui),
+        Command::Sbom(args) => args.run(&workspace, &ui),
+        Command::Sign(args) => args.run(&workspace, &ui),
+        Command::Attest(args) => args.run(&workspace, &ui),
+        Command::Carry(args) => args.run(&workspace, &ui),
         Command::Doctor(args) => args.run(&workspace, &ui),
+        Command::Dockerfile(args) => args.run(&workspace, &ui),
         Command::Docs(args) => args.run(&workspace, &ui),
         Command::Generate(args) => args.run(&workspace, &ui),
+        Command::Completion(args) => args.run(Cli::command()),
+        Command::Man(args) => args.run(Cli::command(), &workspace, &ui),
     });
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -26,15 +26,8 @@ use crate::ui::{Ui, Usage};
   cargo xtask tags --rule 'type=semver,pattern={{version}}' --rule type=sha --image ghcr.io/me/app
 docs/tags.md has the rules.")]
 pub struct Args {
-    /// A release of this version
-    #[arg(long, value_name = "VERSION", conflicts_with_all = ["git_ref", "sha"])]
-    version: Option<String>,
-    /// A git ref in full: refs/heads/NAME, refs/tags/NAME or refs/pull/NUMBER/merge
-    #[arg(long = "ref", value_name = "REF")]
-    git_ref: Option<String>,
-    /// The commit's id [default: the one that REF means]
-    #[arg(long, value_name = "SHA")]
-    sha: Option<String>,
+    #[command(flatten)]
+    origin: Origin,
     /// alpine, debian, distroless or all; may be repeated or a list [default: the image's default variant]
     #[arg(long, value_name = "VARIANT")]
     variant: Vec<String>,
@@ -67,10 +60,24 @@ pub struct Args {
     format: Format,
 }
 
+/// What is named; what no flag says comes from the CI's variables, else from git.
+#[derive(clap::Args)]
+pub struct Origin {
+    /// A release of this version
+    #[arg(long, value_name = "VERSION", conflicts_with_all = ["git_ref", "sha"])]
+    version: Option<String>,
+    /// A git ref in full: refs/heads/NAME, refs/tags/NAME or refs/pull/NUMBER/merge
+    #[arg(long = "ref", value_name = "REF")]
+    git_ref: Option<String>,
+    /// The commit's id [default: the one that REF means]
+    #[arg(long, value_name = "SHA")]
+    sha: Option<String>,
+}
+
 /// How results are printed.
 #[derive(Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
-enum Format {
-    /// One tag a line.
+pub enum Format {
+    /// One name a line.
     #[default]
     Human,
     /// For programs.
@@ -86,7 +93,7 @@ impl Args {
         let images = flavor::images(&self.image)?;
         let event = facts::ci_event()?;
         let given_now = self.now.as_deref().map(parse_now).transpose()?.or(facts::source_date_epoch()?);
-        let context = self.context(workspace, &event, given_now.unwrap_or_else(facts::clock))?;
+        let context = self.origin.context(workspace, &event, given_now.unwrap_or_else(facts::clock))?;
         let by_rules = !self.rule.is_empty() || !self.flavor.is_empty();
         let tags =
             if by_rules { self.by_rules(&context)? } else { self.by_spec(&spec, workspace, &context)? };
@@ -105,23 +112,13 @@ impl Args {
 
     /// By docker/images.toml.
     fn by_spec(&self, spec: &Spec, workspace: &Workspace, context: &Context) -> Result<Tags> {
-        let subject = match &self.version {
-            Some(version) => Subject::Version(version.clone()),
-            None if context.git_ref.is_some() || context.is_scheduled() => Subject::Ref,
-            None => {
-                return Err(Usage(
-                    "neither a flag, nor a CI's variables, nor git say what is built; give `--version VERSION`, or \
-                     `--ref refs/heads/NAME --sha SHA`"
-                        .into(),
-                )
-                .into());
-            }
-        };
+        let subject = self.origin.subject(context)?;
         let existing = match &self.existing {
             Some(source) => engine::parse_existing(&read_existing(source)?)?,
             None => Vec::new(),
         };
         let request = Request {
+            image: None,
             subject,
             variants: &self.variant,
             compats: &self.compat,
@@ -155,8 +152,24 @@ impl Args {
         Ok(metadata::tags(&rules, &flavor, context)?)
     }
 
+    fn print(&self, report: &Report, ui: &Ui) -> Result<()> {
+        match self.format {
+            Format::Json => println!("{}", serde_json::to_string_pretty(report)?),
+            Format::Human | Format::Github => {
+                if self.format == Format::Github {
+                    write_github(&report.github_output()?, &report.github_summary())?;
+                    ui.line("wrote", format_args!("{} tags to the step's outputs", report.tags.len()));
+                }
+                print!("{}", if self.explain { report.explained() } else { report.lines() });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Origin {
     /// What is built: the flags first, then the CI, then git.
-    fn context(&self, workspace: &Workspace, event: &Event, now: u64) -> Result<Context> {
+    pub fn context(&self, workspace: &Workspace, event: &Event, now: u64) -> Result<Context> {
         let typed = self.git_ref.as_deref().map(parse_ref).transpose()?;
         let version = self.version.as_ref().map(|v| GitRef::Tag(format!("v{}", v.trim_start_matches('v'))));
         let git_ref = version.or(typed).or_else(|| event.git_ref.clone());
@@ -188,26 +201,18 @@ impl Args {
         })
     }
 
-    fn print(&self, report: &Report, ui: &Ui) -> Result<()> {
-        match self.format {
-            Format::Json => println!("{}", serde_json::to_string_pretty(report)?),
-            Format::Human | Format::Github => {
-                if self.format == Format::Github {
-                    let (outputs, summary) = facts::github_files().ok_or_else(|| {
-                        Usage(
-                            "--format github: GITHUB_OUTPUT or GITHUB_STEP_SUMMARY is not set, so this is no step of \
-                             a GitHub workflow; use `--format json`, or set both to files"
-                                .into(),
-                        )
-                    })?;
-                    append(&outputs, &report.github_output()?)?;
-                    append(&summary, &report.github_summary())?;
-                    ui.line("wrote", format_args!("{} tags to the step's outputs", report.tags.len()));
-                }
-                print!("{}", if self.explain { report.explained() } else { report.lines() });
-            }
+    /// What names are asked for.
+    pub fn subject(&self, context: &Context) -> Result<Subject> {
+        match &self.version {
+            Some(version) => Ok(Subject::Version(version.clone())),
+            None if context.git_ref.is_some() || context.is_scheduled() => Ok(Subject::Ref),
+            None => Err(Usage(
+                "neither a flag, nor a CI's variables, nor git say what is built; give `--version VERSION`, or \
+                 `--ref refs/heads/NAME --sha SHA`"
+                    .into(),
+            )
+            .into()),
         }
-        Ok(())
     }
 }
 
@@ -251,6 +256,19 @@ fn read_existing(source: &str) -> Result<String> {
         ))
     })?;
     Ok(text)
+}
+
+/// Writes a step's outputs and summary.
+pub fn write_github(outputs: &str, summary: &str) -> Result<()> {
+    let (output_file, summary_file) = facts::github_files().ok_or_else(|| {
+        Usage(
+            "--format github: GITHUB_OUTPUT or GITHUB_STEP_SUMMARY is not set, so this is no step of a GitHub \
+             workflow; use `--format json`, or set both to files"
+                .into(),
+        )
+    })?;
+    append(&output_file, outputs)?;
+    append(&summary_file, summary)
 }
 
 fn append(path: &Path, text: &str) -> Result<()> {

@@ -4,8 +4,14 @@
 //! default: an image that is not there fails, and where there is no engine everything is skipped, which is said and
 //! counted as such.
 
+mod backups;
+mod container;
 mod contract;
+mod dockerfile;
+mod first_start;
+mod hosting;
 mod interrupted;
+mod operation;
 mod readers;
 mod rebuild;
 mod structure;
@@ -119,7 +125,7 @@ impl Args {
         };
         let mut lines = Vec::new();
         for image in &images {
-            for probe in structure::PROBES.iter().chain(contract::PROBES) {
+            for probe in of_images() {
                 let outcome = |engine: &Engine| {
                     outcome((probe.run)(&Subject { engine, image, spec: &spec, facts: &facts }))
                 };
@@ -130,7 +136,7 @@ impl Args {
             }
         }
         if self.image.is_empty() {
-            for probe in readers::PROBES.iter().chain(interrupted::PROBES) {
+            for probe in readers::PROBES.iter().chain(dockerfile::PROBES).chain(interrupted::PROBES) {
                 record(&mut lines, ui, "target/oci", probe.name, || {
                     outcome((probe.run)(&readers::Subject {
                         workspace,
@@ -148,6 +154,20 @@ impl Args {
         }
         finish(&lines, self.format)
     }
+}
+
+/// What is tried with every image.
+fn of_images() -> impl Iterator<Item = &'static Probe> {
+    [
+        structure::PROBES,
+        contract::PROBES,
+        first_start::PROBES,
+        hosting::PROBES,
+        operation::PROBES,
+        backups::PROBES,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// The images that a build of those variants loads; of none named, of all.
@@ -226,7 +246,7 @@ mod tests {
 
     #[test]
     fn every_probe_has_a_name_of_its_own() {
-        let names: Vec<&str> = structure::PROBES.iter().chain(contract::PROBES).map(|p| p.name).collect();
+        let names: Vec<&str> = of_images().map(|p| p.name).collect();
         let different: std::collections::BTreeSet<&&str> = names.iter().collect();
         assert_eq!(different.len(), names.len());
     }

@@ -31,6 +31,7 @@ fn each_crate_depends_only_on_what_its_place_allows() {
         "crates/plan/Cargo.toml",
         &[
             "base64",
+            "git-conventional",
             "humantime",
             // Without `std` and with the zones built in: it can read neither clock nor files.
             "jiff",
@@ -39,11 +40,34 @@ fn each_crate_depends_only_on_what_its_place_allows() {
             "regress",
             "semver",
             "serde",
+            // YAML into strings; its parser is for the tests alone.
+            "serde-saphyr",
             "serde_json",
             "settings",
             "thiserror",
             "toml",
             "webpki-root-certs",
+        ],
+    );
+    // The same for what is said of images, and for signatures: texts in, documents out.
+    check(
+        "crates/supply/Cargo.toml",
+        &["libdeflater", "oci", "oci-spec", "semver", "serde", "serde_json", "spdx", "thiserror", "toml"],
+    );
+    check(
+        "crates/signing/Cargo.toml",
+        &[
+            "base64",
+            "crypto_secretbox",
+            "oci",
+            "oci-spec",
+            "p256",
+            "pem-rfc7468",
+            "scrypt",
+            "serde",
+            "serde_json",
+            "thiserror",
+            "zeroize",
         ],
     );
     // No network, no programs, no clock.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::blobs::Blobs;
 use crate::cache::Cache;
+use crate::contents::normal;
 use crate::digest::{Hasher, sha256};
 use crate::entry::Entry;
 use crate::error::{Error, Result};
@@ -319,18 +320,6 @@ fn apply(blob: impl Read, base: &mut Base) -> io::Result<(Digest, u64)> {
         ));
     }
     Ok(hashed.hasher.finish())
-}
-
-/// `./usr/bin/` → `usr/bin`.
-fn normal(path: &str) -> io::Result<String> {
-    let parts: Vec<&str> = path.split('/').filter(|p| !matches!(*p, "" | ".")).collect();
-    if parts.contains(&"..") {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidData,
-            format!("the path `{path}` leaves the image"),
-        ));
-    }
-    Ok(parts.join("/"))
 }
 
 struct HashingReader<R> {

@@ -15,10 +15,12 @@ use serde::de::DeserializeOwned;
 use tempfile::NamedTempFile;
 
 use crate::blobs::{Blobs, MAX_DOCUMENT_BYTES};
+use crate::digest;
 use crate::entry::{self, Entry};
 use crate::error::{Error, Result};
 use crate::json;
 use crate::layer::{self, Layer};
+use crate::stream::Compression;
 
 /// A cache folder. Safe under several runs at once: blobs and records appear whole or not at all.
 #[derive(Debug)]
@@ -40,16 +42,28 @@ impl Cache {
         &self.blobs
     }
 
-    /// The layer made of `entries`, and whether it was there already.
+    /// The gzip layer made of `entries`, and whether it was there already.
     ///
     /// # Errors
     /// Those of [`layer::build`].
     pub fn layer(&self, entries: &[Entry], mtime: u64) -> Result<(Layer, bool)> {
+        self.layer_as(entries, mtime, Compression::Gzip)
+    }
+
+    /// [`Cache::layer`] in another compression.
+    ///
+    /// # Errors
+    /// Those of [`layer::build`].
+    pub fn layer_as(&self, entries: &[Entry], mtime: u64, compression: Compression) -> Result<(Layer, bool)> {
         let fingerprint = entry::fingerprint(&entry::lines(entries)?, mtime);
+        let fingerprint = match compression {
+            Compression::Gzip => fingerprint,
+            other => digest::sha256(format!("{fingerprint} {other:?}").as_bytes()),
+        };
         let there = self.record::<Layer>("layers", &fingerprint);
         let (layer, cached) = match there.filter(|layer| self.blobs.verify(&layer.descriptor).is_ok()) {
             Some(layer) => (layer, true),
-            None => (layer::build(entries, mtime, &self.blobs)?, false),
+            None => (layer::build(entries, mtime, compression, &self.blobs)?, false),
         };
         // Also when it was there: a record's age is the time since it was last of use.
         self.remember("layers", &fingerprint, &layer)?;
@@ -235,6 +249,10 @@ mod tests {
         assert!(!cached);
         assert_eq!(cache.layer(&entries, 0).unwrap(), (first.clone(), true));
         assert!(!cache.layer(&entries, 1).unwrap().1, "another time, another layer");
+        let (zstd, cached) = cache.layer_as(&entries, 0, Compression::Zstd).unwrap();
+        assert_eq!((cached, &zstd.diff_id), (false, &first.diff_id), "another compression, another blob");
+        assert_eq!(*zstd.descriptor.media_type(), oci_spec::image::MediaType::ImageLayerZstd);
+        assert_eq!(cache.layer_as(&entries, 0, Compression::Zstd).unwrap(), (zstd, true));
 
         // A blob that was lost or damaged, and a record that was torn, are made again.
         let blob = cache.blobs().path(first.descriptor.digest());

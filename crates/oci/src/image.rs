@@ -168,10 +168,23 @@ fn oci_config(config: &Config) -> OciConfig {
 /// # Errors
 /// [`crate::Error::Io`] when the blob can't be written.
 pub fn index(blobs: &Blobs, images: &[Image], annotations: &BTreeMap<String, String>) -> Result<Descriptor> {
+    let manifests: Vec<Descriptor> = images.iter().map(|i| i.manifest.clone()).collect();
+    index_of(blobs, &manifests, annotations)
+}
+
+/// Writes the index over manifests, each with its platform.
+///
+/// # Errors
+/// As [`index`].
+pub fn index_of(
+    blobs: &Blobs,
+    manifests: &[Descriptor],
+    annotations: &BTreeMap<String, String>,
+) -> Result<Descriptor> {
     let index = ImageIndexBuilder::default()
         .schema_version(2u32)
         .media_type(MediaType::ImageIndex)
-        .manifests(images.iter().map(|i| i.manifest.clone()).collect::<Vec<_>>())
+        .manifests(manifests)
         .annotations(annotations.clone().into_iter().collect::<std::collections::HashMap<_, _>>())
         .build()
         .expect("every field is given");

@@ -13,9 +13,9 @@ use serde::{Deserialize, Serialize};
 use crate::base::manifest_for;
 use crate::blobs::Blobs;
 use crate::cache::Cache;
+use crate::compress;
 use crate::digest::{HashingWriter, sha256, sha256_file, sha256_reader};
 use crate::error::{Error, Result};
-use crate::gzip;
 use crate::json;
 use crate::layout::{Layout, closure};
 use crate::platform;
@@ -240,7 +240,7 @@ fn compressed(cache: &Cache, mut file: File) -> io::Result<(Descriptor, Digest)>
         sha256_reader(decode(file)?)?.0
     } else {
         let mut tar = decode(file)?;
-        gzip::compress(&mut blob, |out| {
+        compress::compress(&mut blob, Compression::Gzip, |out| {
             let mut out = HashingWriter::new(out);
             io::copy(&mut tar, &mut out)?;
             Ok(out.finish().1)

@@ -3,14 +3,15 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 
-use oci_spec::image::{Descriptor, Digest, MediaType};
+use oci_spec::image::{Descriptor, Digest};
 use serde::{Deserialize, Serialize};
 
 use crate::blobs::Blobs;
+use crate::compress;
 use crate::digest::HashingWriter;
 use crate::entry::{self, Entry, LINK_MODE, Owner, Source};
 use crate::error::{Error, Result};
-use crate::gzip;
+use crate::stream::Compression;
 
 /// A layer whose blob exists (image-spec "layer", "config": `rootfs.diff_ids`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,16 +24,16 @@ pub struct Layer {
     pub unpacked: u64,
 }
 
-/// Writes `entries` as a gzip-compressed layer into `blobs`; every entry gets the time `mtime` (seconds since
+/// Writes `entries` as a compressed layer into `blobs`; every entry gets the time `mtime` (seconds since
 /// 1970).
 ///
 /// # Errors
 /// Those of [`entry::sorted`]; [`Error::Io`] when a source can't be read or the blob can't be written;
 /// [`Error::Invalid`] when a source changed since it was listed.
-pub fn build(entries: &[Entry], mtime: u64, blobs: &Blobs) -> Result<Layer> {
+pub fn build(entries: &[Entry], mtime: u64, compression: Compression, blobs: &Blobs) -> Result<Layer> {
     let entries = entry::sorted(entries)?;
     let mut blob = blobs.writer()?;
-    let (diff_id, unpacked) = gzip::compress(&mut blob, |out| {
+    let (diff_id, unpacked) = compress::compress(&mut blob, compression, |out| {
         let mut out = HashingWriter::new(out);
         write_tar(&entries, mtime, &mut out)?;
         let (_, digest, size) = out.finish();
@@ -42,7 +43,19 @@ pub fn build(entries: &[Entry], mtime: u64, blobs: &Blobs) -> Result<Layer> {
         Ok(ours) => ours,
         Err(e) => Error::io("write a layer below", blobs.root())(e),
     })?;
-    Ok(Layer { descriptor: blob.finish(MediaType::ImageLayerGzip)?, diff_id, unpacked })
+    Ok(Layer { descriptor: blob.finish(compression.media_type())?, diff_id, unpacked })
+}
+
+/// Writes `entries` as a tar without compression to `out`, which messages call `target`.
+///
+/// # Errors
+/// As [`build`].
+pub fn tar(entries: &[Entry], mtime: u64, target: &str, out: &mut impl Write) -> Result<()> {
+    let entries = entry::sorted(entries)?;
+    write_tar(&entries, mtime, out).map_err(|e| match e.downcast::<Error>() {
+        Ok(ours) => ours,
+        Err(e) => Error::io("write", target)(e),
+    })
 }
 
 /// Writes `entries` as they stand, as one tar. Our own errors travel inside [`io::Error`].
@@ -157,7 +170,7 @@ mod tests {
             },
             Entry::Inline { path: long.clone(), contents: b"hello".into(), mode: 0o644, owner },
         ];
-        let layer = build(&entries, 42, &blobs).unwrap();
+        let layer = build(&entries, 42, Compression::Gzip, &blobs).unwrap();
         blobs.verify(&layer.descriptor).unwrap();
         let tar = unpack(&blobs, &layer);
         assert_eq!((digest::sha256(&tar), tar.len() as u64), (layer.diff_id.clone(), layer.unpacked));
@@ -189,7 +202,7 @@ mod tests {
         );
         // The same entries in another order give the same layer.
         let turned: Vec<Entry> = entries.iter().rev().cloned().collect();
-        assert_eq!(build(&turned, 42, &blobs).unwrap(), layer);
+        assert_eq!(build(&turned, 42, Compression::Gzip, &blobs).unwrap(), layer);
     }
 
     #[test]
@@ -204,7 +217,7 @@ mod tests {
                 owner: Owner::ROOT,
             },
         ];
-        let layer = build(&entries, 315_532_800, &blobs).unwrap();
+        let layer = build(&entries, 315_532_800, Compression::Gzip, &blobs).unwrap();
         let tar = unpack(&blobs, &layer);
         assert_eq!(
             (layer.diff_id.to_string().as_str(), layer.descriptor.digest().to_string().as_str()),
@@ -226,7 +239,7 @@ mod tests {
             let source = Source::read(&path).unwrap();
             std::fs::write(&path, after).unwrap();
             let entry = Entry::File { path: "b".into(), source, mode: 0o755, owner: Owner::ROOT };
-            let built = build(&[entry], 0, &blobs);
+            let built = build(&[entry], 0, Compression::Gzip, &blobs);
             // A file that only grew has the listed content first, and that is what goes in.
             if after == "one more" {
                 built.unwrap();

@@ -7,10 +7,13 @@ pub mod archive;
 pub mod base;
 pub mod blobs;
 pub mod cache;
+pub mod compress;
+pub mod contents;
 pub mod digest;
 pub mod entry;
 pub mod error;
-pub mod gzip;
+
+pub mod grammar;
 pub mod image;
 pub mod import;
 pub mod json;

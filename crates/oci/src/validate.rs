@@ -13,6 +13,7 @@ use oci_spec::image::{Descriptor, ImageConfiguration, ImageIndex, ImageManifest,
 use crate::blobs::Blobs;
 use crate::digest::Hasher;
 use crate::error::Error;
+use crate::grammar::{self, Kind};
 use crate::layout::{Layout, document, is_index, is_manifest, ref_name};
 use crate::platform;
 use crate::stream::{TailZeros, decode};
@@ -76,6 +77,7 @@ impl Check {
             return;
         }
         if is_index(node.media_type()) {
+            self.grammar(blobs, node, Kind::Index);
             let Some(index) = self.take(document::<ImageIndex>(blobs, node)) else { return };
             let subject = format!("index {}", node.digest());
             self.index_header(&subject, &index);
@@ -98,11 +100,26 @@ impl Check {
                 self.node(blobs, child);
             }
         } else if is_manifest(node.media_type()) {
+            self.grammar(blobs, node, Kind::Manifest);
             if let Some(manifest) = self.take(document::<ImageManifest>(blobs, node)) {
                 self.manifest(blobs, node, &manifest);
             }
         } else {
             self.problem(format!("blob {}: `{}` is no image", node.digest(), node.media_type()));
+        }
+    }
+
+    /// What the document breaks by itself. Docker's own kinds have rules of their own.
+    fn grammar(&mut self, blobs: &Blobs, node: &Descriptor, kind: Kind) {
+        let is_ours = matches!(
+            node.media_type(),
+            MediaType::ImageIndex | MediaType::ImageManifest | MediaType::ImageConfig
+        );
+        // A blob that can't be read is told by whoever parses it.
+        if let Some(bytes) = blobs.read(node).ok().filter(|_| is_ours) {
+            for problem in grammar::problems(kind, &bytes) {
+                self.problem(format!("blob {}: {problem}", node.digest()));
+            }
         }
     }
 
@@ -129,6 +146,7 @@ impl Check {
             ));
             return;
         }
+        self.grammar(blobs, manifest.config(), Kind::Config);
         let Some(config) = self.take(document::<ImageConfiguration>(blobs, manifest.config())) else {
             return;
         };

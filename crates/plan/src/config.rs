@@ -12,7 +12,7 @@ use crate::facts::Facts;
 use crate::spec::{HealthcheckSpec, Spec};
 
 /// PATH where the base sets none: the one that Debian's and Alpine's official images have.
-const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub(crate) const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// What is known of the base once it is at hand.
 #[derive(Clone, Debug, Default)]
@@ -48,15 +48,23 @@ pub fn config(spec: &Spec, facts: &Facts, name: &str, base: &BaseIdentity) -> oc
         working_dir: image.working_dir.clone(),
         exposed_ports: image.ports.clone(),
         volumes: image.volumes.clone(),
-        labels: labels(spec, facts, base).into_iter().chain(image.labels.clone()).collect(),
+        labels: labels(spec, facts, image.version(facts), base)
+            .into_iter()
+            .chain(image.labels.clone())
+            .collect(),
         stop_signal: image.stop_signal.clone(),
         healthcheck: image.healthcheck.as_ref().map(healthcheck),
     }
 }
 
-fn labels(spec: &Spec, facts: &Facts, base: &BaseIdentity) -> BTreeMap<String, String> {
+fn labels(
+    spec: &Spec,
+    facts: &Facts,
+    version: &semver::Version,
+    base: &BaseIdentity,
+) -> BTreeMap<String, String> {
     let project = &spec.project;
-    let version = semver::Version { build: semver::BuildMetadata::EMPTY, ..facts.version.clone() };
+    let version = semver::Version { build: semver::BuildMetadata::EMPTY, ..version.clone() };
     let optional = [
         (ANNOTATION_REVISION, facts.revision_label()),
         (ANNOTATION_BASE_IMAGE_NAME, base.reference.clone()),

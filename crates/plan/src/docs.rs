@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use settings::{Apply, Effect, Group, Setting, TABLE};
 
 use crate::GeneratedFile;
-use crate::spec::{ImageSpec, Spec, Variant};
+use crate::spec::{From, ImageSpec, Spec, Variant};
 use crate::tags;
 
 /// The reference of all images and settings.
@@ -46,11 +46,14 @@ fn image(text: &mut String, spec: &Spec, image: &ImageSpec) {
     let release = semver::Version::new(1, 2, 3);
     for variant in &image.variants {
         let tags = tags::newest(&spec.tags, image, &release, variant);
-        let _ = writeln!(text, "| {variant} | {} | {} |", base(spec, variant), code(&tags));
+        let _ = writeln!(text, "| {variant} | {} | {} |", base(spec, image, variant), code(&tags));
     }
     text.push_str("\n| | |\n|---|---|\n");
     let platforms: Vec<String> = spec.platforms.keys().cloned().collect();
     let mut line = |what: &str, value: String| {
+        if value.is_empty() || value == "``" {
+            return;
+        }
         let _ = writeln!(text, "| {what} | {value} |");
     };
     line("platforms", code(&platforms));
@@ -88,7 +91,12 @@ fn image(text: &mut String, spec: &Spec, image: &ImageSpec) {
     }
 }
 
-fn base(spec: &Spec, variant: &Variant) -> String {
+fn base(spec: &Spec, image: &ImageSpec, variant: &Variant) -> String {
+    match &image.from {
+        From::Image(below) => return format!("image `{below}`"),
+        From::Dockerfile(path) => return format!("what `{path}` names; built with `--builder docker`"),
+        From::Variants => {}
+    }
     match spec.variants[&variant.0].base.as_str() {
         "scratch" => "none: built from nothing".into(),
         reference => format!("`{reference}`"),

@@ -32,6 +32,9 @@ pub enum Error {
         /// What is wrong and what is allowed.
         problem: String,
     },
+    /// An image is larger than it may be.
+    #[error("{0}")]
+    Budget(String),
     /// The base and the image do not fit.
     #[error("{0}")]
     Misfit(String),

@@ -44,6 +44,11 @@ pub struct Revision {
 /// layer's digest alone, and nobody has to push or pull it again.
 pub const LAYER_TIME: u64 = 315_532_800;
 
+/// Seconds since 1970 as RFC 3339, in UTC.
+pub fn rfc3339(seconds: u64) -> String {
+    humantime::format_rfc3339_seconds(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)).to_string()
+}
+
 impl Facts {
     /// The time of every file that we put into a layer, in seconds since 1970.
     pub fn layer_time(&self) -> u64 {
@@ -54,7 +59,7 @@ impl Facts {
     pub fn created(&self) -> String {
         let commit = self.revision.as_ref().map(|r| r.time);
         let seconds = self.source_date_epoch.or(commit).unwrap_or(LAYER_TIME);
-        humantime::format_rfc3339_seconds(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)).to_string()
+        rfc3339(seconds)
     }
 
     /// The commit for people and labels: its id, with `-dirty` where files were changed since.

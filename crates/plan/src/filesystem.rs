@@ -28,7 +28,7 @@ pub struct BuiltBinary {
 pub struct Inputs {
     /// The programs of the platform, by package.
     pub binaries: BTreeMap<String, BuiltBinary>,
-    /// The files that `files.source` names, by that.
+    /// The files that `files.source` names on the platform, by that.
     pub files: BTreeMap<String, Source>,
 }
 
@@ -69,7 +69,7 @@ pub fn layers(
         tree.dir(&directory.path, directory.mode, owner(image, &directory.owner))?;
     }
     for file in &image.files {
-        tree.spec_file(image, file, inputs)?;
+        tree.spec_file(image, file, platform, inputs)?;
     }
     if image.adds_user || on_a_base {
         let (passwd, group) = accounts(image, base)?;
@@ -148,10 +148,12 @@ pub fn check_base(platform: &Platform, base: &Base) -> Result<()> {
     }
 }
 
-/// The numbers of `root` or of the image's user, the only owners that the Spec lets through.
-fn owner(image: &ImageSpec, name: &str) -> Owner {
+/// The numbers of `root` or of the image's user, the only owners that the Spec lets through, and of root's group for
+/// the user where that is said.
+pub(crate) fn owner(image: &ImageSpec, name: &str) -> Owner {
+    let (name, of_root) = name.strip_suffix(":root").map_or((name, false), |name| (name, true));
     match &image.user {
-        Some(user) if user.name == name => Owner { uid: user.uid, gid: user.gid },
+        Some(user) if user.name == name => Owner { uid: user.uid, gid: if of_root { 0 } else { user.gid } },
         _ => Owner::ROOT,
     }
 }
@@ -215,16 +217,22 @@ impl Tree<'_> {
         Ok(())
     }
 
-    fn spec_file(&mut self, image: &ImageSpec, file: &FileSpec, inputs: &Inputs) -> Result<()> {
+    fn spec_file(
+        &mut self,
+        image: &ImageSpec,
+        file: &FileSpec,
+        platform: &Platform,
+        inputs: &Inputs,
+    ) -> Result<()> {
         let owner = owner(image, &file.owner);
-        let Some(source) = &file.source else {
+        let Some(source) = file.source_for(platform) else {
             let path = self.place(&file.path)?;
             let contents = file.contents.clone().unwrap_or_default().into_bytes();
             self.entries.insert(path.clone(), Entry::Inline { path, contents, mode: file.mode, owner });
             return Ok(());
         };
         let read =
-            inputs.files.get(source).ok_or_else(|| Error::Misfit(format!("{source}: was not read")))?;
+            inputs.files.get(&source).ok_or_else(|| Error::Misfit(format!("{source}: was not read")))?;
         self.file(&file.path, read, file.mode, owner)
     }
 
@@ -256,7 +264,7 @@ fn describe(node: &Node) -> String {
 }
 
 /// The base's `/etc/passwd` and `/etc/group` with the image's user in them (passwd(5), group(5)).
-fn accounts(image: &ImageSpec, base: &Base) -> Result<(String, String)> {
+pub(crate) fn accounts(image: &ImageSpec, base: &Base) -> Result<(String, String)> {
     let text = |path: &str, otherwise: &str| {
         let there = base.lookup(path).and_then(|(real, _)| base.texts.get(&real));
         there.map_or_else(|| otherwise.to_string(), String::clone)
@@ -316,8 +324,15 @@ fn certificates() -> String {
 /// os-release(5) for an image that has no distribution under it.
 fn os_release(spec: &Spec, facts: &Facts) -> String {
     let project = &spec.project;
+    // os-release(5): lower-case letters, digits and `._-` alone.
+    let id: String = project
+        .title
+        .to_lowercase()
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' })
+        .collect();
     format!(
-        "NAME=\"{0}\"\nID=scratchbird\nPRETTY_NAME=\"{0} {1}\"\nVERSION_ID=\"{1}\"\nHOME_URL=\"{2}\"\n",
+        "NAME=\"{0}\"\nID={id}\nPRETTY_NAME=\"{0} {1}\"\nVERSION_ID=\"{1}\"\nHOME_URL=\"{2}\"\n",
         project.title, facts.version, project.url
     )
 }
@@ -379,7 +394,7 @@ mod tests {
             "etc/ssl/certs/ca-certificates.crt 644",
             "tmp/ 1777 0:0",
             "var/ 755 0:0",
-            "var/lib/scratchbird/data/ 700 1000:1000",
+            "var/lib/scratchbird/data/ 770 1000:0",
         ] {
             assert!(system.contains(&line.to_string()), "{line} in {system:#?}");
         }

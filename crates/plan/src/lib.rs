@@ -5,15 +5,21 @@
 //! dependencies). What was decided is plain data, which xtask prints or carries out.
 
 pub mod budget;
+pub mod ci;
 pub mod config;
+pub mod dockerfile;
 pub mod docs;
 pub mod error;
 pub mod facts;
 pub mod filesystem;
 pub mod lock;
 pub mod plan;
+pub mod promote;
+pub mod release;
 pub mod secrets;
 pub mod spec;
+pub mod stack;
+pub mod stackbrew;
 pub mod tags;
 pub mod toolchain;
 

@@ -12,9 +12,15 @@ use crate::spec::{Spec, parse_toml};
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Lock {
+    /// The file, as messages name it.
+    #[serde(skip)]
+    pub file: String,
     /// By the reference as images.toml has it.
     #[serde(default)]
     pub bases: BTreeMap<String, Locked>,
+    /// The foreign images that stacks run, by reference; they are pinned where somebody asks for digests.
+    #[serde(default)]
+    pub images: BTreeMap<String, Locked>,
 }
 
 /// What one reference is pinned to. The digest of an index pins the image of every platform below it.
@@ -35,7 +41,7 @@ impl Lock {
     /// # Errors
     /// [`crate::Error::Document`] with line and column.
     pub fn parse(file: &str, text: &str) -> Result<Lock> {
-        parse_toml(file, text)
+        Ok(Lock { file: file.into(), ..parse_toml(file, text)? })
     }
 
     /// The file's text: sorted, so that an update shows as the lines that changed.
@@ -43,10 +49,12 @@ impl Lock {
         let mut text = String::from(
             "# The digest of each base of images.toml. Written by `cargo xtask base update`; not for editing by hand.\n",
         );
-        for (reference, locked) in &self.bases {
-            text.push_str(&format!("\n[bases.\"{reference}\"]\ndigest = \"{}\"\n", locked.digest));
-            for (platform, digest) in &locked.platforms {
-                text.push_str(&format!("platforms.\"{platform}\" = \"{digest}\"\n"));
+        for (table, entries) in [("bases", &self.bases), ("images", &self.images)] {
+            for (reference, locked) in entries {
+                text.push_str(&format!("\n[{table}.\"{reference}\"]\ndigest = \"{}\"\n", locked.digest));
+                for (platform, digest) in &locked.platforms {
+                    text.push_str(&format!("platforms.\"{platform}\" = \"{digest}\"\n"));
+                }
             }
         }
         text
@@ -57,10 +65,10 @@ impl Lock {
     ///
     /// # Errors
     /// [`Error::Document`] that names the first difference.
-    pub fn fits(&self, file: &str, spec: &Spec) -> Result<()> {
+    pub fn fits(&self, spec: &Spec) -> Result<()> {
         let problem = |problem: String| {
             Err(Error::Document {
-                file: file.into(),
+                file: self.file.clone(),
                 at: None,
                 problem: format!("{problem}; run `cargo xtask base update`"),
             })
@@ -69,6 +77,10 @@ impl Lock {
             spec.variants.values().map(|v| v.base.as_str()).filter(|b| *b != "scratch").collect();
         if let Some(base) = bases.iter().find(|base| !self.bases.contains_key(**base)) {
             return problem(format!("has no digest for the base `{base}`"));
+        }
+        let foreign = crate::stack::foreign(spec);
+        if let Some(reference) = self.images.keys().find(|reference| !foreign.contains(&reference.as_str())) {
+            return problem(format!("pins `{reference}`, which no stack runs"));
         }
         for (reference, locked) in &self.bases {
             if !bases.contains(reference.as_str()) {
@@ -112,7 +124,7 @@ mod tests {
         let check = |text: &str, expect: Option<&str>| {
             let lock = Lock::parse("bases.lock", text).unwrap();
             assert_eq!(Lock::parse("bases.lock", &lock.render()).unwrap().bases, lock.bases);
-            match (lock.fits("bases.lock", &spec), expect) {
+            match (lock.fits(&spec), expect) {
                 (Ok(()), None) => {}
                 (Err(e), Some(expect)) => assert!(e.to_string().contains(expect), "{e}"),
                 (got, expect) => panic!("{got:?}, not {expect:?}"),

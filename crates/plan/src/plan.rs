@@ -52,7 +52,7 @@ pub struct Target {
 }
 
 /// One image: an index over one manifest a platform.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PlannedImage {
     /// Its name in images.toml.
     pub image: String,
@@ -90,6 +90,13 @@ pub enum BaseChoice {
         /// As in bases.lock.
         digest: Digest,
     },
+    /// The reference that images.toml names, for which the lock has no digest yet: it can be planned, not built.
+    Unpinned {
+        /// As in images.toml.
+        reference: String,
+        /// The lock's file.
+        lock: String,
+    },
     /// What `--base` named: a file, a folder or a reference.
     Given {
         /// As typed.
@@ -123,8 +130,7 @@ impl PlannedImage {
 /// Makes the plan.
 ///
 /// # Errors
-/// [`Error::Unknown`] and [`Error::Usage`] for what can't be asked for; [`Error::Document`] when the lock does not
-/// fit the Spec.
+/// [`Error::Unknown`] and [`Error::Usage`] for what can't be asked for.
 pub fn plan(spec: &Spec, facts: &Facts, selection: &Selection) -> Result<Plan> {
     let overrides = overrides(spec, &selection.bases)?;
     let mut platforms: Vec<(Platform, &PlatformSpec)> = Vec::new();
@@ -149,11 +155,11 @@ pub fn plan(spec: &Spec, facts: &Facts, selection: &Selection) -> Result<Plan> {
             }
             images.push(PlannedImage {
                 image: name.clone(),
-                version: facts.version.to_string(),
+                version: image.version(facts).to_string(),
                 repository: image.repository.clone(),
-                tags: tags::newest(&spec.tags, image, &facts.version, variant),
+                tags: tags::newest(&spec.tags, image, image.version(facts), variant),
                 platforms: platforms.iter().map(|(p, _)| p.clone()).collect(),
-                base: base(spec, image, variant, &overrides, facts)?,
+                base: base(spec, image, variant, &overrides, facts),
                 variant: variant.clone(),
                 level: level(spec, image),
                 wanted: is_wanted,
@@ -270,13 +276,13 @@ fn base(
     variant: &Variant,
     overrides: &BTreeMap<String, String>,
     facts: &Facts,
-) -> Result<BaseChoice> {
-    Ok(match (&image.from, overrides.get(&variant.0)) {
+) -> BaseChoice {
+    match (&image.from, overrides.get(&variant.0)) {
         (From::Image(below), _) => BaseChoice::Image { image: below.clone() },
         (From::Dockerfile(path), _) => BaseChoice::Dockerfile { path: path.clone() },
         (From::Variants, Some(source)) => BaseChoice::Given { source: source.clone() },
-        (From::Variants, None) => pinned(&spec.variants[&variant.0].base, facts)?,
-    })
+        (From::Variants, None) => pinned(&spec.variants[&variant.0].base, facts),
+    }
 }
 
 fn overrides(spec: &Spec, typed: &[String]) -> Result<BTreeMap<String, String>> {
@@ -297,17 +303,13 @@ fn overrides(spec: &Spec, typed: &[String]) -> Result<BTreeMap<String, String>> 
     Ok(map)
 }
 
-fn pinned(reference: &str, facts: &Facts) -> Result<BaseChoice> {
+fn pinned(reference: &str, facts: &Facts) -> BaseChoice {
     if reference == "scratch" {
-        return Ok(BaseChoice::Scratch);
+        return BaseChoice::Scratch;
     }
     match facts.lock.bases.get(reference) {
-        Some(locked) => Ok(BaseChoice::Pinned { reference: reference.into(), digest: locked.digest.clone() }),
-        None => Err(Error::Document {
-            file: "docker/bases.lock".into(),
-            at: None,
-            problem: format!("has no digest for the base `{reference}`; run `cargo xtask base update`"),
-        }),
+        Some(locked) => BaseChoice::Pinned { reference: reference.into(), digest: locked.digest.clone() },
+        None => BaseChoice::Unpinned { reference: reference.into(), lock: facts.lock.file.clone() },
     }
 }
 
@@ -352,6 +354,9 @@ impl Plan {
             let base = match &planned.base {
                 BaseChoice::Scratch => "nothing".to_string(),
                 BaseChoice::Pinned { reference, digest } => format!("{reference}@{digest}"),
+                BaseChoice::Unpinned { reference, .. } => {
+                    format!("{reference}, not pinned yet: `cargo xtask base update`")
+                }
                 BaseChoice::Given { source } => source.clone(),
                 BaseChoice::Image { image } => format!("{image} ({})", planned.variant),
                 BaseChoice::Dockerfile { path } => path.clone(),
@@ -450,13 +455,17 @@ mod tests {
         assert!(
             matches!(base("alpine", &[]), BaseChoice::Pinned { reference, .. } if reference.contains("alpine:"))
         );
+        // Without a digest it can be planned, so that a new catalogue can be tried; building it asks for one.
         let unlocked = Facts { lock: Default::default(), ..facts() };
-        let error = plan(&spec(), &unlocked, &selection("alpine", "", &[])).unwrap_err().to_string();
+        let planned = plan(&spec(), &unlocked, &selection("alpine", "", &[])).unwrap();
         assert!(
-            error.contains("docker/bases.lock: has no digest") && error.contains("cargo xtask base update"),
-            "{error}"
+            matches!(&planned.images[0].base, BaseChoice::Unpinned { reference, .. } if reference.contains("alpine:"))
         );
-        plan(&spec(), &unlocked, &selection("distroless", "", &[])).unwrap();
+        assert!(
+            planned.render().contains("not pinned yet: `cargo xtask base update`"),
+            "{}",
+            planned.render()
+        );
     }
 
     #[test]

@@ -1,7 +1,10 @@
 //! `docker/images.toml`, the one source of truth, as types. An unknown key is an error, and so is a name that
 //! nothing defines.
 
+pub mod ci;
 mod image;
+pub mod publish;
+pub mod stack;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,8 +16,11 @@ use crate::error::{Error, Result, suggest};
 use crate::secrets::secret_word;
 use crate::tags::TagSpec;
 
+pub use ci::CiSpec;
 use image::RawImage;
 pub use image::{From, ImageSpec};
+pub use publish::PublishSpec;
+use stack::{KubernetesSpec, StackSpec};
 
 /// The whole catalogue.
 #[derive(Clone, Debug)]
@@ -25,6 +31,8 @@ pub struct Spec {
     pub platforms: BTreeMap<String, PlatformSpec>,
     /// How registries are reached, by host; one that is not here is reached as usual.
     pub registries: BTreeMap<String, RegistrySpec>,
+    /// What compiles programs in a Dockerfile; without it none is generated that does.
+    pub source_build: Option<SourceBuild>,
     /// The bases to build on, by name.
     pub variants: BTreeMap<String, VariantSpec>,
     /// The images, by name, each with what it inherits.
@@ -33,6 +41,16 @@ pub struct Spec {
     pub order: Vec<String>,
     /// How images are called.
     pub tags: TagSpec,
+    /// How they are published.
+    pub publish: PublishSpec,
+    /// The pipelines that build them elsewhere.
+    pub ci: Option<CiSpec>,
+    /// What Docker's Official Images want to know.
+    pub stackbrew: Option<StackbrewSpec>,
+    /// Services that run together, by name, each with what it takes from others.
+    pub stacks: BTreeMap<String, StackSpec>,
+    /// What of them becomes manifests for Kubernetes.
+    pub kubernetes: Option<KubernetesSpec>,
 }
 
 /// The catalogue as it is written.
@@ -43,9 +61,17 @@ struct RawSpec {
     platforms: BTreeMap<String, PlatformSpec>,
     #[serde(default)]
     registries: BTreeMap<String, RegistrySpec>,
+    source_build: Option<SourceBuild>,
     variants: BTreeMap<String, VariantSpec>,
     images: BTreeMap<String, RawImage>,
     tags: TagSpec,
+    #[serde(default)]
+    publish: PublishSpec,
+    ci: Option<CiSpec>,
+    stackbrew: Option<StackbrewSpec>,
+    #[serde(default)]
+    stacks: BTreeMap<String, StackSpec>,
+    kubernetes: Option<KubernetesSpec>,
 }
 
 /// The labels that all images share (image-spec "annotations", pre-defined keys).
@@ -68,13 +94,16 @@ pub struct Project {
     pub licenses: String,
     /// The image that is built when none is named.
     pub default_image: String,
+    /// The version of its images, for a catalogue that is not of a Cargo workspace, whose packages have one.
+    pub version: Option<semver::Version>,
 }
 
 /// How one platform is built for.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct PlatformSpec {
-    /// The ways to build for it, the best first.
+    /// The ways to build programs for it, the best first.
+    #[serde(default)]
     pub toolchains: Vec<Toolchain>,
 }
 
@@ -94,6 +123,31 @@ pub struct Toolchain {
     pub zig: bool,
     /// The command that installs the program.
     pub install: String,
+}
+
+/// The head of the library file of Docker's Official Images.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct StackbrewSpec {
+    /// `Name <address> (@github)`, each.
+    pub maintainers: Vec<String>,
+    /// Where the Dockerfiles are fetched from.
+    pub git_repo: String,
+}
+
+/// The stage of a Dockerfile that compiles.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct SourceBuild {
+    /// The variant on whose base it runs: a Debian.
+    pub variant: Variant,
+    /// Its packages for that.
+    pub packages: Vec<String>,
+    /// The Rust release.
+    pub rust: String,
+    /// Flags for rustc.
+    #[serde(default)]
+    pub rustflags: Vec<String>,
 }
 
 /// A base.
@@ -159,7 +213,7 @@ pub struct Directory {
     /// Permission bits as an octal string.
     #[serde(deserialize_with = "octal")]
     pub mode: u32,
-    /// `root` or the image's user.
+    /// `root` or the image's user, whose group it is too; `:root` after the user gives it to root's group.
     pub owner: String,
 }
 
@@ -193,15 +247,29 @@ pub struct RegistrySpec {
 pub struct FileSpec {
     /// Where it lies in the image, absolute.
     pub path: String,
-    /// A file beside the catalogue's root that it is a copy of.
+    /// A file below the catalogue's root that it is a copy of. `{arch}` in it stands for the platform; see
+    /// [`FileSpec::source_for`].
     pub source: Option<String>,
     /// Its text, where it is not a copy.
     pub contents: Option<String>,
     /// Permission bits as an octal string.
     #[serde(deserialize_with = "octal")]
     pub mode: u32,
-    /// `root` or the image's user.
+    /// `root` or the image's user, whose group it is too; `:root` after the user gives it to root's group.
     pub owner: String,
+}
+
+impl FileSpec {
+    /// What it is a copy of on `platform`.
+    pub fn source_for(&self, platform: &Platform) -> Option<String> {
+        self.source.as_ref().map(|source| source.replace("{arch}", &target_arch(platform)))
+    }
+}
+
+/// A platform in one word, as a Dockerfile's TARGETARCH and TARGETVARIANT say it together: `amd64`, `arm64`, `armv7`.
+pub fn target_arch(platform: &Platform) -> String {
+    let name = oci::platform::display(platform);
+    name.split('/').skip(1).collect()
 }
 
 /// The name of a variant: docker-library's word for the same image on another base.
@@ -251,10 +319,16 @@ impl Spec {
             project: raw.project,
             platforms: raw.platforms,
             registries: raw.registries,
+            source_build: raw.source_build,
             variants: raw.variants,
             images: BTreeMap::new(),
             order,
             tags: raw.tags,
+            publish: raw.publish,
+            ci: raw.ci,
+            stackbrew: raw.stackbrew,
+            stacks: stack::resolve(&raw.stacks).map_err(problem)?,
+            kubernetes: raw.kubernetes,
         };
         let mut images = raw.images;
         for name in &spec.order {
@@ -289,9 +363,12 @@ impl Spec {
                 ));
             }
         }
+        let has_programs = self.images.values().any(|image| image.binary.is_some());
         for (name, platform) in &self.platforms {
-            if platform.toolchains.is_empty() {
-                return Err(format!("platforms.\"{name}\": needs at least one toolchain"));
+            if platform.toolchains.is_empty() && has_programs {
+                return Err(format!(
+                    "platforms.\"{name}\": needs at least one toolchain, since images have a `binary`"
+                ));
             }
             for toolchain in &platform.toolchains {
                 if toolchain.cc.is_some() == toolchain.zig {
@@ -327,8 +404,24 @@ impl Spec {
                 self.project.default_image
             ));
         }
-        self.tags.check(&self.images, &self.project.default_image)?;
-        self.images.iter().try_for_each(|(name, image)| self.check_image(name, image))
+        if let Some(ci) = &self.ci {
+            if self.source_build.is_none() {
+                return Err("ci: needs `source-build`, which says the compiler; the same everywhere gives the same digests".into());
+            }
+            ci.check(self.platforms.keys())?;
+        }
+        // What is wrong below is told of the image below.
+        let images = self.order.iter().map(|name| (name.as_str(), &self.images[name]));
+        self.publish.check(&self.images)?;
+        stack::check(self)?;
+        self.tags.check(images, &self.images[&self.project.default_image])?;
+        self.images.iter().try_for_each(|(name, image)| self.check_image(name, image))?;
+        if let Some(builder) = &self.source_build
+            && !self.variants.contains_key(&builder.variant.0)
+        {
+            return Err(format!("source-build.variant: no variant `{}` is defined", builder.variant));
+        }
+        Ok(())
     }
 
     fn check_image(&self, name: &str, image: &ImageSpec) -> std::result::Result<(), String> {
@@ -348,24 +441,25 @@ impl Spec {
                 return Err(format!("{here}.variants: `{below}` has no variant `{variant}`"));
             }
         }
-        if !image.variants.contains(&image.default_variant) {
-            return Err(format!(
-                "{here}.default-variant: `{}` is not among its variants",
-                image.default_variant
-            ));
-        }
         if !image.working_dir.is_empty() {
             absolute(&format!("{here}.working-dir"), &image.working_dir)?;
         }
         let user = image.user.as_ref().map(|u| u.name.as_str());
         let owned = |what: &str, path: &str, owner: &str| -> std::result::Result<(), String> {
             absolute(&format!("{here}.{what}"), path)?;
-            if owner == "root" || Some(owner) == user {
+            if owner == "root" || Some(owner.strip_suffix(":root").unwrap_or(owner)) == user {
                 return Ok(());
             }
-            let allowed = user.map(|u| format!(", {u}")).unwrap_or_default();
+            let allowed = user.map(|u| format!(", {u}, {u}:root")).unwrap_or_default();
             Err(format!("{here}.{what}: `{path}` has the owner `{owner}`; allowed: root{allowed}"))
         };
+        if let From::Image(below) = &image.from
+            && let From::Dockerfile(path) = &self.images[below].from
+        {
+            return Err(format!(
+                "{here}.from: `{below}` is built by an engine from {path}; write a Dockerfile for `{name}` too, or give both `from = \"variants\"`"
+            ));
+        }
         for directory in &image.directories {
             owned("directories", &directory.path, &directory.owner)?;
         }
@@ -479,13 +573,9 @@ mod tests {
         check(
             "owner = \"scratchbird\"",
             "owner = \"bob\"",
-            "has the owner `bob`; allowed: root, scratchbird",
+            "has the owner `bob`; allowed: root, scratchbird, scratchbird:root",
         );
-        check(
-            "entrypoint = [",
-            "env = { DB_TOKEN = \"x\" }\nentrypoint = [",
-            "`DB_TOKEN` looks like a secret (TOKEN)",
-        );
+        check("env = { ", "env = { DB_TOKEN = \"x\", ", "`DB_TOKEN` looks like a secret (TOKEN)");
         check("compressed = \"", "compressed = \"x", "is no size such as `20MB`");
         check("path = \"/backup\"", "path = \"backup\"", "path `backup` must be absolute");
         check("path = \"/backup\"", "path = \"/backup/\"", "path `/backup/` must be absolute");
@@ -505,6 +595,20 @@ mod tests {
         check("\"linux/arm/v7\"", "\"linux/arm/v7/x\"", "must be written os/architecture");
         check("\"linux/arm64\"", "\"linux/arm64/v8\"", "must be written os/architecture");
         check("\"initdb\"", "\"bin/initdb\"", "must be a plain file name");
+    }
+
+    #[test]
+    fn sources_by_platform() {
+        let check = |source: &str, platform: &str, expect: &str| {
+            let source = Some(source.to_string());
+            let file =
+                FileSpec { path: "/x".into(), source, contents: None, mode: 0o644, owner: "root".into() };
+            assert_eq!(file.source_for(&oci::platform::parse(platform).unwrap()).unwrap(), expect);
+        };
+        check("lib/{arch}/x.so", "linux/amd64", "lib/amd64/x.so");
+        check("lib/{arch}/x.so", "linux/arm64/v8", "lib/arm64/x.so");
+        check("{arch}/{arch}", "linux/arm/v7", "armv7/armv7");
+        check("plain", "linux/arm/v7", "plain");
     }
 
     #[test]

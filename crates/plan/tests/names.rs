@@ -28,6 +28,7 @@ fn tags(spec: &Spec, context: &Context, variants: &str) -> plan::Result<Tags> {
     let variants: Vec<String> = variants.split_whitespace().map(String::from).collect();
     let version = semver::Version::parse("1.0.0").unwrap();
     let request = Request {
+        image: None,
         subject: Subject::Ref,
         variants: &variants,
         compats: &[],

@@ -57,6 +57,7 @@ fn release(
     engine::tags(
         spec,
         &Request {
+            image: None,
             subject: Subject::Version(version.into()),
             variants: &words(variants),
             compats: &words(compats),
@@ -297,6 +298,7 @@ fn a_shallow_checkout_can_tell_no_backport() {
     let refused = |version: &str, git: &str, existing: &str| {
         let (git, existing, context) = (words(git), words(existing), context(""));
         let request = Request {
+            image: None,
             subject: Subject::Version(version.into()),
             variants: &[],
             compats: &[],
@@ -321,14 +323,14 @@ fn catalogues_with_ambiguous_names() {
     };
     let line = "default-variant = \"alpine\"\n";
     let compat = |text: &str| format!("{line}{text}\n");
-    check(
-        &[("[variants.debian]", "[variants.rc]"), ("\"debian\",", "\"rc\",")],
-        "`rc` reads as a pre-release",
-    );
-    check(
-        &[("[variants.debian]", "[variants.beta2]"), ("\"debian\",", "\"beta2\",")],
-        "`beta` reads as a pre-release",
-    );
+    for (name, expect) in [("rc", "`rc` reads as a pre-release"), ("beta2", "`beta` reads as a pre-release")]
+    {
+        let renamed =
+            [format!("[variants.{name}]"), format!("\nvariant = \"{name}\""), format!("\"{name}\",")];
+        let old = ["[variants.debian]", "\nvariant = \"debian\"", "\"debian\","];
+        let changes: Vec<(&str, &str)> = old.into_iter().zip(renamed.iter().map(String::as_str)).collect();
+        check(&changes, expect);
+    }
     check(
         &[(line, &compat("compat = [\"pg18\"]"))],
         "images.server.default-compat: must be one of `compat` (pg18)",

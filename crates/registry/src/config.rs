@@ -21,6 +21,8 @@ pub struct Config {
     /// For a registry, the mirrors that pulls try before it, in order: `host[:port]` or `host[:port]/prefix`,
     /// where the prefix comes before the repository's name.
     pub mirrors: BTreeMap<String, Vec<String>>,
+    /// Name and password by registry, before any file is asked.
+    pub logins: BTreeMap<String, (String, String)>,
     /// Credential files, the first that knows a registry wins: `auth.json` as Podman writes it
     /// (`REGISTRY_AUTH_FILE`) or `config.json` as Docker does (`~/.docker/config.json`). One that does not exist
     /// is skipped.
@@ -60,6 +62,7 @@ impl Default for Config {
             user_agent: concat!("scratchbird-registry/", env!("CARGO_PKG_VERSION")).into(),
             insecure: Vec::new(),
             mirrors: BTreeMap::new(),
+            logins: BTreeMap::new(),
             credential_files: Vec::new(),
             helper_environment: Vec::new(),
             proxy: None,

@@ -1,6 +1,6 @@
 //! Who the user is: Docker's `config.json`, Podman's `auth.json`, and the helper programs that they name.
 //!
-//! For one repository, in each file in order:
+//! What the configuration itself says comes first. Then, for one repository, in each file in order:
 //! 1. the helper that `credHelpers` names for the registry;
 //! 2. the helper that `credsStore` names for all;
 //! 3. the entry of `auths` that fits best: `quay.io/org/app`, `quay.io/org`, `quay.io`.
@@ -44,6 +44,9 @@ impl Credential {
 
 /// The credential for `repository`, if the configured files have one.
 pub(crate) fn find(config: &Config, repository: &Repository) -> Result<Option<Credential>> {
+    if let Some((user, secret)) = config.logins.get(repository.registry()) {
+        return Ok(Some(Credential::Basic { user: user.clone(), secret: secret.clone() }));
+    }
     for path in &config.credential_files {
         let Some(file) = read(path)? else { continue };
         let registry = repository.registry();

@@ -68,6 +68,22 @@ impl Client {
         self.put_tags(&endpoint, &root.descriptor, &root.bytes, &push.tags)
     }
 
+    /// Gives `root`, which the registry has from an earlier push, the tags `tags`, in that order. Its bytes come from
+    /// the store; a tag that stands for it already is not written.
+    ///
+    /// # Errors
+    /// As [`Client::push`].
+    pub fn push_tags(
+        &self,
+        blobs: &Blobs,
+        root: &Descriptor,
+        to: &Repository,
+        tags: &[String],
+    ) -> Result<()> {
+        tags.iter().try_for_each(|tag| check_tag(tag))?;
+        self.put_tags(&self.endpoint(to, Access::Push), root, &blobs.read(root)?, tags)
+    }
+
     fn push_manifest(&self, endpoint: &Endpoint, node: &Node, exists: bool) -> Result<()> {
         let digest = node.descriptor.digest();
         let Some(subject) = node.document.subject().map(Descriptor::digest) else {

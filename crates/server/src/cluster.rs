@@ -13,7 +13,7 @@
 //! script of the first start failed, `init.failed` says so, and no start goes on from there.
 
 use crate::auth::scram;
-use crate::engine::{Database, Gate, Global, Interrupt, Role, Tickets};
+use crate::engine::{Database, Gate, Global, Interrupt, Role, Snapshot, Tickets};
 use crate::sql::error::{Result, SqlError};
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -23,12 +23,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-const FORMAT: &str = "1";
+/// The number of the data directory's format.
+pub const FORMAT: &str = "1";
 const VERSION_FILE: &str = "SCRATCHBIRD_VERSION";
 /// Why the first start failed; a directory with it is no cluster and is left alone.
 const FAILED_FILE: &str = "init.failed";
-const OURS: &[&str] =
-    &["lock", "init.tmp", "global.db", "global.db-wal", "global.db-shm", "base", "replication"];
+/// Where a cluster is built before it counts.
+const BUILD: &str = "init.tmp";
+const OURS: &[&str] = &["lock", BUILD, "global.db", "global.db-wal", "global.db-shm", "base", "replication"];
 /// What volumes hold that nobody put there.
 const TOLERATED: &[&str] = &["lost+found", ".snapshot", ".snapshots", ".DS_Store"];
 
@@ -147,21 +149,11 @@ pub fn lock(directory: &Path) -> Result<File> {
 
 /// Builds a cluster, all but the file that says it is finished: what [`finish`] writes.
 pub fn initialise(directory: &Path, init: &Init) -> Result<()> {
-    let io =
-        |path: &Path, error: std::io::Error| plain(format!("can't initialise `{}`: {error}", path.display()));
     // 1. What an interrupted start left is no cluster.
-    for name in OURS.iter().filter(|name| **name != "lock") {
-        let path = directory.join(name);
-        let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
-        match removed {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(io(&path, error)),
-            _ => {}
-        }
-    }
+    clear(directory)?;
     // 2. Everything is built aside.
-    let build = directory.join("init.tmp");
+    let build = directory.join(BUILD);
     let base = build.join("base");
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(&base).map_err(|error| io(&base, error))?;
     let global = Global::create(&build.join("global.db"))?;
     let verifier = init.password.as_deref().map(scram::verifier).transpose()?;
     global.put_role(&Role {
@@ -185,15 +177,40 @@ pub fn initialise(directory: &Path, init: &Init) -> Result<()> {
     }
     global.checkpoint()?;
     drop(global);
-    for file in list(&build).into_iter().chain(list(&base)) {
-        sync(&file).map_err(|error| io(&file, error))?;
-    }
     // 3. The parts move to their places, and only then the version file says that they are whole.
-    for name in ["global.db", "base"] {
-        fs::rename(build.join(name), directory.join(name)).map_err(|error| io(directory, error))?;
+    install(directory)
+}
+
+/// Removes what an interrupted start left, and makes the folder in which a cluster is built; gives it back.
+pub fn clear(directory: &Path) -> Result<PathBuf> {
+    for name in OURS.iter().filter(|name| **name != "lock") {
+        let path = directory.join(name);
+        let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        match removed {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(io(&path, &error)),
+            _ => {}
+        }
     }
-    fs::remove_dir_all(&build).map_err(|error| io(&build, error))?;
-    sync(directory).map_err(|error| io(directory, error))
+    let (build, base) = (directory.join(BUILD), directory.join(BUILD).join("base"));
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&base);
+    made.map_err(|error| io(&base, &error)).map(|()| build)
+}
+
+/// Moves what was built to its place; [`finish`] then makes it a cluster.
+pub fn install(directory: &Path) -> Result<()> {
+    let (build, base) = (directory.join(BUILD), directory.join(BUILD).join("base"));
+    for file in list(&build).into_iter().chain(list(&base)) {
+        sync(&file).map_err(|error| io(&file, &error))?;
+    }
+    for name in ["global.db", "base"] {
+        fs::rename(build.join(name), directory.join(name)).map_err(|error| io(directory, &error))?;
+    }
+    fs::remove_dir_all(&build).map_err(|error| io(&build, &error))?;
+    sync(directory).map_err(|error| io(directory, &error))
+}
+
+fn io(path: &Path, error: &std::io::Error) -> SqlError {
+    plain(format!("can't initialise `{}`: {error}", path.display()))
 }
 
 /// Says that the cluster is whole. A kill at any moment before leaves nothing that counts.
@@ -208,7 +225,7 @@ pub fn abandon(directory: &Path, why: &str) -> Result<()> {
 
 /// Writes a line into a file of the directory, in one step.
 fn note(directory: &Path, name: &str, line: &str) -> Result<()> {
-    let temporary = directory.join("init.tmp");
+    let temporary = directory.join(BUILD);
     let write = || -> std::io::Result<()> {
         let mut file =
             File::options().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
@@ -227,6 +244,34 @@ fn list(directory: &Path) -> Vec<PathBuf> {
 
 fn sync(path: &Path) -> std::io::Result<()> {
     File::open(path)?.sync_all()
+}
+
+/// One state of each file of a cluster, by its path in the data directory. A server may run over it.
+///
+/// No transaction spans two databases, so that each may be of a moment of its own; which databases there are is what
+/// the first file says.
+pub fn snapshots(directory: &Path) -> Result<Vec<(String, Snapshot)>> {
+    /// A database that is dropped in between makes the list a wrong one. Nobody drops them forever.
+    const ATTEMPTS: u32 = 5;
+    let take = || -> Result<Vec<(String, Snapshot)>> {
+        let global = Snapshot::take(&directory.join("global.db"))?;
+        let databases = global.databases()?;
+        let mut all = vec![("global.db".to_owned(), global)];
+        for (oid, _) in databases {
+            let name = format!("base/{oid}.db");
+            let snapshot = Snapshot::take(&directory.join(&name))?;
+            all.push((name, snapshot));
+        }
+        Ok(all)
+    };
+    let mut result = take();
+    for _ in 1..ATTEMPTS {
+        if !result.as_ref().is_err_and(|error| error.code == "58P01") {
+            break;
+        }
+        result = take();
+    }
+    result
 }
 
 impl Cluster {
@@ -248,6 +293,11 @@ impl Cluster {
             trust,
             seed,
         })
+    }
+
+    /// Where it lies.
+    pub fn directory(&self) -> &Path {
+        &self.directory
     }
 
     /// A role by name.
@@ -352,11 +402,6 @@ impl Cluster {
             self.gate.wake();
         }
         result
-    }
-
-    /// The data directory.
-    pub fn directory(&self) -> &Path {
-        &self.directory
     }
 
     /// The file of a database; number 0 is the one of roles and databases.

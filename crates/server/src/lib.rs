@@ -2,11 +2,12 @@
 //!
 //! A client's bytes walk [`session`] → [`sql`] → [`engine`] and back, never sideways. [`cluster`] owns
 //! the data directory, [`auth`] knows who may come in, [`applet`] is what the command line can start,
-//! [`client`] is the other end of the protocol, [`http`] the probes, [`replication`] what
-//! primary and replica do.
+//! [`client`] is the other end of the protocol, [`http`] the probes, [`backup`] the archives,
+//! [`replication`] what primary and replica do.
 
 pub mod applet;
 pub mod auth;
+pub mod backup;
 pub mod client;
 pub mod cluster;
 pub mod engine;

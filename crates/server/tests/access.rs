@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Node, outcome, run, state, until};
+use common::{Node, outcome, run, scratchbird, state, until};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore};
 use std::fs;
@@ -151,7 +151,7 @@ fn rules_decide_who_comes_in() {
     launch(&mut node, &[SSL, &["hba_file=DIR/hba"]].concat());
     let socket = node.directory.path().display().to_string();
     let sql = |node: &Node, host: &str, database: &str, password: &str| {
-        let mut command = common::scratchbird();
+        let mut command = scratchbird();
         let port = node.port.to_string();
         command.args([
             "sql",
@@ -166,7 +166,7 @@ fn rules_decide_who_comes_in() {
             "-c",
             "SELECT 1",
         ]);
-        outcome(command.env("PGPASSWORD", password))
+        outcome(command.env("PGPASSWORD", password).env("PGSSLMODE", "disable"))
     };
     assert_eq!(sql(&node, &socket, "scratchbird", "").0, Some(0), "local clients are trusted");
     assert_eq!(sql(&node, "127.0.0.1", "postgres", common::PASSWORD).0, Some(0));
@@ -196,4 +196,55 @@ fn rules_decide_who_comes_in() {
     assert_eq!(sql(&node, "127.0.0.1", "scratchbird", common::PASSWORD).0, Some(0), "the old rules stay");
     node.signal("-TERM");
     assert_eq!(node.wait().code(), Some(0));
+}
+
+#[test]
+fn the_client_checks_the_server_as_much_as_it_is_asked_to() {
+    let mut node = Node::new(&[]);
+    certificate(&node, "server");
+    certificate(&node, "other");
+    launch(&mut node, SSL);
+    let (port, directory) = (node.port.to_string(), node.directory.path().to_owned());
+    let path = |name: &str| directory.join(name).display().to_string();
+    let psql = |host: &str, mode: &str, root: &str| {
+        let mut command = scratchbird();
+        command.args(["psql", "-h", host, "-p", &port, "-U", "scratchbird", "-c", "SELECT 1"]);
+        command.env("PGPASSWORD", common::PASSWORD).env("PGSSLMODE", mode).env("HOME", "/nonexistent");
+        if !root.is_empty() {
+            command.env("PGSSLROOTCERT", path(root));
+        }
+        command
+    };
+    let check = |host: &str, mode: &str, root: &str, expect: &str| {
+        let (code, text) = outcome(&mut psql(host, mode, root));
+        let good = if expect.is_empty() { code == Some(0) } else { code == Some(2) && text.contains(expect) };
+        assert!(good, "{host} {mode} {root}: {code:?} {text}");
+    };
+    for mode in ["disable", "allow", "prefer", "require"] {
+        check("127.0.0.1", mode, "", "");
+    }
+    check("localhost", "require", "server.crt", "");
+    check("localhost", "require", "other.crt", "invalid peer certificate");
+    check("localhost", "verify-ca", "server.crt", "");
+    check("127.0.0.1", "verify-ca", "server.crt", "");
+    check("localhost", "verify-ca", "other.crt", "invalid peer certificate");
+    check("localhost", "verify-ca", "", "root.crt\" can't be used");
+    check("localhost", "verify-ca", "server.key", "can't be used");
+    check("localhost", "verify-full", "server.crt", "");
+    check("127.0.0.1", "verify-full", "server.crt", "not valid for name");
+    // Under `hostssl` alone a client without TLS is kept out, and `allow` finds the way.
+    fs::write(path("hba"), "hostssl all all all scram-sha-256\n").unwrap();
+    node.signal("-TERM");
+    node.wait();
+    launch(&mut node, &[SSL, &["hba_file=DIR/hba"]].concat());
+    check("localhost", "disable", "", "no pg_hba.conf entry");
+    check("localhost", "allow", "", "");
+    check("localhost", "prefer", "", "");
+    // Where the server has no TLS, only those connect that don't insist.
+    node.signal("-TERM");
+    node.wait();
+    launch(&mut node, &[]);
+    check("localhost", "prefer", "", "");
+    check("localhost", "require", "", "server does not support SSL");
+    check("localhost", "verify-full", "server.crt", "server does not support SSL");
 }

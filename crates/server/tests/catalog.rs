@@ -51,7 +51,7 @@ Indexes:
     \"par_pkey\" PRIMARY KEY, btree (id)
     \"par_name_key\" UNIQUE CONSTRAINT, btree (name)
 Check constraints:
-    \"par_price_check\" CHECK (price > 0)
+    \"par_price_check\" CHECK ((price > 0))
 Referenced by:
     TABLE \"chi\" CONSTRAINT \"chi_p_fkey\" FOREIGN KEY (p) REFERENCES par(id) ON DELETE CASCADE",
         ),
@@ -194,7 +194,7 @@ fn copy_writes_what_copy_reads() {
         for (sql, expect) in [
             ("COPY nowhere TO STDOUT", "42P01"),
             ("COPY c TO '/tmp/file'", "0A000"),
-            ("COPY c TO STDOUT (FORMAT binary)", "0A000"),
+            ("COPY c TO STDOUT (FORMAT avro)", "0A000"),
         ] {
             assert_eq!(common::state(&client, sql).await, expect, "{sql}");
         }

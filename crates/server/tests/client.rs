@@ -150,7 +150,8 @@ fn what_goes_wrong_is_said() {
     };
     check(&["--fiel"], "", 1, &["psql: error: no option is called `--fiel`; did you mean `--file`?"]);
     check(&["-d", "hots=x"], "", 1, &["invalid connection option \"hots\""]);
-    check(&["-d", "sslmode=verify-full"], "", 1, &["sslmode \"verify-full\"", "disable"]);
+    check(&["-d", "sslmode=verify-full"], "", 2, &["server does not support SSL, but SSL was required"]);
+    check(&["-d", "sslmode=on"], "", 1, &["sslmode value: \"on\"", "disable"]);
     check(&["-h", "no.such.host.invalid", "-c", "x"], "", 2, &["could not translate host name"]);
     check(&["-wd", "password=wrong", "-c", "x"], "", 2, &["password authentication failed"]);
     check(&["-v", "ON_ERROR_STOP=1"], "\\frobnicate\n", 3, &["invalid command \\frobnicate"]);

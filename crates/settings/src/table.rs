@@ -68,7 +68,7 @@ pub const TABLE: &[Setting] = &[
         env: "SCRATCHBIRD_HOST_AUTH_METHOD",
         kind: Kind::Enum(&["scram-sha-256", "trust"]),
         default: "scram-sha-256",
-        doc: "How clients prove who they are. `trust` asks for no password; it is stored at the first start.",
+        doc: "How clients prove who they are. `trust` asks for no password; it is stored at the first start. Processes of the server's own user, such as `docker exec`, need none on the Unix socket.",
         ..INIT
     },
     Setting {

@@ -1,14 +1,11 @@
 //! What a running container does, seen by a user with `psql`.
 
-use std::process::Output;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 
+use super::container::{Container, PASSWORD, PATIENCE, folder};
 use super::{Probe, Subject, skip};
-use crate::engine::Engine;
-use crate::facts;
 
 /// The promises about a container at work.
 pub const PROBES: &[Probe] = &[
@@ -33,126 +30,6 @@ pub const PROBES: &[Probe] = &[
     Probe { name: "drops to uid 1000 when it is started as root", run: from_root },
     Probe { name: "names the folder to chown when it runs as a stranger", run: stranger },
 ];
-
-/// A password that nothing else would print by chance.
-const PASSWORD: &str = "verify-7f3a-correct-horse";
-/// No start takes longer, even on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// A container and its volume, which end with this value.
-struct Container<'a> {
-    engine: &'a Engine,
-    name: String,
-    volume: String,
-}
-
-impl<'a> Container<'a> {
-    /// Starts the image with a password, a volume of its own and a published port.
-    fn start(subject: &Subject<'a>, options: &[&str]) -> Result<Container<'a>> {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let id = format!("verify-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let container = Container { engine: subject.engine, volume: format!("{id}-data"), name: id };
-        container.run(subject, options)?;
-        Ok(container)
-    }
-
-    fn run(&self, subject: &Subject, options: &[&str]) -> Result<()> {
-        let volume = format!("{}:/var/lib/scratchbird/data", self.volume);
-        let password = format!("SCRATCHBIRD_PASSWORD={PASSWORD}");
-        let mut args = vec!["run", "--detach", "--name", &self.name, "--env", &password, "--volume", &volume];
-        args.extend(["--publish", "127.0.0.1::5432"]);
-        args.extend(options);
-        args.push(subject.image);
-        self.engine.output(&args).map(drop)
-    }
-
-    /// Runs psql on the host against the published port.
-    fn psql(&self, password: &str, sql: &str) -> Result<Output> {
-        let Some(psql) = facts::find_program("psql") else {
-            return skip("no psql; on Debian run `apt-get install postgresql-client`");
-        };
-        // Asked anew each time: a restarted container has another port.
-        let address = self.engine.output(&["port", &self.name, "5432/tcp"])?;
-        let port = address
-            .lines()
-            .next()
-            .and_then(|l| l.rsplit_once(':'))
-            .context("no port is published")?
-            .1
-            .to_string();
-        let uri =
-            format!("host=127.0.0.1 port={port} user=scratchbird dbname=scratchbird connect_timeout=10");
-        Ok(duct::cmd!(psql, &uri, "-XAtq", "-v", "ON_ERROR_STOP=1", "-c", sql)
-            .env("PGPASSWORD", password)
-            .stdout_capture()
-            .stderr_capture()
-            .unchecked()
-            .run()?)
-    }
-
-    /// What `sql` answers.
-    fn query(&self, sql: &str) -> Result<String> {
-        let output = self.psql(PASSWORD, sql)?;
-        ensure!(output.status.success(), "`{sql}`: {}", String::from_utf8_lossy(&output.stderr).trim());
-        Ok(String::from_utf8_lossy(&output.stdout).trim().to_string())
-    }
-
-    /// Waits until a query is answered.
-    fn ready(&self) -> Result<()> {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            match self.query("select 1") {
-                Ok(answer) => {
-                    ensure!(answer == "1", "`select 1` answers `{answer}`");
-                    return Ok(());
-                }
-                Err(e) if e.is::<super::Skip>() => return Err(e),
-                Err(e) => {
-                    let state = self.state("{{.State.Status}}")?;
-                    if state == "exited" || Instant::now() > deadline {
-                        bail!(
-                            "no answer, the container is {state}: {e:#}; its log ends: {}",
-                            self.log_end()?
-                        );
-                    }
-                }
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-    }
-
-    fn state(&self, format: &str) -> Result<String> {
-        self.engine.output(&["inspect", "--format", format, &self.name])
-    }
-
-    fn log(&self) -> Result<String> {
-        self.engine.both(&["logs", &self.name])
-    }
-
-    fn log_end(&self) -> Result<String> {
-        let log = self.log()?;
-        let lines: Vec<&str> = log.lines().collect();
-        Ok(lines[lines.len().saturating_sub(3)..].join(" | "))
-    }
-}
-
-impl Drop for Container<'_> {
-    fn drop(&mut self) {
-        // A container that never came to be can't be removed, and need not be.
-        let _ = self.engine.output(&["rm", "--force", &self.name]);
-        let _ = self.engine.output(&["volume", "rm", "--force", &self.volume]);
-    }
-}
-
-/// A folder of the host with these files, for everybody to read, to be mounted.
-fn folder(files: &[(&str, &[u8])]) -> Result<tempfile::TempDir> {
-    let dir = tempfile::tempdir()?;
-    for (name, contents) in files {
-        std::fs::write(dir.path().join(name), contents)?;
-    }
-    std::fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
-    Ok(dir)
-}
 
 fn refuses_without_password(subject: &Subject) -> Result<()> {
     let output = subject.engine.raw(&["run", "--rm", subject.image])?;
@@ -365,7 +242,7 @@ fn from_root(subject: &Subject) -> Result<()> {
 }
 
 fn stranger(subject: &Subject) -> Result<()> {
-    let container = Container::start(subject, &["--user", "4242"])?;
+    let container = Container::start(subject, &["--user", "4242:4242"])?;
     let code = container.engine.output(&["wait", &container.name])?;
     let log = container.log()?;
     ensure!(code == "1", "its status is {code}: {}", container.log_end()?);

@@ -26,6 +26,7 @@ pub enum From {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(super) struct RawImage {
     repository: String,
+    version: Option<semver::Version>,
     category: Option<String>,
     #[serde(default = "from_variants", deserialize_with = "from")]
     from: From,
@@ -51,6 +52,8 @@ pub(super) struct RawImage {
     stop_signal: Option<String>,
     healthcheck: Option<HealthcheckSpec>,
     #[serde(default)]
+    no_healthcheck: bool,
+    #[serde(default)]
     directories: Vec<Directory>,
     #[serde(default)]
     files: Vec<FileSpec>,
@@ -63,6 +66,8 @@ pub(super) struct RawImage {
 pub struct ImageSpec {
     /// The repository's name, which tags are appended to.
     pub repository: String,
+    /// Its version, where it is not the project's.
+    pub version: Option<semver::Version>,
     /// A word by which images are built together.
     pub category: Option<String>,
     /// What it is made from.
@@ -105,6 +110,13 @@ pub struct ImageSpec {
     pub files: Vec<FileSpec>,
     /// How large it may be, by variant; without one, any size.
     pub budgets: BTreeMap<String, Budget>,
+}
+
+impl ImageSpec {
+    /// Its version: its own, else the project's.
+    pub fn version<'a>(&'a self, facts: &'a crate::Facts) -> &'a semver::Version {
+        self.version.as_ref().unwrap_or(&facts.version)
+    }
 }
 
 impl RawImage {
@@ -179,6 +191,11 @@ impl ImageSpec {
             .or_else(|| below.map(|b| b.default_variant.clone()).filter(|v| variants.contains(v)))
             .or_else(|| (variants.len() == 1).then(|| variants[0].clone()))
             .ok_or_else(|| format!("images.{name}: missing field `default-variant`"))?;
+        if !variants.contains(&default_variant) {
+            return Err(format!(
+                "images.{name}.default-variant: `{default_variant}` is not among its variants"
+            ));
+        }
         // A new entrypoint makes the old command meaningless; Docker drops it too.
         let inherited_cmd = below.filter(|_| raw.entrypoint.is_none()).map(|b| b.cmd.clone());
         let extend = |own: BTreeMap<String, String>, inherited: Option<&BTreeMap<String, String>>| {
@@ -190,6 +207,7 @@ impl ImageSpec {
         };
         Ok(ImageSpec {
             repository: raw.repository,
+            version: raw.version,
             category: raw.category,
             from: raw.from,
             variants,
@@ -211,7 +229,10 @@ impl ImageSpec {
             ports: union(raw.ports, below.map(|b| &b.ports)),
             volumes: union(raw.volumes, below.map(|b| &b.volumes)),
             stop_signal: raw.stop_signal.or_else(|| Some(below?.stop_signal.clone())).unwrap_or_default(),
-            healthcheck: raw.healthcheck.or_else(|| below?.healthcheck.clone()),
+            healthcheck: raw
+                .healthcheck
+                .or_else(|| below?.healthcheck.clone())
+                .filter(|_| !raw.no_healthcheck),
             directories: raw.directories,
             files: raw.files,
             budgets: raw.budgets,
@@ -271,6 +292,19 @@ mod tests {
     }
 
     #[test]
+    fn what_can_be_dropped_or_differ() {
+        let spec = catalogue(&format!(
+            "{BASE}\nhealthcheck = {{ test = [\"/c\"], interval = \"1s\", timeout = \"1s\", start-period = \"1s\", retries = 1 }}\n\
+             [images.job]\nrepository = \"acme/job\"\nfrom = \"image:base\"\nno-healthcheck = true\nversion = \"9.1.0\"\n"
+        ))
+        .unwrap();
+        assert!(spec.images["base"].healthcheck.is_some() && spec.images["job"].healthcheck.is_none());
+        let facts = crate::testing::facts();
+        let version = |name: &str| spec.images[name].version(&facts).to_string();
+        assert_eq!((version("base").as_str(), version("job").as_str()), ("1.2.3", "9.1.0"));
+    }
+
+    #[test]
     fn mistakes() {
         let check = |images: &str, expect: &str| {
             let error = catalogue(&format!("{BASE}\n{images}")).unwrap_err();
@@ -314,6 +348,11 @@ mod tests {
                 "from = \"image:base\"\nfiles = [{ path = \"/a\", mode = \"0755\", owner = \"root\" }]",
             ),
             "`/a` needs either `source` or `contents`",
+        );
+        let tool = image("tool", "from = \"dockerfile:Dockerfile\"\nvariants = [\"debian\"]");
+        check(
+            &(tool + &image("x", "from = \"image:tool\"")),
+            "images.x.from: `tool` is built by an engine from Dockerfile",
         );
         let circle = image("a", "from = \"image:b\"")
             + &image("b", "from = \"image:c\"")

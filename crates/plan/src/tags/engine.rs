@@ -21,6 +21,8 @@ pub enum Subject {
 
 /// What was asked.
 pub struct Request<'a> {
+    /// The image's name in images.toml; none means the catalogue's default image.
+    pub image: Option<&'a str>,
     /// What it is about.
     pub subject: Subject,
     /// Variants as typed: names, lists with commas or `all`; none means the default one.
@@ -44,7 +46,8 @@ pub struct Request<'a> {
 /// # Errors
 /// [`Error::Unknown`] and [`Error::Usage`] for what can't be asked for.
 pub fn tags(spec: &Spec, request: &Request<'_>) -> Result<Tags> {
-    let image = &spec.images[&spec.project.default_image];
+    let name = request.image.unwrap_or(&spec.project.default_image);
+    let image = spec.images.get(name).ok_or_else(|| Error::unknown("image", name, spec.images.keys()))?;
     let grammar = grammar(image);
     let builds = builds(image, request)?;
     let mut all = Tags::default();
@@ -93,7 +96,7 @@ pub fn tags(spec: &Spec, request: &Request<'_>) -> Result<Tags> {
 }
 
 /// The version that is released, if it is one.
-fn release_of(grammar: &Grammar, request: &Request<'_>) -> Result<Option<Version>> {
+pub(crate) fn release_of(grammar: &Grammar, request: &Request<'_>) -> Result<Option<Version>> {
     match (&request.subject, &request.context.git_ref) {
         (Subject::Version(typed), _) => release::parse_version(grammar, typed).map(Some),
         (Subject::Ref, Some(GitRef::Tag(tag)))

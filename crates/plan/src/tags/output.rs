@@ -97,16 +97,7 @@ impl Report {
         if !self.references.is_empty() {
             outputs.push(("references", self.references.join("\n")));
         }
-        let mut text = String::new();
-        for (name, value) in outputs {
-            // The end mark depends on the content and is no line of it: no value can end itself and add another.
-            let mut end = format!("end-{}", mark(&value));
-            while value.lines().any(|line| line == end) {
-                end = format!("end-{}", mark(&end));
-            }
-            let _ = writeln!(text, "{name}<<{end}\n{value}\n{end}");
-        }
-        Ok(text)
+        Ok(github_outputs(&outputs))
     }
 
     /// What is appended to GITHUB_STEP_SUMMARY.
@@ -121,6 +112,20 @@ impl Report {
         }
         text
     }
+}
+
+/// Outputs of a step of a GitHub workflow, as GITHUB_OUTPUT takes them.
+pub fn github_outputs(outputs: &[(&str, String)]) -> String {
+    let mut text = String::new();
+    for (name, value) in outputs {
+        // The end mark depends on the content and is no line of it: no value can end itself and add another.
+        let mut end = format!("end-{}", mark(value));
+        while value.lines().any(|line| line == end) {
+            end = format!("end-{}", mark(&end));
+        }
+        let _ = writeln!(text, "{name}<<{end}\n{value}\n{end}");
+    }
+    text
 }
 
 /// The labels that metadata-action gives, from what images.toml says of the project.
@@ -154,7 +159,7 @@ fn one_line(text: &str) -> String {
 }
 
 /// Safe in a table's cell.
-fn cell(text: &str) -> String {
+pub(crate) fn cell(text: &str) -> String {
     one_line(text).replace('|', "\\|").replace('<', "&lt;")
 }
 

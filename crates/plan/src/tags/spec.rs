@@ -1,7 +1,5 @@
 //! `[tags]` of images.toml.
 
-use std::collections::BTreeMap;
-
 use serde::Deserialize;
 
 use super::grammar::{self, Grammar};
@@ -67,11 +65,15 @@ impl TagSpec {
     ///
     /// # Errors
     /// What is wrong, with its key.
-    pub fn check(&self, images: &BTreeMap<String, ImageSpec>, default_image: &str) -> Result<(), String> {
+    pub fn check<'a>(
+        &self,
+        images: impl IntoIterator<Item = (&'a str, &'a ImageSpec)>,
+        default_image: &ImageSpec,
+    ) -> Result<(), String> {
         for (name, image) in images {
             check_suffixes(name, image)?;
         }
-        let grammar = grammar(&images[default_image]);
+        let grammar = grammar(default_image);
         for (key, template) in self.names.all() {
             let here = format!("tags.names.{key}: template `{template}`");
             template.check(&Scope::naming()).map_err(|problem| format!("{here}: {problem}"))?;

@@ -3,8 +3,8 @@
 use registry::{Client, Config, Push};
 use serde_json::json;
 
-use crate::server::{Auth, Fault, Server};
 use crate::{Store, config, credential_file, noise};
+use registry_testing::{Auth, Fault, Server};
 
 /// A server that wants tokens from its own realm, each good for `uses` requests.
 fn bearer(uses: usize, expires_in: u64) -> Server {

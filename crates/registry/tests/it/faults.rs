@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use registry::{Client, Config, Push};
 
-use crate::server::{Fault, Server};
 use crate::{Store, client, config};
+use registry_testing::{Fault, Server};
 
 fn push_options() -> Push {
     Push { tags: vec!["1.0.0".into(), "latest".into()], mount_from: Vec::new() }

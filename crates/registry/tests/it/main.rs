@@ -6,7 +6,6 @@ mod pull;
 mod push;
 mod real;
 mod referrers;
-mod server;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -7,8 +7,8 @@ use oci_spec::image::{Descriptor, MediaType};
 use registry::{Client, Config, Error, Push};
 use serde_json::json;
 
-use crate::server::{Fault, Request, Server};
 use crate::{Store, client, config, noise, recording};
+use registry_testing::{Fault, Request, Server};
 
 fn is_blob(request: &Request) -> bool {
     request.method == "GET" && request.path.contains("/blobs/")

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use registry::{Client, Config, Error, Push};
 
-use crate::server::{Fault, Server};
 use crate::{Store, client, config, noise, recording};
+use registry_testing::{Fault, Server};
 
 fn tagged(tags: &[&str]) -> Push {
     Push { tags: tags.iter().map(|t| (*t).to_owned()).collect(), mount_from: Vec::new() }
@@ -20,6 +20,23 @@ fn an_unchanged_push_is_head_requests_only() {
     client().push(&store.blobs, &root, &to, &tagged(&["1", "latest"])).unwrap();
     let log = server.take_log();
     assert!(log.len() == 5 && log.iter().all(|line| line.starts_with("HEAD ")), "{log:?}");
+}
+
+#[test]
+fn tags_after_a_push_by_digest_come_from_the_store() {
+    let (server, store) = (Server::start(), Store::new());
+    let (root, to) = (store.index(), server.repository("a"));
+    let tags = ["1".to_owned(), "latest".to_owned()];
+    client().push(&store.blobs, &root, &to, &tagged(&[])).unwrap();
+    server.take_log();
+    client().push_tags(&store.blobs, &root, &to, &tags).unwrap();
+    let changes: Vec<String> = server.take_log().into_iter().filter(|l| !l.starts_with("HEAD")).collect();
+    assert!(changes.len() == 2 && changes[1].starts_with("PUT /v2/a/manifests/latest"), "{changes:?}");
+    client().push_tags(&store.blobs, &root, &to, &tags).unwrap();
+    let log = server.take_log();
+    assert!(log.len() == 2 && log.iter().all(|line| line.starts_with("HEAD ")), "{log:?}");
+    let error = client().push_tags(&store.blobs, &root, &to, &["a b".to_owned()]).unwrap_err();
+    assert!(error.to_string().contains("not ` `") && server.take_log().is_empty(), "{error}");
 }
 
 #[test]

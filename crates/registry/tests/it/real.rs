@@ -1,76 +1,13 @@
 //! The client against Debian's `docker-registry` on a free port of this machine; skipped where it is not installed.
 
 use std::fs;
-use std::io::ErrorKind;
-use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 use oci_spec::image::Descriptor;
-use registry::{Client, Config, Push, Repository};
+use registry::{Client, Config, Push};
+use registry_testing::real::Registry;
 use serde_json::json;
-use tempfile::TempDir;
 
 use crate::{Store, client, config, credential_file, noise};
-
-/// `u:p`, as `htpasswd -nbB u p` writes it.
-const HTPASSWD: &str = "u:$2y$05$abcdefghijklmnopqrstuuqwWMzKt5N8p.u2GX5MuH1t19BMWuLOW\n";
-
-struct Registry {
-    process: Child,
-    host: String,
-    dir: TempDir,
-}
-
-impl Registry {
-    fn start(auth: &str) -> Option<Registry> {
-        // A port that was free a moment ago may be taken by now; then the registry ends and another is tried.
-        for _ in 0..5 {
-            let dir = tempfile::tempdir().unwrap();
-            let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-            let host = format!("127.0.0.1:{port}");
-            let (root, htpasswd, config) =
-                (dir.path().join("data"), dir.path().join("htpasswd"), dir.path().join("config.yml"));
-            fs::write(&htpasswd, HTPASSWD).unwrap();
-            let auth = auth.replace("HTPASSWD", htpasswd.to_str().unwrap());
-            let text = format!(
-                "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {root:?}}}, delete: {{enabled: true}}}}\nhttp: {{addr: {host:?}}}\n{auth}\n"
-            );
-            fs::write(&config, text).unwrap();
-            let mut command = Command::new("docker-registry");
-            command.arg("serve").arg(&config).stdout(Stdio::null()).stderr(Stdio::null());
-            let mut process = match command.spawn() {
-                Ok(process) => process,
-                Err(e) if e.kind() == ErrorKind::NotFound => {
-                    eprintln!("skipped: no docker-registry");
-                    return None;
-                }
-                Err(e) => panic!("docker-registry: {e}"),
-            };
-            let patience = Instant::now() + Duration::from_secs(30);
-            while process.try_wait().unwrap().is_none() && Instant::now() < patience {
-                if TcpStream::connect(&host).is_ok() {
-                    return Some(Registry { process, host, dir });
-                }
-                std::thread::sleep(Duration::from_millis(10));
-            }
-            let _ = process.kill();
-            let _ = process.wait();
-        }
-        panic!("docker-registry does not start");
-    }
-
-    fn repository(&self, name: &str) -> Repository {
-        Repository::parse(&format!("{}/{name}", self.host)).unwrap()
-    }
-}
-
-impl Drop for Registry {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
 
 fn tagged(tags: &[&str]) -> Push {
     Push { tags: tags.iter().map(|t| (*t).to_owned()).collect(), mount_from: Vec::new() }
@@ -143,8 +80,7 @@ fn a_password_is_asked_for_and_given() {
     let root = store.image("amd64", &[b"x"]);
     let refused = client().push(&store.blobs, &root, &to, &tagged(&["1"])).unwrap_err();
     assert_eq!(refused.status(), Some(401), "{refused}");
-    let credential_files =
-        vec![credential_file(registry.dir.path(), &registry.host, &json!({"auth": "dTpw"}))];
+    let credential_files = vec![credential_file(registry.dir(), &registry.host, &json!({"auth": "dTpw"}))];
     let client = Client::new(Config { credential_files, ..config() }).unwrap();
     client.push(&store.blobs, &root, &to, &tagged(&["1"])).unwrap();
     assert_eq!(client.resolve(&to.tagged("1").unwrap()).unwrap(), root);

@@ -7,8 +7,8 @@ use oci_spec::image::Descriptor;
 use registry::{Client, Push, Repository};
 use serde_json::json;
 
-use crate::server::{Fault, Server};
 use crate::{Store, client};
+use registry_testing::{Fault, Server};
 
 const SBOM: &str = "application/spdx+json";
 const SIGNATURE: &str = "application/vnd.example.signature";

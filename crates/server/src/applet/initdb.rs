@@ -78,6 +78,7 @@ fn create(
             dbname: init.database.clone(),
             application: "initdb".to_owned(),
             timeout: Duration::from_secs(60),
+            tls: Default::default(),
         };
         let result = scripts::after(&after, &server, &target, running);
         if running.is_interrupted() {

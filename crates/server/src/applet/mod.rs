@@ -1,5 +1,6 @@
 //! What the binary can do: applets, chosen by the name it is called by or by the first argument.
 
+mod backup;
 mod config;
 mod databases;
 mod entrypoint;
@@ -8,6 +9,7 @@ mod initdb;
 mod options;
 mod ready;
 mod replica;
+mod restore;
 mod scripts;
 mod serve;
 mod sql;
@@ -64,14 +66,20 @@ const APPLETS: &[Applet] = &[
         run: replica::recover,
     },
     Applet {
+        name: "backup",
+        help: "archive the whole cluster while it runs, once or on a schedule",
+        run: backup::run,
+    },
+    Applet { name: "restore", help: "make an empty data directory a backup's cluster", run: restore::run },
+    Applet {
         name: "config",
         help: "print every setting with its value and where it came from",
         run: config::run,
     },
 ];
 
-/// The applets that take the options of Postgres' programs of that name, `--help` among them.
-const CLIENTS: [&str; 3] = ["sql", "createdb", "dropdb"];
+/// The applets with options of their own, `--help` among them; most are those of Postgres' programs of that name.
+const CLIENTS: [&str; 5] = ["sql", "createdb", "dropdb", "backup", "restore"];
 
 impl Applet {
     /// Runs it, or says what it is: every applet answers `--help` and `--version`. The clients do so as Postgres' own.

@@ -53,8 +53,8 @@ const HELP: &str = "usage: psql [OPTION]… [DBNAME [USERNAME]]
   -P, --pset=NAME=VALUE       format, null, fieldsep, recordsep, tuples_only, footer
   -X, --no-psqlrc             read no startup file: there is none anyway
 
-Variables PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE, PGPASSFILE count; without them the server of this
-container is meant. Exit codes: 0, 1 its own error, 2 the connection failed, 3 a script failed (ON_ERROR_STOP).
+Variables PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE, PGPASSFILE, PGSSLMODE (disable to verify-full) and
+PGSSLROOTCERT count; without them the server of this container is meant. Exit codes: 0, 1 its own error, 2 the connection failed, 3 a script failed (ON_ERROR_STOP).
 ";
 
 /// What is done in turn.

@@ -8,6 +8,7 @@ pub mod scanner;
 pub mod script;
 pub mod table;
 pub mod target;
+pub mod tls;
 
 use crate::session::Stream;
 use bytes::{Buf, BytesMut};
@@ -15,17 +16,12 @@ use pgwire::api::auth::sasl::scram::ScramClientAuth;
 use pgwire::messages::copy::{CopyData, CopyDone, CopyFail};
 use pgwire::messages::response::TransactionStatus;
 use pgwire::messages::simplequery::Query;
-use pgwire::messages::startup::{
-    Authentication, Password, SASLInitialResponse, SASLResponse, SslRequest, Startup,
-};
+use pgwire::messages::startup::{Authentication, Password, SASLInitialResponse, SASLResponse, Startup};
 use pgwire::messages::terminate::Terminate;
 use pgwire::messages::{DecodeContext, Message, PgWireBackendMessage as Backend, ProtocolVersion};
-use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ClientConnection};
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
 use std::time::Duration;
 use target::Target;
 
@@ -139,6 +135,9 @@ impl std::fmt::Display for Lost {
     }
 }
 
+/// The message SSLRequest: its length and its code.
+const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
+
 /// A connection.
 pub struct Client {
     stream: Stream,
@@ -150,23 +149,49 @@ pub struct Client {
 }
 
 impl Client {
-    /// Connects and logs in.
+    /// Connects and logs in, with and without TLS in the order that the target asks for.
     pub fn connect(target: &Target) -> Result<Self, Lost> {
-        Self::connect_with(target, &[], None)
+        Self::connect_with(target, &[])
     }
 
-    /// Connects for replication; with a configuration everything goes under TLS, and the server must prove its name.
-    pub fn connect_for_replication(target: &Target, tls: Option<Arc<ClientConfig>>) -> Result<Self, Lost> {
-        Self::connect_with(target, &[("replication", "true")], tls)
+    /// Connects for replication.
+    pub fn connect_for_replication(target: &Target) -> Result<Self, Lost> {
+        Self::connect_with(target, &[("replication", "true")])
     }
 
-    fn connect_with(
+    fn connect_with(target: &Target, extra: &[(&str, &str)]) -> Result<Self, Lost> {
+        let failed = |why: String| Lost::Other(format!("connection to server at {target} failed: {why}"));
+        let attempts = if target.socket().is_some() { &[false] } else { target.tls.mode.attempts() };
+        let mut first: Option<Lost> = None;
+        for encrypted in attempts {
+            match Self::attempt(target, extra, *encrypted) {
+                // Without TLS it would be the same: the server can't, or a password is missing.
+                Ok((client, secure)) => match client {
+                    Ok(client) => return Ok(client),
+                    Err(Lost::NoPassword) => return Err(Lost::NoPassword),
+                    Err(lost) => {
+                        first.get_or_insert(failed(lost.to_string()));
+                        if *encrypted && !secure {
+                            break;
+                        }
+                    }
+                },
+                Err(why) => drop(first.get_or_insert(failed(why))),
+            }
+        }
+        Err(first.unwrap_or_else(|| failed("no way to connect is left".to_owned())))
+    }
+
+    /// One attempt; whether it was under TLS comes with what came of the login.
+    fn attempt(
         target: &Target,
         extra: &[(&str, &str)],
-        tls: Option<Arc<ClientConfig>>,
-    ) -> Result<Self, Lost> {
-        let failed = |why: String| Lost::Other(format!("connection to server at {target} failed: {why}"));
-        let stream = open(target).map_err(|error| failed(error.to_string()))?;
+        encrypted: bool,
+    ) -> Result<(Result<Self, Lost>, bool), String> {
+        let stream = open(target).map_err(|error| error.to_string())?;
+        // A server that takes longer than this for a handshake is not there.
+        let _ = stream.set_read_timeout(Some(target.timeout));
+        let secure = encrypted && encrypt(&stream, target)?;
         let mut context = DecodeContext::new(ProtocolVersion::PROTOCOL3_0);
         (context.awaiting_frontend_ssl, context.awaiting_frontend_startup) = (false, false);
         let mut client = Self {
@@ -176,27 +201,8 @@ impl Client {
             parameters: BTreeMap::new(),
             status: TransactionStatus::Idle,
         };
-        let secured = tls.map_or(Ok(()), |tls| client.secure(target, tls));
-        secured.and_then(|()| client.log_in(target, extra)).map_err(|lost| match lost {
-            Lost::Other(why) => failed(why),
-            Lost::Silent => failed(lost.to_string()),
-            Lost::NoPassword => lost,
-        })?;
-        Ok(client)
-    }
-
-    fn secure(&mut self, target: &Target, tls: Arc<ClientConfig>) -> Result<(), Lost> {
-        let broken = |error: &dyn std::fmt::Display| Lost::Other(format!("TLS failed: {error}"));
-        let _ = self.stream.set_read_timeout(Some(target.timeout));
-        self.send(&SslRequest::new())?;
-        let mut answer = [0];
-        let count = self.stream.read(&mut answer).map_err(|error| broken(&error))?;
-        if count == 0 || answer != *b"S" {
-            return Err(Lost::Other("the server has no TLS, and it is demanded".to_owned()));
-        }
-        let name = ServerName::try_from(target.host.clone()).map_err(|error| broken(&error))?;
-        let connection = ClientConnection::new(tls, name).map_err(|error| broken(&error))?;
-        self.stream.secure(connection.into()).map_err(|error| broken(&error))
+        let result = client.log_in(target, extra);
+        Ok((result.map(|()| client), secure))
     }
 
     /// Limits the wait for whatever comes next.
@@ -206,8 +212,6 @@ impl Client {
     }
 
     fn log_in(&mut self, target: &Target, extra: &[(&str, &str)]) -> Result<(), Lost> {
-        // A server that takes longer than this for a handshake is not there.
-        let _ = self.stream.set_read_timeout(Some(target.timeout));
         let mut startup = Startup::default();
         (startup.protocol_number_major, startup.protocol_number_minor) = (3, 0);
         let parameters =
@@ -387,6 +391,27 @@ impl Drop for Client {
     fn drop(&mut self) {
         // Goodbye, if there still is somebody.
         let _ = self.send(&Terminate::new());
+    }
+}
+
+/// Asks for TLS; says whether it is on.
+fn encrypt(stream: &Stream, target: &Target) -> Result<bool, String> {
+    stream.write_all(&SSL_REQUEST).map_err(|error| error.to_string())?;
+    // One byte and no more: what follows belongs to the handshake.
+    let mut answer = [0];
+    let count = stream.read(&mut answer).map_err(|error| error.to_string())?;
+    match &answer[..count] {
+        b"S" => {
+            let connection = target.tls.connection(&target.host)?;
+            stream.secure(connection.into()).map_err(|error| format!("TLS handshake failed: {error}"))?;
+            Ok(true)
+        }
+        b"N" if target.tls.mode.insists() => {
+            Err("server does not support SSL, but SSL was required".to_owned())
+        }
+        b"N" => Ok(false),
+        b"" => Err("server closed the connection unexpectedly".to_owned()),
+        _ => Err("the server sent no valid answer to the request for TLS".to_owned()),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Where a client connects to, and as whom: flags, conninfo strings and URIs, PG* variables, ~/.pgpass.
 
+use super::tls::{Mode, Tls};
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
@@ -22,6 +23,8 @@ pub struct Target {
     pub application: String,
     /// How long connecting may take.
     pub timeout: Duration,
+    /// Whether the connection is encrypted, and how the server is checked.
+    pub tls: Tls,
 }
 
 impl Target {
@@ -40,7 +43,7 @@ impl Target {
         all.insert("application_name".to_owned(), self.application.clone());
         all.extend(self.password.clone().map(|password| ("password".to_owned(), password)));
         all.extend(given.clone());
-        *self = Self { timeout: self.timeout, ..resolve(&all, &|_| None, None)? };
+        *self = Self { timeout: self.timeout, tls: self.tls.clone(), ..resolve(&all, &|_| None, None)? };
         Ok(())
     }
 }
@@ -69,6 +72,7 @@ const KNOWN: &[(&str, &str)] = &[
     ("application_name", "PGAPPNAME"),
     ("connect_timeout", "PGCONNECT_TIMEOUT"),
     ("sslmode", "PGSSLMODE"),
+    ("sslrootcert", "PGSSLROOTCERT"),
 ];
 
 /// Adds what a `dbname` says: a plain name, `key=value` pairs or a URI.
@@ -101,12 +105,13 @@ pub fn resolve(
         given.get(name).cloned().or_else(from_env).filter(|value| !value.is_empty())
     };
     let setting = |name: &str| settings.map(|s| s.entry(name).shown()).filter(|text| !text.is_empty());
-    let sslmode = value("sslmode").unwrap_or_default();
-    if !["", "disable", "allow", "prefer"].contains(&sslmode.as_str()) {
-        return Err(format!(
-            "sslmode \"{sslmode}\" is not supported by this client: allowed are disable, allow and prefer"
-        ));
-    }
+    let mode = value("sslmode").map(|text| Mode::parse(&text)).transpose()?.unwrap_or_default();
+    let home = |file: &str| env("HOME").map(|home| format!("{home}/{file}"));
+    let tls = Tls {
+        mode,
+        root: value("sslrootcert").or_else(|| home(".postgresql/root.crt")),
+        name: value("hostaddr").and_then(|_| value("host")),
+    };
     let host = value("hostaddr").or_else(|| value("host"));
     let host = host.or_else(|| setting("unix_socket_directory")).unwrap_or_else(|| "/tmp".to_owned());
     if host.contains(',') {
@@ -126,10 +131,11 @@ pub fn resolve(
     })?;
     let timeout = Duration::from_secs(if seconds == 0 { 60 } else { seconds });
     let application = value("application_name").unwrap_or_else(|| "psql".to_owned());
-    let mut target = Target { host, port, user, password: value("password"), dbname, application, timeout };
+    let mut target =
+        Target { host, port, user, password: value("password"), dbname, application, timeout, tls };
     if target.password.is_none() {
-        let home = env("HOME").map(|home| format!("{home}/.pgpass"));
-        target.password = value("passfile").or(home).and_then(|path| from_file(&path, &target));
+        target.password =
+            value("passfile").or_else(|| home(".pgpass")).and_then(|path| from_file(&path, &target));
     }
     Ok(target)
 }
@@ -269,6 +275,12 @@ mod tests {
         check("hots=h", &[], "error: invalid connection option \"hots\"");
         check("postgres://h?x", &[], "error: missing \"=\" in URI query parameter \"x\"");
         check("postgres://%zz", &[], "error: invalid percent-encoded token: \"%zz\"");
+        check("sslmode=verify-full", &[], "/tmp 5432 scratchbird scratchbird ");
+        check(
+            "sslmode=on",
+            &[],
+            "error: invalid sslmode value: \"on\": allowed are disable, allow, prefer, require, verify-ca, verify-full",
+        );
         check("port=99999", &[], "error: invalid port number: \"99999\"");
     }
 

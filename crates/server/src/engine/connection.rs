@@ -4,7 +4,7 @@ use super::database::{Database, lock};
 use super::error::translate;
 use super::functions;
 use super::{Value, ValueRef};
-use crate::sql::catalog::{Catalog, Kind, Relation};
+use crate::sql::catalog::{Catalog, Kind, Relation, is_temporary};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::plan::{Sequence, Step};
 use crate::sql::{datetime, quote};
@@ -15,6 +15,13 @@ use std::sync::{Arc, Mutex};
 
 /// Instructions of SQLite's machine between two looks at the interrupt.
 const INSTRUCTIONS: i32 = 2000;
+
+/// Where the definitions of the session's temporary tables are kept.
+const TEMPORARY_CATALOG: &str = "CREATE TABLE IF NOT EXISTS temp.__sb_temporary (name TEXT PRIMARY KEY, definition TEXT NOT NULL) STRICT, WITHOUT ROWID";
+
+fn catalog_of(key: &str) -> &'static str {
+    if is_temporary(key) { "temp.__sb_temporary" } else { "main.__sb_catalog" }
+}
 
 /// Why a running statement should stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +92,12 @@ pub(super) struct SessionState {
     pub last: Option<i64>,
     /// Sequences to be written with the transaction.
     pub touched: HashSet<String>,
+    /// The session's parameters, by their names in lower case.
+    pub settings: HashMap<String, String>,
+    /// What set_config wants: parameter, value, and whether only for the transaction.
+    pub wanted: Vec<(String, String, bool)>,
+    /// What pg_notify wants: channel and message.
+    pub messages: Vec<(String, String)>,
 }
 
 /// One client's connection.
@@ -139,6 +152,11 @@ impl Connection {
         functions::replication(&self.sqlite, ask).map_err(|error| self.error(&error))
     }
 
+    /// Teaches the connection advisory locks: by the function's name and the lock's number.
+    pub fn teach_locks(&self, lock: impl Fn(&str, i64) -> Result<bool> + Send + 'static) -> Result<()> {
+        functions::locks(&self.sqlite, lock).map_err(|error| self.error(&error))
+    }
+
     /// The database's name.
     pub fn database(&self) -> &str {
         &self.database.name
@@ -148,12 +166,16 @@ impl Connection {
     pub fn catalog(&mut self) -> Result<Arc<Catalog>> {
         let generation = self.database.generation.load(Ordering::SeqCst);
         if self.seen != Some(generation) && !self.changed_definitions {
-            let read = || -> rusqlite::Result<Vec<String>> {
-                let mut statement = self.sqlite.prepare_cached("SELECT definition FROM main.__sb_catalog")?;
+            let read = |table: &str| -> rusqlite::Result<Vec<String>> {
+                let mut statement = self.sqlite.prepare_cached(&format!("SELECT definition FROM {table}"))?;
                 statement.query_map([], |row| row.get(0))?.collect()
             };
             let mut catalog = Catalog::default();
-            for text in read().map_err(|error| self.error(&error))? {
+            let mut texts = read(catalog_of("")).map_err(|error| self.error(&error))?;
+            if self.has_temporary()? {
+                texts.extend(read("temp.__sb_temporary").map_err(|error| self.error(&error))?);
+            }
+            for text in texts {
                 let relation: Relation = serde_json::from_str(&text)
                     .map_err(|error| SqlError::new("XX001", format!("the catalogue is damaged: {error}")))?;
                 catalog.relations.insert(relation.name.clone(), relation);
@@ -162,6 +184,16 @@ impl Connection {
             self.seen = Some(generation);
         }
         Ok(Arc::clone(&self.catalog))
+    }
+
+    /// Whether the session has, or had, temporary tables.
+    fn has_temporary(&self) -> Result<bool> {
+        let mut found = false;
+        self.run("SELECT 1 FROM temp.sqlite_schema WHERE name = '__sb_temporary'", &[], &mut |_| {
+            found = true;
+            Ok(true)
+        })?;
+        Ok(found)
     }
 
     /// Gives back the memory of compiled statements and cached pages.
@@ -173,6 +205,35 @@ impl Connection {
     /// The database's sequences.
     pub fn sequences(&self) -> Vec<Sequence> {
         lock(&self.database.sequences).values().cloned().collect()
+    }
+
+    /// Tells SQL functions the session's parameters.
+    pub fn know_settings(&self, settings: impl Iterator<Item = (String, String)>) {
+        lock(&self.state).settings =
+            settings.map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
+    }
+
+    /// What set_config has asked for since the last look: parameter, value, and whether only for the transaction.
+    pub fn wanted_settings(&self) -> Vec<(String, String, bool)> {
+        std::mem::take(&mut lock(&self.state).wanted)
+    }
+
+    /// What pg_notify has asked for since the last look: channel and message.
+    pub fn wanted_messages(&self) -> Vec<(String, String)> {
+        std::mem::take(&mut lock(&self.state).messages)
+    }
+
+    /// Refuses rows that refer to nothing, though their constraints are deferred.
+    pub fn check_foreign_keys(&self) -> Result<()> {
+        let mut table = None;
+        self.run("PRAGMA main.foreign_key_check", &[], &mut |row| {
+            table = row.first().and_then(|value| value.as_str().ok()).map(str::to_owned);
+            Ok(false)
+        })?;
+        let Some(table) = table else { return Ok(()) };
+        let table = crate::sql::catalog::split(&table).1;
+        let message = format!("insert or update on table \"{table}\" violates a foreign key constraint");
+        Err(SqlError::new("23503", message))
     }
 
     /// Notes the start of a transaction, for `now()`.
@@ -324,6 +385,31 @@ impl Connection {
         Ok(self.sqlite.changes())
     }
 
+    /// Runs a change and keeps what it returns in a temporary table.
+    pub fn keep_returned(&self, table: &str, sql: &str, width: usize, params: &[Value]) -> Result<()> {
+        if width == 0 {
+            return self.execute(sql, params).map(|_| ());
+        }
+        let mut rows: Vec<Vec<Value>> = Vec::new();
+        self.run(sql, params, &mut |line| {
+            let row: std::result::Result<Vec<Value>, _> =
+                line.iter().map(|value| Value::try_from(*value)).collect();
+            rows.push(row.map_err(|error| SqlError::new("22021", error.to_string()))?);
+            Ok(true)
+        })?;
+        let names: Vec<String> = (1..=width).map(|index| format!("c{index}")).collect();
+        let marks: Vec<String> = (1..=width).map(|index| format!("?{index}")).collect();
+        self.forget_returned(table)?;
+        self.execute(&format!("CREATE TABLE temp.{} ({})", quote(table), names.join(", ")), &[])?;
+        let insert = format!("INSERT INTO temp.{} VALUES ({})", quote(table), marks.join(", "));
+        rows.iter().try_for_each(|row| self.execute(&insert, row).map(|_| ()))
+    }
+
+    /// Drops such a table.
+    pub fn forget_returned(&self, table: &str) -> Result<()> {
+        self.execute(&format!("DROP TABLE IF EXISTS temp.{}", quote(table)), &[]).map(|_| ())
+    }
+
     /// Runs one statement that returns no rows.
     pub fn execute(&self, sql: &str, params: &[Value]) -> Result<u64> {
         self.run(sql, params, &mut |_| Ok(true))
@@ -352,6 +438,17 @@ impl Connection {
                 Step::Sql(sql) => {
                     self.execute(sql, &[])?;
                 }
+                Step::Rewrite { table, sql } => self.rewrite(table, sql)?,
+                Step::Refuse { sql, error } => {
+                    let mut found = false;
+                    self.run(sql, &[], &mut |_| {
+                        found = true;
+                        Ok(false)
+                    })?;
+                    if found {
+                        return Err(error.clone());
+                    }
+                }
                 Step::Put(relation) => self.put(relation)?,
                 Step::Remove(name) => self.remove(name)?,
                 Step::PutSequence(sequence) => {
@@ -372,12 +469,40 @@ impl Connection {
         Ok(notices)
     }
 
+    /// Replaces a table's text in SQLite's schema. The next statement reads the schema again, here and in
+    /// every other connection; a rollback takes the text back like any row.
+    fn rewrite(&self, table: &str, sql: &str) -> Result<()> {
+        let database = if is_temporary(table) { "temp" } else { "main" };
+        let mut version = 0;
+        self.run(&format!("PRAGMA {database}.schema_version"), &[], &mut |row| {
+            version = row.first().and_then(|value| value.as_i64().ok()).unwrap_or(0);
+            Ok(true)
+        })?;
+        self.batch("PRAGMA writable_schema = ON")?;
+        let update =
+            format!("UPDATE {database}.sqlite_schema SET sql = ?1 WHERE type = 'table' AND name = ?2");
+        let written = self.execute(&update, &[Value::Text(sql.to_owned()), Value::Text(table.to_owned())]);
+        let counted = self.batch(&format!("PRAGMA {database}.schema_version = {}", version + 1));
+        self.batch("PRAGMA writable_schema = OFF")?;
+        counted?;
+        // A pragma believes what was read of the schema before; a query notices that it is out of date.
+        self.run(&format!("SELECT 1 FROM {database}.sqlite_schema LIMIT 1"), &[], &mut |_| Ok(true))?;
+        match written? {
+            1 => Ok(()),
+            _ => Err(SqlError::new("XX000", format!("table {table:?} is not in the schema"))),
+        }
+    }
+
     fn put(&mut self, relation: &Relation) -> Result<()> {
         self.catalog()?;
         let text =
             serde_json::to_string(relation).map_err(|error| SqlError::new("XX000", error.to_string()))?;
         let params = [Value::Text(relation.name.clone()), Value::Text(text)];
-        self.execute("INSERT OR REPLACE INTO main.__sb_catalog (name, definition) VALUES (?1, ?2)", &params)?;
+        if is_temporary(&relation.name) {
+            self.batch(TEMPORARY_CATALOG)?;
+        }
+        let table = catalog_of(&relation.name);
+        self.execute(&format!("INSERT OR REPLACE INTO {table} (name, definition) VALUES (?1, ?2)"), &params)?;
         Arc::make_mut(&mut self.catalog).relations.insert(relation.name.clone(), relation.clone());
         self.changed_definitions = true;
         Ok(())
@@ -386,7 +511,10 @@ impl Connection {
     fn remove(&mut self, name: &str) -> Result<()> {
         self.catalog()?;
         let params = [Value::Text(name.to_owned())];
-        self.execute("DELETE FROM main.__sb_catalog WHERE name = ?1", &params)?;
+        if !self.catalog.relations.contains_key(name) {
+            return Ok(());
+        }
+        self.execute(&format!("DELETE FROM {} WHERE name = ?1", catalog_of(name)), &params)?;
         let removed = Arc::make_mut(&mut self.catalog).relations.remove(name);
         if removed.is_some_and(|relation| relation.kind == Kind::Sequence) {
             self.execute("DELETE FROM main.__sb_sequence WHERE name = ?1", &params)?;
@@ -409,6 +537,9 @@ impl Connection {
     }
 
     fn write_sequence(&self, sequence: &Sequence) -> Result<()> {
+        if is_temporary(&sequence.name) {
+            return Ok(());
+        }
         let params = [
             Value::Text(sequence.name.clone()),
             Value::Integer(sequence.start),
@@ -439,5 +570,10 @@ impl Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         self.rollback();
+        let own = self.catalog.relations.values();
+        let own = own.filter(|r| r.kind == Kind::Sequence && is_temporary(&r.name));
+        for sequence in own {
+            lock(&self.database.sequences).remove(&sequence.name);
+        }
     }
 }

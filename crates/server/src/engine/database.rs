@@ -4,6 +4,7 @@ use super::connection::Interrupt;
 use super::error::simple;
 use super::gate::{Gate, Tickets};
 use super::wal;
+use crate::sql::catalog::is_temporary;
 use crate::sql::error::{Result, SqlError};
 use crate::sql::plan::Sequence;
 use rusqlite::config::DbConfig;
@@ -147,7 +148,7 @@ impl Database {
     pub(super) fn reread_sequences(&self, sqlite: &Sqlite) {
         if let Ok(stored) = read_sequences(sqlite) {
             let mut sequences = lock(&self.sequences);
-            sequences.retain(|name, _| stored.contains_key(name));
+            sequences.retain(|name, _| stored.contains_key(name) || is_temporary(name));
             for (name, sequence) in stored {
                 sequences.entry(name).or_insert(sequence);
             }

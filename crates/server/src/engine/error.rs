@@ -1,6 +1,6 @@
 //! From SQLite's errors to SQLSTATE and Postgres' wording.
 
-use crate::sql::catalog::Catalog;
+use crate::sql::catalog::{Catalog, split};
 use crate::sql::error::SqlError;
 use rusqlite::ffi::ErrorCode;
 
@@ -43,31 +43,32 @@ pub fn translate(error: &rusqlite::Error, catalog: &Catalog) -> SqlError {
 fn constraint(text: &str, extended: i32, catalog: &Catalog) -> SqlError {
     let (what, rest) = text.split_once(" constraint failed: ").unwrap_or((text, ""));
     let first = rest.split(", ").next().unwrap_or(rest);
-    let table = first.rsplit_once('.').map_or(first, |(table, _)| table);
+    let key = first.rsplit_once('.').map_or(first, |(table, _)| table);
+    let (schema, table) = split(key);
+    let about = |error: SqlError| error.about(b's', schema).about(b't', table);
     match what {
         "UNIQUE" | "PRIMARY KEY" => {
             let columns: Vec<&str> =
                 rest.split(", ").map(|c| c.rsplit_once('.').map_or(c, |(_, c)| c)).collect();
             // An index over an expression is named itself.
             let named = rest.strip_prefix("index '").map(|name| name.trim_end_matches('\'').to_owned());
-            let known = catalog.unique_name(table, &columns).map(str::to_owned);
+            let known = catalog.unique_name(key, &columns).map(str::to_owned);
             let name = named.or(known).unwrap_or_else(|| format!("{table}_{}_key", columns.join("_")));
-            SqlError::new("23505", format!("duplicate key value violates unique constraint \"{name}\""))
+            let message = format!("duplicate key value violates unique constraint \"{name}\"");
+            about(SqlError::new("23505", message)).about(b'n', name)
         }
         "NOT NULL" => {
             let column = first.rsplit_once('.').map_or(first, |(_, column)| column);
             let message = format!(
                 "null value in column \"{column}\" of relation \"{table}\" violates not-null constraint"
             );
-            SqlError::new("23502", message)
+            about(SqlError::new("23502", message)).about(b'c', column)
         }
         "CHECK" => {
             let owner = catalog.relations.values().find(|r| r.constraints.iter().any(|c| c.name == rest));
-            let table = owner.map_or("", |relation| relation.name.as_str());
-            SqlError::new(
-                "23514",
-                format!("new row for relation \"{table}\" violates check constraint \"{rest}\""),
-            )
+            let table = owner.map_or("", |relation| relation.base());
+            let message = format!("new row for relation \"{table}\" violates check constraint \"{rest}\"");
+            SqlError::new("23514", message).about(b't', table).about(b'n', rest)
         }
         _ if text.starts_with("FOREIGN KEY") => {
             SqlError::new("23503", "insert, update or delete violates a foreign key constraint")

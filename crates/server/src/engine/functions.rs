@@ -7,14 +7,14 @@ use crate::sql::error::{Result, SqlError};
 use crate::sql::functions::SCALARS;
 use crate::sql::types::{Type, Typed};
 use crate::sql::value::{cast, out_of_range, output, value_ref};
-use crate::sql::{array, datetime, json, numeric, pattern};
+use crate::sql::{array, datetime, interval, numeric, pattern};
 use bigdecimal::{BigDecimal, Zero};
 use rusqlite::Connection as Sqlite;
 use rusqlite::functions::{Aggregate, Context, FunctionFlags};
 use std::cmp::Ordering;
 use std::sync::{Arc, Mutex};
 
-const PURE: FunctionFlags = FunctionFlags::SQLITE_UTF8.union(FunctionFlags::SQLITE_DETERMINISTIC);
+pub(super) const PURE: FunctionFlags = FunctionFlags::SQLITE_UTF8.union(FunctionFlags::SQLITE_DETERMINISTIC);
 const IMPURE: FunctionFlags = FunctionFlags::SQLITE_UTF8;
 
 /// Registers everything on a new connection.
@@ -72,33 +72,6 @@ pub fn register(
     pure(sqlite, "sb_ilike", 3, |c| nullable(c, |t| pattern::like(t[0], t[1], t[2], true).map(flag)))?;
     pure(sqlite, "sb_regex", 2, |c| nullable(c, |t| pattern::regex(t[0], t[1], false).map(flag)))?;
     pure(sqlite, "sb_iregex", 2, |c| nullable(c, |t| pattern::regex(t[0], t[1], true).map(flag)))?;
-    pure(sqlite, "sb_json_get", 2, |c| json_get(c, false))?;
-    pure(sqlite, "sb_json_text", 2, |c| json_get(c, true))?;
-    pure(sqlite, "sb_to_json", 2, |c| {
-        let null = c.get_raw(0) == ValueRef::Null;
-        Ok(if null { Value::Null } else { Value::Text(to_json(c.get_raw(0), type_of(c, 1))) })
-    })?;
-    // Whether it is an object; then type and value in turn.
-    pure(sqlite, "sb_json_build", -1, |c| {
-        let items: Vec<(Type, ValueRef<'_>)> =
-            (1..c.len()).step_by(2).map(|index| (type_of(c, index), c.get_raw(index + 1))).collect();
-        if integer(c, 0) == 0 {
-            let items: Vec<String> = items.iter().map(|(ty, value)| to_json(*value, *ty)).collect();
-            return Ok(Value::Text(format!("[{}]", items.join(", "))));
-        }
-        if !items.len().is_multiple_of(2) {
-            return Err(SqlError::new("22023", "argument list must have even number of elements"));
-        }
-        let mut parts = Vec::new();
-        for pair in items.chunks(2) {
-            if pair[0].1 == ValueRef::Null {
-                return Err(SqlError::new("22004", "null value not allowed for object key"));
-            }
-            let key = serde_json::Value::String(output(pair[0].0.into(), pair[0].1));
-            parts.push(format!("{key} : {}", to_json(pair[1].1, pair[1].0)));
-        }
-        Ok(Value::Text(format!("{{{}}}", parts.join(", "))))
-    })?;
     pure(sqlite, "sb_greatest", -1, |c| extreme(c, Ordering::Greater))?;
     pure(sqlite, "sb_least", -1, |c| extreme(c, Ordering::Less))?;
     pure(sqlite, "sb_concat_ws", -1, |c| {
@@ -124,9 +97,37 @@ pub fn register(
         ValueRef::Null => Ok(Value::Integer(-1)),
         other => own(other),
     })?;
+    // generate_series as an array, for result columns.
+    pure(sqlite, "sb_series", -1, |c| {
+        if (0..c.len()).any(|index| c.get_raw(index) == ValueRef::Null) {
+            return Ok(Value::Null);
+        }
+        let (mut at, stop) = (integer(c, 0), integer(c, 1));
+        let step = if c.len() > 2 { integer(c, 2) } else { 1 };
+        if step == 0 {
+            return Err(SqlError::new("22023", "step size cannot equal zero"));
+        }
+        let mut items = Vec::new();
+        while if step > 0 { at <= stop } else { at >= stop } {
+            if items.len() >= 10_000_000 {
+                return Err(SqlError::new("54000", "the series is too long for a result column"));
+            }
+            items.push(at.to_string());
+            let Some(next) = at.checked_add(step) else { break };
+            at = next;
+        }
+        Ok(Value::Text(array::format(items.iter().map(|item| Some(item.as_str())))))
+    })?;
     pure(sqlite, "sb_step", 1, |c| match integer(c, 0) {
         0 => Err(SqlError::new("22023", "step size cannot equal zero")),
         step => Ok(Value::Integer(step)),
+    })?;
+    // A name as a text, with its schema or the one given, as the catalogues compare it.
+    pure(sqlite, "sb_qualified", 2, |c| {
+        let ValueRef::Text(name) = c.get_raw(0) else { return Ok(Value::Null) };
+        let (schema, name) = crate::sql::split_name(crate::sql::value::utf8(name)?);
+        let schema = schema.as_deref().unwrap_or(c.get_raw(1).as_str().unwrap_or_default());
+        Ok(Value::Text(format!("{schema}.{name}")))
     })?;
     pure(sqlite, "sb_format_type", 2, |c| {
         let typmod = if c.get_raw(1) == ValueRef::Null { -1 } else { integer(c, 1) as i32 };
@@ -134,12 +135,29 @@ pub fn register(
     })?;
     sqlite.create_aggregate_function("sb_sum", 1, PURE, Sum { average: false })?;
     sqlite.create_aggregate_function("sb_array_agg", 2, PURE, ArrayAgg)?;
-    sqlite.create_aggregate_function("sb_json_agg", 2, PURE, JsonAgg)?;
     sqlite.create_aggregate_function("sb_avg", 1, PURE, Sum { average: true })?;
     sqlite.create_collation("sb_numeric", |a, b| match (numeric::parse(a), numeric::parse(b)) {
         (Some(a), Some(b)) => a.cmp(&b),
         _ => a.cmp(b),
     })?;
+    sqlite.create_aggregate_function("sb_string_agg_distinct", 2, PURE, DistinctAgg { array: false })?;
+    sqlite.create_aggregate_function("sb_array_agg_distinct", 2, PURE, DistinctAgg { array: true })?;
+    sqlite.create_aggregate_function("sb_spread", 3, PURE, Spread)?;
+    sqlite.create_aggregate_function("sb_spread_float", 3, PURE, FloatSpread)?;
+    sqlite.create_collation("sb_interval", |a, b| match (interval::stored(a), interval::stored(b)) {
+        (Ok(a), Ok(b)) => a.cmp(&b),
+        _ => a.cmp(b),
+    })?;
+    pure(sqlite, "sb_direction", 1, |c| {
+        let step = interval::stored(c.get_raw(0).as_str().unwrap_or_default())?;
+        match step.cmp(&interval::Interval::default()) {
+            Ordering::Equal => Err(SqlError::new("22023", "step size cannot equal zero")),
+            ordering => Ok(Value::Integer(ordering as i64)),
+        }
+    })?;
+    sqlite.create_aggregate_function("sb_interval_sum", 1, PURE, IntervalSum { average: false })?;
+    sqlite.create_aggregate_function("sb_interval_avg", 1, PURE, IntervalSum { average: true })?;
+    super::json::register(sqlite)?;
     session(sqlite, database, state)
 }
 
@@ -163,6 +181,16 @@ pub fn replication(
     impure(sqlite, "sb_replication", 2, move |c| {
         let argument = Value::try_from(c.get_raw(1)).unwrap_or(Value::Null);
         ask(c.get_raw(0).as_str().unwrap_or_default(), &argument)
+    })
+}
+
+/// `sb_lock(function, number)`, behind the advisory locks.
+pub fn locks(
+    sqlite: &Sqlite,
+    lock: impl Fn(&str, i64) -> Result<bool> + Send + 'static,
+) -> rusqlite::Result<()> {
+    impure(sqlite, "sb_lock", 2, move |c| {
+        lock(c.get_raw(0).as_str().unwrap_or_default(), integer(c, 1)).map(flag)
     })
 }
 
@@ -235,6 +263,37 @@ fn session(
         value.map(Value::Integer).ok_or_else(|| SqlError::new("55000", message))
     })?;
     let shared = Arc::clone(state);
+    impure(sqlite, "sb_notify", 2, move |c| {
+        let text = |index: usize| c.get_raw(index).as_str().unwrap_or_default().to_owned();
+        if text(0).is_empty() {
+            return Err(SqlError::new("22023", "channel name cannot be empty"));
+        }
+        lock(&shared).messages.push((text(0), text(1)));
+        Ok(Value::Text(String::new()))
+    })?;
+    let shared = Arc::clone(state);
+    impure(sqlite, "sb_setting", 2, move |c| {
+        let ValueRef::Text(name) = c.get_raw(0) else { return Ok(Value::Null) };
+        let name = crate::sql::value::utf8(name)?;
+        match lock(&shared).settings.get(&name.to_ascii_lowercase()) {
+            Some(value) => Ok(Value::Text(value.clone())),
+            None if integer(c, 1) != 0 => Ok(Value::Null),
+            None => Err(SqlError::new("42704", format!("unrecognized configuration parameter \"{name}\""))),
+        }
+    })?;
+    let shared = Arc::clone(state);
+    impure(sqlite, "sb_set_config", 3, move |c| {
+        let ValueRef::Text(name) = c.get_raw(0) else {
+            return Err(SqlError::new("22004", "SET requires parameter name"));
+        };
+        let name = crate::sql::value::utf8(name)?.to_ascii_lowercase();
+        let value = c.get_raw(1).as_str().unwrap_or_default().to_owned();
+        let mut state = lock(&shared);
+        state.settings.insert(name.clone(), value.clone());
+        state.wanted.push((name, value.clone(), integer(c, 2) != 0));
+        Ok(Value::Text(value))
+    })?;
+    let shared = Arc::clone(state);
     impure(sqlite, "sb_lastval", 0, move |_| {
         let value = lock(&shared).last;
         value
@@ -243,7 +302,7 @@ fn session(
     })
 }
 
-fn pure(
+pub(super) fn pure(
     sqlite: &Sqlite,
     name: &str,
     arity: i32,
@@ -262,24 +321,24 @@ fn impure(
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "it is handed to map_err")]
-fn packed(error: SqlError) -> rusqlite::Error {
+pub(super) fn packed(error: SqlError) -> rusqlite::Error {
     rusqlite::Error::UserFunctionError(error.pack().into())
 }
 
 /// A copy of an argument; text that is no UTF-8 is an error.
-fn own(value: ValueRef<'_>) -> Result<Value> {
+pub(super) fn own(value: ValueRef<'_>) -> Result<Value> {
     Value::try_from(value).map_err(|error| SqlError::new("22021", error.to_string()))
 }
 
-fn integer(context: &Context<'_>, index: usize) -> i64 {
+pub(super) fn integer(context: &Context<'_>, index: usize) -> i64 {
     context.get_raw(index).as_i64().unwrap_or(0)
 }
 
-fn type_of(context: &Context<'_>, index: usize) -> Type {
+pub(super) fn type_of(context: &Context<'_>, index: usize) -> Type {
     u32::try_from(integer(context, index)).ok().and_then(Type::from_oid).unwrap_or(Type::Text)
 }
 
-fn flag(on: bool) -> Value {
+pub(super) fn flag(on: bool) -> Value {
     Value::Integer(i64::from(on))
 }
 
@@ -295,15 +354,11 @@ fn random<const N: usize>() -> Result<[u8; N]> {
 }
 
 fn sequence_name(context: &Context<'_>) -> String {
-    let name = context.get_raw(0).as_str().unwrap_or_default();
-    let name = name.strip_prefix("public.").unwrap_or(name);
-    match name.strip_prefix('"').and_then(|name| name.strip_suffix('"')) {
-        Some(quoted) => quoted.replace("\"\"", "\""),
-        None => name.to_owned(),
-    }
+    crate::sql::key_of_text(context.get_raw(0).as_str().unwrap_or_default())
 }
 
-fn no_sequence(name: &str) -> SqlError {
+fn no_sequence(key: &str) -> SqlError {
+    let (_, name) = crate::sql::catalog::split(key);
     SqlError::new("42P01", format!("relation \"{name}\" does not exist"))
 }
 
@@ -382,34 +437,13 @@ fn compare(ty: Type, a: ValueRef<'_>, b: ValueRef<'_>) -> Ordering {
             let parse = |bytes: &[u8]| std::str::from_utf8(bytes).ok().and_then(numeric::parse);
             parse(a).cmp(&parse(b))
         }
+        (ValueRef::Text(a), ValueRef::Text(b)) if ty == Type::Interval => {
+            let parse = |bytes: &[u8]| std::str::from_utf8(bytes).ok().and_then(|t| interval::stored(t).ok());
+            parse(a).cmp(&parse(b))
+        }
         (ValueRef::Text(a) | ValueRef::Blob(a), ValueRef::Text(b) | ValueRef::Blob(b)) => a.cmp(b),
         (a, b) => real(a).total_cmp(&real(b)),
     }
-}
-
-fn json_get(context: &Context<'_>, as_text: bool) -> Result<Value> {
-    let ValueRef::Text(document) = context.get_raw(0) else { return Ok(Value::Null) };
-    let document = json::parse(crate::sql::value::utf8(document)?)?;
-    let found = match context.get_raw(1) {
-        ValueRef::Integer(index) => {
-            let length = document.as_array().map_or(0, Vec::len) as i64;
-            usize::try_from(if index < 0 { length + index } else { index })
-                .ok()
-                .and_then(|index| document.get(index))
-        }
-        ValueRef::Text(key) => document.get(crate::sql::value::utf8(key)?),
-        _ => None,
-    };
-    Ok(match found {
-        None => Value::Null,
-        Some(serde_json::Value::Null) if as_text => Value::Null,
-        Some(serde_json::Value::String(text)) if as_text => Value::Text(text.clone()),
-        Some(value) => {
-            let mut text = String::new();
-            json::write(value, &mut text);
-            Value::Text(text)
-        }
-    })
 }
 
 /// The values of a group as an array; the second argument is their type.
@@ -429,36 +463,6 @@ impl Aggregate<Vec<Option<String>>, Value> for ArrayAgg {
         let text =
             |items: Vec<Option<String>>| Value::Text(array::format(items.iter().map(Option::as_deref)));
         Ok(items.map_or(Value::Null, text))
-    }
-}
-
-/// The values of a group as a JSON array; the second argument is their type.
-struct JsonAgg;
-
-impl Aggregate<Vec<String>, Value> for JsonAgg {
-    fn init(&self, _: &mut Context<'_>) -> rusqlite::Result<Vec<String>> {
-        Ok(Vec::new())
-    }
-
-    fn step(&self, context: &mut Context<'_>, items: &mut Vec<String>) -> rusqlite::Result<()> {
-        items.push(to_json(context.get_raw(0), type_of(context, 1)));
-        Ok(())
-    }
-
-    fn finalize(&self, _: &mut Context<'_>, items: Option<Vec<String>>) -> rusqlite::Result<Value> {
-        Ok(items.map_or(Value::Null, |items| Value::Text(format!("[{}]", items.join(", ")))))
-    }
-}
-
-/// A value as JSON.
-fn to_json(value: ValueRef<'_>, ty: Type) -> String {
-    let text = output(ty.into(), value);
-    match ty {
-        _ if value == ValueRef::Null => "null".to_owned(),
-        Type::Bool => (if text == "t" { "true" } else { "false" }).to_owned(),
-        Type::Json | Type::Jsonb => text,
-        ty if ty.is_number() => text,
-        _ => serde_json::Value::String(text).to_string(),
     }
 }
 
@@ -487,5 +491,166 @@ impl Aggregate<(BigDecimal, i64), Value> for Sum {
         let Some((sum, count)) = total.filter(|(_, count)| *count > 0) else { return Ok(Value::Null) };
         let result = if self.average { numeric::divide(&sum, &BigDecimal::from(count)) } else { Ok(sum) };
         result.map(|value| Value::Text(numeric::format(&value))).map_err(packed)
+    }
+}
+
+/// Sums and averages of intervals.
+struct IntervalSum {
+    average: bool,
+}
+
+impl Aggregate<(interval::Interval, i64), Value> for IntervalSum {
+    fn init(&self, _: &mut Context<'_>) -> rusqlite::Result<(interval::Interval, i64)> {
+        Ok(Default::default())
+    }
+
+    fn step(&self, context: &mut Context<'_>, total: &mut (interval::Interval, i64)) -> rusqlite::Result<()> {
+        let ValueRef::Text(text) = context.get_raw(0) else { return Ok(()) };
+        let span = crate::sql::value::utf8(text).and_then(interval::stored);
+        total.0 = span.and_then(|span| total.0.plus(span)).map_err(packed)?;
+        total.1 += 1;
+        Ok(())
+    }
+
+    fn finalize(
+        &self,
+        _: &mut Context<'_>,
+        total: Option<(interval::Interval, i64)>,
+    ) -> rusqlite::Result<Value> {
+        let Some((sum, count)) = total.filter(|(_, count)| *count > 0) else { return Ok(Value::Null) };
+        let result = if self.average { sum.times(1.0 / count as f64) } else { Ok(sum) };
+        result.map(|span| Value::Text(span.to_string())).map_err(packed)
+    }
+}
+
+/// Variance and standard deviation of decimals; then whether of a sample, and whether the root is wanted.
+struct Spread;
+
+#[derive(Default)]
+struct Squares {
+    count: i64,
+    sum: BigDecimal,
+    squares: BigDecimal,
+    sample: bool,
+    root: bool,
+}
+
+impl Aggregate<Squares, Value> for Spread {
+    fn init(&self, _: &mut Context<'_>) -> rusqlite::Result<Squares> {
+        Ok(Squares::default())
+    }
+
+    fn step(&self, context: &mut Context<'_>, total: &mut Squares) -> rusqlite::Result<()> {
+        let ValueRef::Text(text) = context.get_raw(0) else { return Ok(()) };
+        let value = crate::sql::value::utf8(text).and_then(numeric::stored).map_err(packed)?;
+        total.count += 1;
+        total.squares += &value * &value;
+        total.sum += value;
+        (total.sample, total.root) = (integer(context, 1) != 0, integer(context, 2) != 0);
+        Ok(())
+    }
+
+    fn finalize(&self, _: &mut Context<'_>, total: Option<Squares>) -> rusqlite::Result<Value> {
+        let Some(total) = total.filter(|total| total.count > i64::from(total.sample)) else {
+            return Ok(Value::Null);
+        };
+        let count = BigDecimal::from(total.count);
+        let spread = &count * &total.squares - &total.sum * &total.sum;
+        if spread <= BigDecimal::zero() {
+            return Ok(Value::Text("0".to_owned()));
+        }
+        let divisor = &count * BigDecimal::from(total.count - i64::from(total.sample));
+        let variance = numeric::divide(&spread, &divisor).map_err(packed)?;
+        let result = if total.root { numeric::sqrt(&variance) } else { variance };
+        Ok(Value::Text(numeric::format(&result)))
+    }
+}
+
+/// The same of floats, by the numerically stable recurrence.
+struct FloatSpread;
+
+#[derive(Default)]
+struct Moments {
+    count: f64,
+    mean: f64,
+    squares: f64,
+    sample: bool,
+    root: bool,
+}
+
+impl Aggregate<Moments, Value> for FloatSpread {
+    fn init(&self, _: &mut Context<'_>) -> rusqlite::Result<Moments> {
+        Ok(Moments::default())
+    }
+
+    fn step(&self, context: &mut Context<'_>, total: &mut Moments) -> rusqlite::Result<()> {
+        if context.get_raw(0) == ValueRef::Null {
+            return Ok(());
+        }
+        let value = real(context.get_raw(0));
+        total.count += 1.0;
+        let delta = value - total.mean;
+        total.mean += delta / total.count;
+        total.squares += delta * (value - total.mean);
+        (total.sample, total.root) = (integer(context, 1) != 0, integer(context, 2) != 0);
+        Ok(())
+    }
+
+    fn finalize(&self, _: &mut Context<'_>, total: Option<Moments>) -> rusqlite::Result<Value> {
+        let Some(total) = total else { return Ok(Value::Null) };
+        let divisor = total.count - f64::from(u8::from(total.sample));
+        if divisor <= 0.0 {
+            return Ok(Value::Null);
+        }
+        let variance = total.squares / divisor;
+        Ok(Value::Real(if total.root { variance.sqrt() } else { variance }))
+    }
+}
+
+/// string_agg and array_agg with DISTINCT: the values sorted, each once.
+struct DistinctAgg {
+    array: bool,
+}
+
+/// The values, with the type of an array's or the separator of a text's.
+type Distinct = (Vec<Value>, Option<Type>, String);
+
+impl Aggregate<Distinct, Value> for DistinctAgg {
+    fn init(&self, _: &mut Context<'_>) -> rusqlite::Result<Distinct> {
+        Ok(Distinct::default())
+    }
+
+    fn step(&self, context: &mut Context<'_>, items: &mut Distinct) -> rusqlite::Result<()> {
+        let value = own(context.get_raw(0)).map_err(packed)?;
+        if self.array {
+            items.1 = Some(type_of(context, 1));
+        } else if value == Value::Null {
+            return Ok(());
+        } else {
+            items.2 = context.get_raw(1).as_str().unwrap_or_default().to_owned();
+        }
+        items.0.push(value);
+        Ok(())
+    }
+
+    fn finalize(&self, _: &mut Context<'_>, items: Option<Distinct>) -> rusqlite::Result<Value> {
+        let Some((mut values, ty, separator)) = items.filter(|(values, ..)| !values.is_empty()) else {
+            return Ok(Value::Null);
+        };
+        let ty = ty.unwrap_or(Type::Text);
+        // NULL comes last.
+        let null = |value: &Value| *value == Value::Null;
+        let order = |a: &Value, b: &Value| {
+            null(a).cmp(&null(b)).then_with(|| compare(ty, value_ref(a), value_ref(b)))
+        };
+        values.sort_by(order);
+        values.dedup_by(|a, b| order(a, b).is_eq());
+        let shown: Vec<Option<String>> =
+            values.iter().map(|value| array::shown(ty, value_ref(value))).collect();
+        Ok(Value::Text(if self.array {
+            array::format(shown.iter().map(Option::as_deref))
+        } else {
+            shown.into_iter().flatten().collect::<Vec<_>>().join(&separator)
+        }))
     }
 }

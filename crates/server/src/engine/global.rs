@@ -111,11 +111,7 @@ impl Global {
 
     /// All databases.
     pub fn databases(&self) -> Result<Vec<(i64, String)>> {
-        let read = || -> rusqlite::Result<Vec<(i64, String)>> {
-            let mut statement = self.sqlite.prepare("SELECT oid, name FROM database ORDER BY oid")?;
-            statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
-        };
-        read().map_err(|error| simple(&error))
+        databases(&self.sqlite)
     }
 
     /// The number that the next database would get.
@@ -161,4 +157,13 @@ impl Global {
     fn change(&self, sql: &str, params: impl rusqlite::Params) -> Result<usize> {
         self.sqlite.execute(sql, params).map_err(|error| simple(&error))
     }
+}
+
+/// The databases that a file lists.
+pub(super) fn databases(sqlite: &Sqlite) -> Result<Vec<(i64, String)>> {
+    let read = || -> rusqlite::Result<Vec<(i64, String)>> {
+        let mut statement = sqlite.prepare("SELECT oid, name FROM database ORDER BY oid")?;
+        statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+    };
+    read().map_err(|error| simple(&error))
 }

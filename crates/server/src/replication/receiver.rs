@@ -4,17 +4,13 @@ use super::log::Log;
 use super::record::{HEADER, Record, now, show, show_chain};
 use super::{base, disk, lock};
 use crate::client::target::Target;
+use crate::client::tls::{Mode, Tls};
 use crate::client::{Client, Event, Lost};
 use crate::log as server_log;
 use crate::session::Server;
 use crate::sql::error::SqlError;
-use rustls::ClientConfig;
-use rustls::crypto::ring;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use settings::Resolved;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How often a silent connection is left for a look around.
@@ -27,7 +23,6 @@ const CONNECT: Duration = Duration::from_secs(3);
 /// Where a primary may be, and how to log in.
 pub struct Upstream {
     targets: Vec<Target>,
-    tls: Option<Arc<ClientConfig>>,
     patience: Duration,
 }
 
@@ -74,10 +69,11 @@ impl Upstream {
                 dbname: "replication".to_owned(),
                 application: name.to_owned(),
                 timeout: CONNECT,
+                tls: tls(settings),
             });
         }
         let patience = Duration::from_millis(settings.time("replication_timeout"));
-        Ok(Self { targets, tls: tls(settings)?, patience })
+        Ok(Self { targets, patience })
     }
 
     /// Where to connect, in order.
@@ -87,31 +83,15 @@ impl Upstream {
 
     /// Connects to one of them.
     pub fn connect(&self, target: &Target) -> Result<Client, Lost> {
-        Client::connect_for_replication(target, self.tls.clone())
+        Client::connect_for_replication(target)
     }
 }
 
-/// TLS towards the primary, if a certificate authority is named; then nothing goes in the clear.
-fn tls(settings: &Resolved) -> Result<Option<Arc<ClientConfig>>, String> {
-    let path = settings.text("replication_ssl_ca_file");
-    if path.is_empty() {
-        return Ok(None);
-    }
-    let wrong = |why: &dyn std::fmt::Display| {
-        format!("setting `replication_ssl_ca_file`: file `{path}` can't be used: {why}")
-    };
-    let text = std::fs::read(path).map_err(|error| wrong(&error))?;
-    let mut roots = rustls::RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(&text) {
-        let certificate = certificate.map_err(|error| wrong(&error))?;
-        roots.add(certificate).map_err(|error| wrong(&error))?;
-    }
-    if roots.is_empty() {
-        return Err(wrong(&"it holds no PEM certificate"));
-    }
-    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
-    let builder = builder.with_safe_default_protocol_versions().map_err(|error| wrong(&error))?;
-    Ok(Some(Arc::new(builder.with_root_certificates(roots).with_no_client_auth())))
+/// With an authority nothing goes in the clear, and the primary's certificate must be for its host's name.
+fn tls(settings: &Resolved) -> Tls {
+    let root = Some(settings.text("replication_ssl_ca_file")).filter(|path| !path.is_empty());
+    let mode = if root.is_some() { Mode::VerifyFull } else { Mode::Disable };
+    Tls { mode, root: root.map(str::to_owned), name: None }
 }
 
 /// What a server says of itself.

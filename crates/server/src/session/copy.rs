@@ -13,9 +13,11 @@ impl Session {
     pub(super) fn copy_in(&mut self, copy: &CopyIn) -> Result<String> {
         let columns =
             i16::try_from(copy.types.len()).map_err(|_| SqlError::new("54011", "too many columns"))?;
-        self.wire.put(&CopyInResponse::new(0, columns, vec![0; copy.types.len()]))?;
+        let format = i8::from(copy.format.binary);
+        self.wire.put(&CopyInResponse::new(format, columns, vec![i16::from(format); copy.types.len()]))?;
         self.wire.flush()?;
-        let mut records = Records { data: Vec::new(), start: 0, header: copy.format.header };
+        let mut records =
+            Records { data: Vec::new(), start: 0, header: copy.format.header, begun: false, ended: false };
         let mut count = 0_u64;
         let mut failure = None;
         loop {
@@ -48,7 +50,11 @@ impl Session {
     pub(super) fn copy_out(&mut self, copy: &CopyOut) -> Result<String> {
         let columns =
             i16::try_from(copy.columns.len()).map_err(|_| SqlError::new("54011", "too many columns"))?;
-        self.wire.put(&CopyOutResponse::new(0, columns, vec![0; copy.columns.len()]))?;
+        let format = i8::from(copy.format.binary);
+        self.wire.put(&CopyOutResponse::new(format, columns, vec![i16::from(format); copy.columns.len()]))?;
+        if copy.format.binary {
+            return self.copy_out_binary(copy);
+        }
         if copy.format.header {
             let names: Vec<Option<String>> = copy.columns.iter().map(|c| Some(c.name.clone())).collect();
             self.wire.put(&CopyData::new(record(&names, &copy.format).into()))?;
@@ -77,6 +83,9 @@ impl Session {
         count: &mut u64,
         end: bool,
     ) -> Result<()> {
+        if copy.format.binary {
+            return self.copy_binary(copy, records, count, end);
+        }
         while let Some(record) = records.next(copy, end) {
             let text = value::utf8(&record)?;
             if text == "\\." {
@@ -154,10 +163,13 @@ fn record(fields: &[Option<String>], format: &CopyFormat) -> String {
 }
 
 /// Bytes that have come, cut into records.
-struct Records {
-    data: Vec<u8>,
-    start: usize,
+pub(super) struct Records {
+    pub(super) data: Vec<u8>,
+    pub(super) start: usize,
     header: bool,
+    /// Of the binary form: its header was read, its end was seen.
+    pub(super) begun: bool,
+    pub(super) ended: bool,
 }
 
 impl Records {
@@ -265,6 +277,7 @@ mod tests {
             sql: String::new(),
             types: Vec::new(),
             format: CopyFormat {
+                binary: false,
                 csv,
                 delimiter: if csv { ',' } else { '\t' },
                 null: (if csv { "" } else { "\\N" }).to_owned(),
@@ -304,7 +317,7 @@ mod tests {
     #[test]
     fn records_may_come_in_any_pieces() {
         let copy = copy(true);
-        let mut records = Records { data: Vec::new(), start: 0, header: true };
+        let mut records = Records { data: Vec::new(), start: 0, header: true, begun: false, ended: false };
         let mut got = Vec::new();
         for piece in ["na", "me\r\n\"a\n", "b\"\n", "c"] {
             records.push(piece.as_bytes());

@@ -7,6 +7,7 @@ use super::{Session, Transaction};
 use crate::auth::scram;
 use crate::engine::{Role, Value, ValueRef};
 use crate::log;
+use crate::sql::catalog::TEMPORARY;
 use crate::sql::compile::{Context, Output};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::plan::{Action, Class, ClusterChange, Plan, RoleChange, plan};
@@ -76,13 +77,46 @@ impl Session {
 
     /// Understands a statement in the light of the definitions that hold now.
     pub(super) fn plan(&mut self, statement: &Statement, declared: &[Option<Type>]) -> Result<Plan> {
+        match statement {
+            Statement::Execute { name: Some(name), parameters, .. } => {
+                let statement = self.executed(name, parameters)?;
+                let plan = self.plan(&statement, declared)?;
+                return Ok(Plan { volatile: true, ..plan });
+            }
+            Statement::Explain { statement: inner, .. } if matches!(**inner, Statement::Execute { .. }) => {
+                let Statement::Execute { name: Some(name), parameters, .. } = &**inner else {
+                    return Err(SqlError::syntax("EXECUTE needs a name"));
+                };
+                let mut explained = statement.clone();
+                if let Statement::Explain { statement, .. } = &mut explained {
+                    **statement = self.executed(name, parameters)?;
+                }
+                let plan = self.plan(&explained, declared)?;
+                return Ok(Plan { volatile: true, ..plan });
+            }
+            Statement::Fetch { name, direction, position, into } => {
+                let plan = self.plan_fetch(name, direction, position, into.as_ref())?;
+                return Ok(Plan { volatile: true, ..plan });
+            }
+            _ => {}
+        }
         let catalog = self.connection.catalog()?;
+        let setting = self.parameters.show("search_path", &self.server.settings)?;
+        let path = Context::existing_path(&catalog, &setting, &self.user);
+        let temporary = format!("{TEMPORARY}_{}", self.seat.pid);
         let context = Context {
+            path: &path,
+            temporary: &temporary,
+            memberships: std::slice::from_ref(&self.user),
             catalog: &catalog,
             user: &self.user,
             superuser: self.superuser,
             database: self.connection.database(),
-            cluster: &Surroundings { server: &self.server, connection: &self.connection },
+            cluster: &Surroundings {
+                server: &self.server,
+                connection: &self.connection,
+                parameters: &self.parameters,
+            },
         };
         plan(statement, &context, declared)
     }
@@ -111,11 +145,28 @@ impl Session {
         self.prepare_transaction(plan)?;
         let tag = plan.tag.to_owned();
         match &plan.action {
-            Action::Run(sql) => return self.run_sql(plan, sql, params, rows),
-            Action::Explain(sql) => {
+            Action::Run(sql) => {
+                for change in &plan.before {
+                    self.connection.keep_returned(&change.table, &change.sql, change.width, params)?;
+                }
+                let tag = self.run_sql(plan, sql, params, rows)?;
+                for change in &plan.before {
+                    self.connection.forget_returned(&change.table)?;
+                }
+                if plan.asks {
+                    self.apply_wanted()?;
+                }
+                return Ok(tag);
+            }
+            Action::Explain { sql, json: false } => {
                 for line in self.connection.explain(sql, params)? {
                     self.text_row(&plan.columns, &line, rows)?;
                 }
+            }
+            Action::Explain { sql, json: true } => {
+                let lines = self.connection.explain(sql, params)?;
+                let shown = serde_json::json!([{ "Plan": { "Node Type": "Result", "Steps": lines } }]);
+                self.text_row(&plan.columns, &shown.to_string(), rows)?;
             }
             Action::Show(name) => {
                 let shown = self.parameters.show(name, &self.server.settings)?;
@@ -138,7 +189,7 @@ impl Session {
                 if self.transaction == Transaction::Idle {
                     self.wire.notice("WARNING", "25P01", "there is no transaction in progress")?;
                 }
-                self.end_transaction();
+                self.end_transaction(false)?;
                 self.connection.rollback();
                 self.rolled_back = true;
             }
@@ -163,12 +214,19 @@ impl Session {
                 self.savepoints.truncate(index + 1);
                 self.transaction = Transaction::Open { snapshot: false, read_only: false };
             }
-            Action::Set { name, value } => {
-                self.plans.clear();
-                if let Some((name, value)) = self.parameters.set(name, value.as_deref())? {
-                    self.wire.parameter(&name, &value)?;
-                }
+            Action::Set { name, value, local } => self.set_parameter(name, value.as_deref(), *local)?,
+            Action::Constraints { deferred: true } => {}
+            Action::Constraints { deferred: false } => self.connection.check_foreign_keys()?,
+            Action::Prepare { name, types, statement } => self.prepare_statement(name, types, statement)?,
+            Action::Declare { name, plan, scroll, hold } => self.declare(name, plan, *scroll, *hold)?,
+            Action::Fetch { name, steps, silent } => {
+                let count = self.fetch(name, *steps, *silent, rows)?;
+                return Ok(format!("{tag} {count}"));
             }
+            Action::Close(name) => self.close_cursor(name.as_deref())?,
+            Action::Listen(channel) => self.listen(channel),
+            Action::Unlisten(channel) => self.unlisten(channel.as_deref()),
+            Action::Notify { channel, text } => self.notify(channel, text),
             Action::CopyIn(copy) => return self.copy_in(copy),
             Action::CopyOut(copy) => return self.copy_out(copy),
             Action::Cluster(change) => self.change_cluster(change)?,
@@ -182,6 +240,12 @@ impl Session {
                 Some(_) => {}
                 None => self.statements.clear(),
             },
+            Action::Discard => {
+                self.statements.clear();
+                self.cursors.clear();
+                self.unlisten(None);
+                self.set_parameter("all", None, false)?;
+            }
             Action::Nothing => {}
         }
         Ok(tag)
@@ -240,7 +304,7 @@ impl Session {
     fn commit(&mut self) -> Result<String> {
         match self.transaction {
             Transaction::Failed => {
-                self.end_transaction();
+                self.end_transaction(false)?;
                 self.connection.rollback();
                 self.rolled_back = true;
                 return Ok("ROLLBACK".to_owned());
@@ -250,17 +314,22 @@ impl Session {
             }
             Transaction::Open { .. } => {}
         }
-        self.end_transaction();
+        self.transaction = Transaction::Idle;
         // An error within the block that a savepoint took back doesn't count.
         self.rolled_back = false;
-        self.connection.commit()?;
-        Ok("COMMIT".to_owned())
+        let committed = self.connection.commit();
+        self.end_transaction(committed.is_ok())?;
+        committed.map(|()| "COMMIT".to_owned())
     }
 
-    fn end_transaction(&mut self) {
+    fn end_transaction(&mut self, committed: bool) -> Result<()> {
         self.transaction = Transaction::Idle;
         self.savepoints.clear();
         self.portals.clear();
+        self.cursors.retain(|_, cursor| cursor.hold && committed);
+        self.server.advisory.release(self.seat.pid, true);
+        self.settle_notifications(committed);
+        self.settle_parameters(committed)
     }
 
     fn needs_block(&self, what: &str) -> Result<()> {
@@ -288,7 +357,7 @@ impl Session {
         }
         if self.transaction != Transaction::Idle {
             let database =
-                matches!(change, ClusterChange::CreateDatabase(_) | ClusterChange::DropDatabase { .. });
+                matches!(change, ClusterChange::CreateDatabase { .. } | ClusterChange::DropDatabase { .. });
             let what = if database { "CREATE or DROP DATABASE" } else { "a change of roles" };
             return Err(SqlError::new("25001", format!("{what} cannot run inside a transaction block")));
         }
@@ -308,7 +377,13 @@ impl Session {
         let cluster = &self.server.cluster;
         let missing = |name: &str| SqlError::new("42704", format!("role \"{name}\" does not exist"));
         match change {
-            ClusterChange::CreateDatabase(name) => cluster.create_database(name, &self.user),
+            ClusterChange::CreateDatabase { name, owner } => {
+                let owner = owner.as_ref().unwrap_or(&self.user);
+                if cluster.role(owner)?.is_none() {
+                    return Err(missing(owner));
+                }
+                cluster.create_database(name, owner)
+            }
             ClusterChange::DropDatabase { name, .. } if *name == self.connection.database() => {
                 Err(SqlError::new("55006", "cannot drop the currently open database"))
             }
@@ -382,7 +457,7 @@ fn changed(mut role: Role, change: &RoleChange) -> Result<Role> {
 }
 
 /// One row as the client wants it.
-fn encode(columns: &[Output], formats: &[i16], line: &[ValueRef<'_>]) -> Result<DataRow> {
+pub(super) fn encode(columns: &[Output], formats: &[i16], line: &[ValueRef<'_>]) -> Result<DataRow> {
     let mut data = BytesMut::with_capacity(line.len() * 16);
     for (index, value) in line.iter().enumerate() {
         if *value == ValueRef::Null {

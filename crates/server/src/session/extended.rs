@@ -6,7 +6,7 @@ use super::{Session, Transaction};
 use crate::engine::Value;
 use crate::sql;
 use crate::sql::error::{Result, SqlError};
-use crate::sql::plan::Plan;
+use crate::sql::plan::{Plan, Steps};
 use crate::sql::types::Type;
 use crate::sql::value;
 use bytes::BytesMut;
@@ -23,7 +23,7 @@ pub(super) struct Prepared {
     text: String,
     /// `None` for an empty query.
     pub(super) statement: Option<Statement>,
-    params: Vec<Type>,
+    pub(super) params: Vec<Type>,
     pub(super) plan: Option<Arc<Plan>>,
     /// The definitions that the plan was made with.
     catalog: Arc<sql::catalog::Catalog>,
@@ -202,6 +202,8 @@ impl Session {
             let types = prepared.params.iter().map(|ty| ty.oid()).collect();
             self.wire.put(&ParameterDescription::new(types))?;
             (prepared.plan.clone(), Vec::new())
+        } else if let Some(columns) = self.cursor_columns(name) {
+            return self.wire.describe(&columns, &[]);
         } else {
             let portal = self.portals.get(name).ok_or_else(|| no_portal(name))?;
             (portal.plan.clone(), portal.formats.clone())
@@ -210,6 +212,25 @@ impl Session {
             Some(plan) if !plan.columns.is_empty() => self.wire.describe(&plan.columns, &formats),
             _ => self.wire.put(&NoData::new()),
         }
+    }
+
+    /// MOVE over a portal that is half read.
+    pub(super) fn skip_rows(&mut self, name: &str, steps: Steps) -> Result<Option<u64>> {
+        let Some(portal) = self.portals.get_mut(name) else { return Ok(None) };
+        let Steps::Forward(count @ 0..) = steps else {
+            return Err(SqlError::new("55000", "cursor can only scan forward"));
+        };
+        let Some((rows, _)) = &mut portal.rest else {
+            return Err(SqlError::unsupported("MOVE over a portal that was not read yet"));
+        };
+        let count = usize::try_from(count).unwrap_or(usize::MAX).min(rows.len());
+        rows.drain(..count);
+        Ok(Some(count as u64))
+    }
+
+    /// Whether there is such a portal.
+    pub(super) fn has_portal(&self, name: &str) -> bool {
+        self.portals.contains_key(name)
     }
 
     fn execute_portal(&mut self, execute: &Execute) -> Result<()> {
@@ -262,7 +283,7 @@ fn no_portal(name: &str) -> SqlError {
 fn on_one_line(mut error: SqlError, text: &str) -> SqlError {
     if let Some(position) = error.position(text) {
         // One line that long has the position as its column.
-        error.at = u64::try_from(position).ok().map(|column| (1, column));
+        error.at = u32::try_from(position).ok().map(|column| (1, column));
     }
     error
 }

@@ -4,12 +4,19 @@
 //! answers into a buffer that is sent when the cycle ends (Sync, Flush, ReadyForQuery). There is no
 //! async runtime; the engine blocks anyway, and a thread of its own keeps one client's work in one place.
 
+mod advisory;
+mod backup;
 mod cache;
 mod copy;
+mod copy_binary;
+mod cursor;
 mod execute;
 mod extended;
+mod notify;
 mod parameters;
+mod prepare;
 mod server;
+mod settings;
 mod startup;
 mod stream;
 mod wire;
@@ -24,11 +31,13 @@ use crate::replication::status;
 use crate::sql;
 use crate::sql::error::{Result, SqlError};
 use cache::Plans;
+use cursor::Cursor;
 use extended::{Portal, Prepared};
 use parameters::Parameters;
 use pgwire::messages::PgWireFrontendMessage as Frontend;
 use pgwire::messages::extendedquery::CloseComplete;
 use pgwire::messages::response::{EmptyQueryResponse, TransactionStatus};
+use settings::Saved;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -64,6 +73,12 @@ struct Session {
     statements: HashMap<String, Arc<Prepared>>,
     portals: HashMap<String, Portal>,
     plans: Plans,
+    cursors: HashMap<String, Cursor>,
+    /// The parameters to return to when the transaction ends.
+    saved: Option<Saved>,
+    /// What NOTIFY has said in this transaction.
+    notifications: Vec<(i32, String, String)>,
+    listening: bool,
     /// After an error everything up to the next Sync is skipped.
     skipping: bool,
     /// Whether the transaction that ends next was taken back, for the metrics.
@@ -112,11 +127,19 @@ pub fn serve(server: &Arc<Server>, stream: Stream) {
 
 impl Session {
     fn run(&mut self) {
+        self.parameters_changed();
         let (server, user, superuser) = (Arc::clone(&self.server), self.user.clone(), self.superuser);
         let asked = Arc::clone(&server);
         let signal = move |pid, reason| server.interrupt(pid, reason, &user, superuser);
+        let (server, pid) = (Arc::clone(&self.server), self.seat.pid);
+        let (interrupt, database) = (Arc::clone(&self.seat.interrupt), self.connection.database().to_owned());
+        let locks = move |name: &str, key| {
+            let (request, transaction) = advisory::request(name)?;
+            server.advisory.serve(request, transaction, key, &database, pid, &interrupt)
+        };
         let replication = move |name: &str, argument: &_| status::function(&asked, name, argument, superuser);
         let taught = self.connection.teach_signals(signal);
+        let taught = taught.and_then(|()| self.connection.teach_locks(locks));
         let taught = taught.and_then(|()| self.connection.teach_replication(replication));
         if let Err(error) = taught.and_then(|()| self.cycle()) {
             self.server.metrics.error(error.code);
@@ -138,7 +161,13 @@ impl Session {
                 Err(Incoming::End) if self.server.is_stopping() => return Err(terminated()),
                 Err(Incoming::End) => return Ok(()),
                 Err(Incoming::TimedOut) if self.transaction == Transaction::Idle => {
-                    self.rest()?;
+                    if self.listening {
+                        if self.deliver()? {
+                            self.wire.flush()?;
+                        }
+                    } else {
+                        self.rest()?;
+                    }
                     continue;
                 }
                 Err(Incoming::TimedOut) => {
@@ -171,6 +200,7 @@ impl Session {
     /// Inside a transaction the client's silence has a limit.
     fn wait_limit(&mut self) -> Result<()> {
         let limit = match self.transaction {
+            Transaction::Idle if self.listening => Some(notify::LISTEN_SLICE),
             Transaction::Idle if self.resting => None,
             Transaction::Idle => Some(REST_AFTER),
             _ => {
@@ -193,6 +223,12 @@ impl Session {
     fn simple(&mut self, text: &str) -> Result<()> {
         if let Some((prepared, params)) = self.remembered(text) {
             return match self.prepared_statement(&prepared, &params, text) {
+                Ok(()) => Ok(()),
+                Err(error) => self.fail(&error, ""),
+            };
+        }
+        if backup::is_command(text) {
+            return match self.base_backup() {
                 Ok(()) => Ok(()),
                 Err(error) => self.fail(&error, ""),
             };
@@ -222,9 +258,13 @@ impl Session {
     fn finish(&mut self) -> Result<()> {
         if self.transaction == Transaction::Idle {
             self.portals.clear();
-            if let Err(error) = self.connection.commit() {
+            let committed = self.connection.commit();
+            self.server.advisory.release(self.seat.pid, true);
+            self.settle_notifications(committed.is_ok());
+            if let Err(error) = committed {
                 self.fail(&error, "")?;
             }
+            self.deliver()?;
             self.server.metrics.transaction(std::mem::take(&mut self.rolled_back));
         }
         let status = match self.transaction {
@@ -243,7 +283,10 @@ impl Session {
         self.server.metrics.error(error.code);
         self.rolled_back = true;
         match self.transaction {
-            Transaction::Idle => self.connection.rollback(),
+            Transaction::Idle => {
+                self.connection.rollback();
+                self.settle_notifications(false);
+            }
             Transaction::Open { .. } => {
                 self.transaction = Transaction::Failed;
                 // With savepoints there may be a way back; without, others need not wait.

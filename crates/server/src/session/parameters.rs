@@ -31,6 +31,18 @@ const KNOWN: &[(&str, &str, bool, &[&str])] = &[
     ("row_security", "on", false, &[]),
     ("synchronous_commit", "on", false, &[]),
     ("xmloption", "content", false, &[]),
+    ("jit", "off", false, &["off", "false", "0", "on", "true", "1"]),
+    ("block_size", "8192", false, &[]),
+    ("check_function_bodies", "on", false, &[]),
+    ("default_table_access_method", "heap", false, &["heap"]),
+    ("default_tablespace", "", false, &[]),
+    ("default_text_search_config", "pg_catalog.simple", false, &[]),
+    ("escape_string_warning", "on", false, &[]),
+    ("lc_collate", "C.UTF-8", false, &[]),
+    ("lc_ctype", "C.UTF-8", false, &[]),
+    ("lc_messages", "C", false, &[]),
+    ("max_identifier_length", "63", false, &[]),
+    ("transaction_read_only", "off", false, &["off"]),
 ];
 
 /// Read-only for clients.
@@ -42,6 +54,10 @@ const FIXED: &[&str] = &[
     "server_version",
     "server_version_num",
     "session_authorization",
+    "block_size",
+    "lc_collate",
+    "lc_ctype",
+    "max_identifier_length",
 ];
 
 /// A session's parameters.
@@ -66,6 +82,15 @@ impl Parameters {
     pub fn reported(&self) -> impl Iterator<Item = (&str, &str)> {
         let told = KNOWN.iter().filter(|(_, _, told, _)| *told);
         told.filter_map(|(name, ..)| self.values.get(*name).map(|value| (*name, value.as_str())))
+    }
+
+    /// Every parameter of the session and of the server, with its value.
+    pub fn all(&self, server: &settings::Resolved) -> Vec<(String, String)> {
+        let own = self.values.iter().map(|(name, value)| (name.clone(), value.clone()));
+        let known = |name: &str| self.values.keys().any(|own| own.eq_ignore_ascii_case(name));
+        let others = settings::TABLE.iter().filter(|setting| !known(setting.name) && !setting.secret);
+        own.chain(others.map(|setting| (setting.name.to_owned(), server.entry(setting.name).shown())))
+            .collect()
     }
 
     /// Sets a parameter for the server itself.

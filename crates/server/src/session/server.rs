@@ -1,5 +1,8 @@
 //! What all sessions share: the cluster, the settings, and who is connected.
 
+use super::advisory::Advisory;
+use super::notify::Channels;
+use super::parameters::Parameters;
 use super::stream::Stream;
 use crate::auth::Access;
 use crate::cluster::Cluster;
@@ -23,6 +26,10 @@ pub struct Server {
     access: RwLock<Arc<Access>>,
     /// What this server is to others.
     pub replication: Replication,
+    /// Who listens to what.
+    pub channels: Channels,
+    /// Who holds which advisory lock.
+    pub advisory: Advisory,
     /// What is counted.
     pub metrics: Metrics,
     /// When it began.
@@ -59,6 +66,9 @@ pub struct Seat {
 impl Drop for Seat {
     fn drop(&mut self) {
         self.server.sessions().remove(&self.pid);
+        self.server.channels.leave(self.pid);
+        self.server.advisory.release(self.pid, true);
+        self.server.advisory.release(self.pid, false);
         self.server.left.notify_all();
     }
 }
@@ -71,6 +81,8 @@ impl Server {
             settings,
             replication,
             access: RwLock::default(),
+            channels: Channels::default(),
+            advisory: Advisory::default(),
             metrics: Metrics::default(),
             started: Instant::now(),
             sessions: Mutex::default(),
@@ -224,6 +236,8 @@ pub struct Surroundings<'a> {
     pub server: &'a Server,
     /// This session's connection.
     pub connection: &'a Connection,
+    /// This session's parameters.
+    pub parameters: &'a Parameters,
 }
 
 impl system::Cluster for Surroundings<'_> {
@@ -258,6 +272,10 @@ impl system::Cluster for Surroundings<'_> {
 
     fn standbys(&self) -> Vec<system::Standby> {
         status::standbys(self.server)
+    }
+
+    fn settings(&self) -> Vec<(String, String)> {
+        self.parameters.all(&self.server.settings)
     }
 
     fn sequences(&self) -> Vec<Sequence> {

@@ -44,6 +44,15 @@ impl Stream {
         self.private
     }
 
+    /// Whether the other side is a process of the server's own user, or of root: it could read the files as well.
+    pub fn is_own_user(&self) -> bool {
+        match &self.socket {
+            Socket::Unix(stream) => rustix::net::sockopt::socket_peercred(stream)
+                .is_ok_and(|peer| peer.uid.is_root() || peer.uid == rustix::process::geteuid()),
+            Socket::Tcp(_) => false,
+        }
+    }
+
     /// Reads some bytes; 0 means that the other side is gone or the server shuts down.
     pub fn read(&self, buffer: &mut [u8]) -> Result<usize> {
         let Some(mut tls) = self.tls() else { return self.socket.read(buffer) };

@@ -131,6 +131,7 @@ impl Wire {
         for (code, text) in [(b'D', &error.detail), (b'H', &error.hint), (b'P', &position)] {
             fields.extend(text.iter().map(|text| (code, text.clone())));
         }
+        fields.extend(error.about.iter().flat_map(|about| about.0.iter().cloned()));
         self.put(&ErrorResponse::new(fields))
     }
 
@@ -154,10 +155,11 @@ impl Wire {
     pub fn describe(&mut self, columns: &[Output], formats: &[i16]) -> Result<()> {
         let field = |(index, column): (usize, &Output)| {
             let (info, typmod) = (column.typed.ty.info(), column.typed.typmod);
+            let (table, number) = column.origin.unwrap_or_default();
             FieldDescription::new(
                 column.name.clone(),
-                0,
-                0,
+                i32::try_from(table).unwrap_or(0),
+                number,
                 info.oid,
                 info.size,
                 typmod,

@@ -4,17 +4,50 @@ use super::types::{Type, Typed};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// The relations of one database, by name.
+/// Between a schema and a name in a key: no name holds it.
+const MARK: char = '\u{1}';
+/// The schema that every database has from the start.
+pub const PUBLIC: &str = "public";
+/// What a client calls the schema of its session's temporary tables.
+pub const TEMPORARY: &str = "pg_temp";
+
+/// The relations of one database, by key.
 #[derive(Debug, Clone, Default)]
 pub struct Catalog {
-    /// Tables, views, indexes and sequences share one name space, as in Postgres.
+    /// Tables, views, indexes and sequences share one name space in each schema, as in Postgres; and there
+    /// are the schemas themselves.
     pub relations: BTreeMap<String, Relation>,
+}
+
+/// The key of a relation: in `public` its name alone, so that such a table has its own name in SQLite too.
+pub fn key(schema: &str, name: &str) -> String {
+    if schema == PUBLIC { name.to_owned() } else { format!("{schema}{MARK}{name}") }
+}
+
+/// The key of a schema: no relation's.
+pub fn schema_key(name: &str) -> String {
+    format!("{MARK}{name}")
+}
+
+/// A key's schema and name; a schema's own key has an empty schema.
+pub fn split(key: &str) -> (&str, &str) {
+    key.split_once(MARK).unwrap_or((PUBLIC, key))
+}
+
+/// Whether a key belongs to a session's temporary tables.
+pub fn is_temporary(key: &str) -> bool {
+    split(key).0.starts_with(TEMPORARY)
+}
+
+/// A key as SQLite's text names it.
+pub fn stored(key: &str) -> String {
+    format!("{}.{}", if is_temporary(key) { "\"temp\"" } else { "\"main\"" }, super::quote(key))
 }
 
 /// A table, view, index or sequence.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Relation {
-    /// Its name, as folded or quoted.
+    /// Its key, which is also its name in SQLite.
     pub name: String,
     /// What it is.
     pub kind: Kind,
@@ -26,13 +59,16 @@ pub struct Relation {
     pub columns: Vec<Column>,
     /// Its keys and checks; an index is a relation of its own.
     pub constraints: Vec<Constraint>,
-    /// A view's query, as written.
+    /// A view's query or a partial index's condition, as written.
     pub definition: Option<String>,
     /// For an index: the table it belongs to.
     pub parent: Option<String>,
     /// Who else than the owner may do what.
     #[serde(default)]
     pub grants: Vec<Grant>,
+    /// What COMMENT ON said.
+    #[serde(default)]
+    pub comment: Option<String>,
 }
 
 /// What a role may do with a relation.
@@ -58,8 +94,10 @@ pub enum Kind {
     },
     /// A sequence.
     Sequence,
-    /// A schema, for what is granted on it.
+    /// A schema.
     Schema,
+    /// A schema that every database has, and that was dropped here.
+    Dropped,
 }
 
 impl Kind {
@@ -70,7 +108,7 @@ impl Kind {
             Self::View => "view",
             Self::Index { .. } => "index",
             Self::Sequence => "sequence",
-            Self::Schema => "schema",
+            Self::Schema | Self::Dropped => "schema",
         }
     }
 }
@@ -86,12 +124,19 @@ pub struct Column {
     pub typmod: i32,
     /// Whether NULL is refused.
     pub not_null: bool,
-    /// Its default, as written in Postgres' dialect.
+    /// Its default, or what it is generated from, as written in Postgres' dialect; of an index's column the
+    /// expression.
     pub default: Option<String>,
     /// Whether it is an identity column.
     pub identity: Option<Identity>,
     /// Whether SQLite computes it.
     pub generated: bool,
+    /// Of an index's column: whether it descends.
+    #[serde(default)]
+    pub descending: bool,
+    /// What COMMENT ON said.
+    #[serde(default)]
+    pub comment: Option<String>,
 }
 
 impl Column {
@@ -119,11 +164,60 @@ pub struct Constraint {
     pub kind: char,
     /// The columns it covers.
     pub columns: Vec<String>,
-    /// As `\d` shows it.
+    /// A check's condition, as written; else empty.
     pub definition: String,
+    /// What a foreign key refers to.
+    #[serde(default)]
+    pub foreign: Option<Foreign>,
+    /// A primary key that is SQLite's row id. Every other key is a unique index of its name.
+    #[serde(default)]
+    pub row_id: bool,
+    /// What COMMENT ON said.
+    #[serde(default)]
+    pub comment: Option<String>,
+}
+
+/// What a foreign key refers to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Foreign {
+    /// The key of the table.
+    pub table: String,
+    /// Its columns.
+    pub columns: Vec<String>,
+    /// ON DELETE, in SQL's words; empty for NO ACTION.
+    pub on_delete: String,
+    /// ON UPDATE, in SQL's words; empty for NO ACTION.
+    pub on_update: String,
+    /// Whether it is checked at the end of the transaction.
+    pub deferred: bool,
+    /// Whether it could be.
+    pub deferrable: bool,
 }
 
 impl Relation {
+    /// Its schema.
+    pub fn schema(&self) -> &str {
+        split(&self.name).0
+    }
+
+    /// Its name without the schema; a schema's own name.
+    pub fn base(&self) -> &str {
+        split(&self.name).1
+    }
+
+    /// Its name for messages.
+    pub fn shown(&self) -> String {
+        match split(&self.name) {
+            (PUBLIC | "", name) => name.to_owned(),
+            (schema, name) => format!("{schema}.{name}"),
+        }
+    }
+
+    /// The key of another relation in the same schema.
+    pub fn sibling(&self, name: &str) -> String {
+        key(self.schema(), name)
+    }
+
     /// Whether a role that is no superuser may do what a letter stands for.
     pub fn allows(&self, user: &str, privilege: char) -> bool {
         let to = |grant: &&Grant| grant.grantee.is_empty() || grant.grantee == user;
@@ -134,7 +228,7 @@ impl Relation {
     pub fn all_privileges(&self) -> &'static str {
         match self.kind {
             Kind::Sequence => "rwU",
-            Kind::Schema => "UC",
+            Kind::Schema | Kind::Dropped => "UC",
             _ => "arwdDxt",
         }
     }
@@ -145,18 +239,47 @@ impl Relation {
     }
 }
 
-/// The name under which the schema `public` is kept once something was granted on it: no relation's name.
-pub const PUBLIC_SCHEMA: &str = "\u{1}public";
-
 impl Catalog {
-    /// The relation of a name.
-    pub fn get(&self, name: &str) -> Option<&Relation> {
-        self.relations.get(name)
+    /// The relation of a key.
+    pub fn get(&self, key: &str) -> Option<&Relation> {
+        self.relations.get(key)
+    }
+
+    /// Whether there is such a schema for relations.
+    pub fn has_schema(&self, name: &str) -> bool {
+        match self.get(&schema_key(name)) {
+            Some(schema) => schema.kind == Kind::Schema,
+            None => name == PUBLIC,
+        }
+    }
+
+    /// The schemas that have a record of their own, and `public`.
+    pub fn schemas(&self) -> Vec<&str> {
+        let own = self.relations.values().filter(|r| r.kind == Kind::Schema).map(Relation::base);
+        let public = (self.get(&schema_key(PUBLIC)).is_none()).then_some(PUBLIC);
+        public.into_iter().chain(own).collect()
+    }
+
+    /// The indexes of a table.
+    pub fn indexes(&self, table: &str) -> impl Iterator<Item = &Relation> {
+        let own =
+            move |r: &&Relation| matches!(r.kind, Kind::Index { .. }) && r.parent.as_deref() == Some(table);
+        self.relations.values().filter(own)
     }
 
     /// The next free number for a relation; user objects start at 16384, as in Postgres.
     pub fn next_oid(&self) -> i64 {
-        self.relations.values().map(|relation| relation.oid).max().unwrap_or(16_383) + 1
+        self.highest(false).unwrap_or(16_383) + 1
+    }
+
+    /// The next free number for a temporary relation.
+    pub fn next_temporary_oid(&self) -> i64 {
+        self.highest(true).unwrap_or(4_999_999) + 1
+    }
+
+    fn highest(&self, temporary: bool) -> Option<i64> {
+        let own = self.relations.values().filter(|relation| is_temporary(&relation.name) == temporary);
+        own.map(|relation| relation.oid).max()
     }
 
     /// The name of the constraint or unique index over exactly these columns.
@@ -167,10 +290,9 @@ impl Catalog {
         let constraints = self.get(table)?.constraints.iter();
         let constraint = constraints.filter(|c| matches!(c.kind, 'p' | 'u')).find(|c| same(&c.columns));
         let index = || {
-            let unique =
-                |r: &&Relation| r.kind == Kind::Index { unique: true } && r.parent.as_deref() == Some(table);
+            let unique = |r: &&Relation| r.kind == Kind::Index { unique: true };
             let names = |r: &Relation| r.columns.iter().map(|c| c.name.clone()).collect::<Vec<_>>();
-            self.relations.values().filter(unique).find(|r| same(&names(r))).map(|r| r.name.as_str())
+            self.indexes(table).filter(unique).find(|r| same(&names(r))).map(Relation::base)
         };
         constraint.map(|constraint| constraint.name.as_str()).or_else(index)
     }

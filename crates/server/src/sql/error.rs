@@ -12,10 +12,16 @@ pub struct SqlError {
     /// What to do about it.
     pub hint: Option<String>,
     /// Where in the statement's text, as a line and a column from 1.
-    pub at: Option<(u64, u64)>,
+    pub at: Option<(u32, u32)>,
     /// The session ends after this error.
     pub fatal: bool,
+    /// What it is about.
+    pub about: Option<Box<About>>,
 }
+
+/// What an error is about, by the protocol's letters: `s` schema, `t` table, `c` column, `n` constraint.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct About(pub Vec<(u8, String)>);
 
 /// A result whose error can be sent to a client.
 pub type Result<T> = std::result::Result<T, SqlError>;
@@ -23,7 +29,7 @@ pub type Result<T> = std::result::Result<T, SqlError>;
 impl SqlError {
     /// An error with a code and a message.
     pub fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), detail: None, hint: None, at: None, fatal: false }
+        Self { code, message: message.into(), detail: None, hint: None, at: None, fatal: false, about: None }
     }
 
     /// A construct that this server does not translate (0A000).
@@ -53,10 +59,16 @@ impl SqlError {
         self
     }
 
+    /// Says what it is about, by the protocol's letter.
+    pub fn about(mut self, letter: u8, name: impl Into<String>) -> Self {
+        self.about.get_or_insert_default().0.push((letter, name.into()));
+        self
+    }
+
     /// Adds a place in the statement, unless an inner step knew it better.
     pub fn at(mut self, location: sqlparser::tokenizer::Location) -> Self {
         if self.at.is_none() && location.line > 0 {
-            self.at = Some((location.line, location.column));
+            self.at = u32::try_from(location.line).ok().zip(u32::try_from(location.column).ok());
         }
         self
     }
@@ -93,8 +105,8 @@ impl std::error::Error for SqlError {}
 /// The codes that SQL functions raise.
 const CODES: &[&str] = &[
     "0A000", "22001", "22003", "22004", "22007", "22008", "22011", "22012", "2201B", "2201E", "2201F",
-    "2201W", "2201X", "22021", "22023", "2200H", "22P02", "22P03", "23502", "23514", "42704", "42501",
-    "42804", "42846", "42P01", "54000", "55000", "58000",
+    "2201G", "2201W", "2201X", "22021", "22023", "2200H", "2202E", "22P02", "22P03", "23502", "23514",
+    "42704", "42501", "42804", "42846", "42P01", "54000", "55000", "57014", "58000",
 ];
 
 #[cfg(test)]

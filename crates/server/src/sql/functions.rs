@@ -4,8 +4,9 @@
 //! picks the row whose arguments fit. A NULL argument gives NULL without calling the code.
 
 use super::error::{Result, SqlError};
+use super::interval::Interval;
 use super::types::Type;
-use super::{datetime, json, numeric, pattern, value};
+use super::{datetime, interval, json, numeric, pattern, value};
 use crate::engine::{Value, ValueRef};
 use Type::{Bytea, Float8, Int4, Int8, Numeric, Text, Timestamp, Timestamptz};
 use base64::Engine as _;
@@ -145,6 +146,25 @@ pub const SCALARS: &[Scalar] = &[
     }),
     row("to_hex", &[Int4], Text, |a| text_result(format!("{:x}", number(a, 0) as i32))),
     row("to_hex", &[Int8], Text, |a| text_result(format!("{:x}", number(a, 0)))),
+    row("md5", &[Text], Text, |a| text_result(format!("{:x}", md5::compute(text(a, 0)?)))),
+    row("md5", &[Bytea], Text, |a| text_result(format!("{:x}", md5::compute(bytes(a, 0))))),
+    row("width_bucket", &[Numeric, Numeric, Numeric, Int4], Int4, |a| {
+        let part = |index| text(a, index).and_then(numeric::stored);
+        let (x, low, high, count) = (part(0)?, part(1)?, part(2)?, number(a, 3));
+        if count <= 0 || low == high {
+            let what = if count <= 0 {
+                "count must be greater than zero"
+            } else {
+                "lower bound cannot equal upper bound"
+            };
+            return Err(SqlError::new("2201G", what));
+        }
+        let (x, width) = if low < high { (x - &low, high - low) } else { (&low - x, low - high) };
+        let bucket =
+            (&x * bigdecimal::BigDecimal::from(count) / &width).with_scale_round(0, RoundingMode::Floor);
+        let bucket: i64 = numeric::format(&bucket).parse().map_err(|_| value::out_of_range(Int4))?;
+        Ok(int((bucket + 1).clamp(0, count + 1)))
+    }),
     row("encode", &[Bytea, Text], Text, |a| match text(a, 1)? {
         "hex" => text_result(value::output(Bytea.into(), a[0])[2..].to_owned()),
         "base64" => text_result(STANDARD.encode(bytes(a, 0))),
@@ -222,7 +242,109 @@ pub const SCALARS: &[Scalar] = &[
     row("sin", &[Float8], Float8, |a| Ok(Value::Real(real(a, 0).sin()))),
     row("cos", &[Float8], Float8, |a| Ok(Value::Real(real(a, 0).cos()))),
     row("tan", &[Float8], Float8, |a| Ok(Value::Real(real(a, 0).tan()))),
-    row("date_part", &[Text, Timestamptz], Float8, |a| date_part(text(a, 0)?, number(a, 1))),
+    row("timestamp_pl_interval", &[Timestamp, Type::Interval], Timestamp, |a| {
+        Ok(int(interval::moved(number(a, 0), span(a, 1)?)?))
+    }),
+    row("timestamptz_pl_interval", &[Timestamptz, Type::Interval], Timestamptz, |a| {
+        Ok(int(interval::moved(number(a, 0), span(a, 1)?)?))
+    }),
+    row("timestamp_mi_interval", &[Timestamp, Type::Interval], Timestamp, |a| {
+        Ok(int(interval::moved(number(a, 0), span(a, 1)?.negated()?)?))
+    }),
+    row("timestamptz_mi_interval", &[Timestamptz, Type::Interval], Timestamptz, |a| {
+        Ok(int(interval::moved(number(a, 0), span(a, 1)?.negated()?)?))
+    }),
+    row("time_pl_interval", &[Type::Time, Type::Interval], Type::Time, |a| {
+        Ok(int((number(a, 0) + span(a, 1)?.micros).rem_euclid(datetime::DAY)))
+    }),
+    row("time_mi_interval", &[Type::Time, Type::Interval], Type::Time, |a| {
+        Ok(int((number(a, 0) - span(a, 1)?.micros).rem_euclid(datetime::DAY)))
+    }),
+    row("timestamp_mi", &[Timestamp, Timestamp], Type::Interval, |a| {
+        shown(interval::between(number(a, 0), number(a, 1)))
+    }),
+    row("timestamptz_mi", &[Timestamptz, Timestamptz], Type::Interval, |a| {
+        shown(interval::between(number(a, 0), number(a, 1)))
+    }),
+    row("time_mi_time", &[Type::Time, Type::Time], Type::Interval, |a| {
+        shown(Interval { micros: number(a, 0) - number(a, 1), ..Interval::default() })
+    }),
+    row("interval_pl", &[Type::Interval, Type::Interval], Type::Interval, |a| {
+        shown(span(a, 0)?.plus(span(a, 1)?)?)
+    }),
+    row("interval_mi", &[Type::Interval, Type::Interval], Type::Interval, |a| {
+        shown(span(a, 0)?.plus(span(a, 1)?.negated()?)?)
+    }),
+    row("interval_um", &[Type::Interval], Type::Interval, |a| shown(span(a, 0)?.negated()?)),
+    row("interval_mul", &[Type::Interval, Float8], Type::Interval, |a| shown(span(a, 0)?.times(real(a, 1))?)),
+    row("interval_div", &[Type::Interval, Float8], Type::Interval, |a| match real(a, 1) {
+        0.0 => Err(SqlError::new("22012", "division by zero")),
+        divisor => shown(span(a, 0)?.times(1.0 / divisor)?),
+    }),
+    row("justify_days", &[Type::Interval], Type::Interval, |a| shown(span(a, 0)?.justify_days())),
+    row("justify_hours", &[Type::Interval], Type::Interval, |a| shown(span(a, 0)?.justify_hours())),
+    row("justify_interval", &[Type::Interval], Type::Interval, |a| shown(span(a, 0)?.justify())),
+    row("age", &[Timestamp, Timestamp], Type::Interval, |a| {
+        shown(interval::age(number(a, 0), number(a, 1))?)
+    }),
+    row("age", &[Timestamptz, Timestamptz], Type::Interval, |a| {
+        shown(interval::age(number(a, 0), number(a, 1))?)
+    }),
+    row("make_interval", &[Int4, Int4, Int4, Int4, Int4, Int4, Float8], Type::Interval, |a| {
+        let part = |index: usize, each: i64| {
+            i32::try_from(number(a, index) * each).map_err(|_| value::out_of_range(Int4))
+        };
+        let micros =
+            number(a, 4) * 3_600_000_000 + number(a, 5) * 60_000_000 + (real(a, 6) * 1e6).round() as i64;
+        let (months, days) =
+            (part(0, 12)?.saturating_add(part(1, 1)?), part(2, 7)?.saturating_add(part(3, 1)?));
+        shown(Interval { months, days, micros })
+    }),
+    row("date_part", &[Text, Type::Interval], Float8, |a| {
+        let field = extract_interval(text(a, 0)?, span(a, 1)?)?;
+        Ok(Value::Real(field.parse().unwrap_or(0.0)))
+    }),
+    row("extract", &[Text, Type::Interval], Numeric, |a| {
+        text_result(extract_interval(text(a, 0)?, span(a, 1)?)?)
+    }),
+    row("extract", &[Text, Type::Time], Numeric, |a| {
+        let clock = Interval { micros: number(a, 1), ..Interval::default() };
+        match text(a, 0)?.to_ascii_lowercase().as_str() {
+            field @ ("hour" | "minute" | "second" | "milliseconds" | "microseconds" | "epoch") => {
+                text_result(extract_interval(field, clock)?)
+            }
+            other => Err(unknown_unit(other, "time without time zone")),
+        }
+    }),
+    row("extract", &[Text, Type::Date], Numeric, |a| {
+        let field = text(a, 0)?.to_ascii_lowercase();
+        if ["hour", "minute", "second", "milliseconds", "microseconds"].contains(&field.as_str()) {
+            let message = format!("unit \"{field}\" not supported for type date");
+            return Err(SqlError::new("0A000", message));
+        }
+        let part = extract(&field, number(a, 1) * datetime::DAY, "date")?;
+        text_result(part.split_once('.').map_or(part.clone(), |(whole, _)| whole.to_owned()))
+    }),
+    row("extract", &[Text, Timestamp], Numeric, |a| {
+        text_result(extract(text(a, 0)?, number(a, 1), "timestamp without time zone")?)
+    }),
+    row("extract", &[Text, Timestamptz], Numeric, |a| {
+        text_result(extract(text(a, 0)?, number(a, 1), "timestamp with time zone")?)
+    }),
+    row("date_trunc", &[Text, Type::Interval], Type::Interval, |a| {
+        let unit = text(a, 0)?.to_ascii_lowercase();
+        shown(span(a, 1)?.truncated(&unit).ok_or_else(|| unknown_unit(&unit, "interval"))?)
+    }),
+    row("date_part", &[Text, Type::Time], Float8, |a| {
+        let clock = Interval { micros: number(a, 1), ..Interval::default() };
+        Ok(Value::Real(extract_interval(text(a, 0)?, clock)?.parse().unwrap_or(0.0)))
+    }),
+    row("date_part", &[Text, Timestamp], Float8, |a| {
+        date_part(text(a, 0)?, number(a, 1), "timestamp without time zone")
+    }),
+    row("date_part", &[Text, Timestamptz], Float8, |a| {
+        date_part(text(a, 0)?, number(a, 1), "timestamp with time zone")
+    }),
     row("date_trunc", &[Text, Timestamp], Timestamp, |a| date_trunc(text(a, 0)?, number(a, 1))),
     row("date_trunc", &[Text, Timestamptz], Timestamptz, |a| date_trunc(text(a, 0)?, number(a, 1))),
     row("to_timestamp", &[Float8], Timestamptz, |a| {
@@ -434,34 +556,56 @@ fn json_typeof(text: &str) -> Result<Value> {
     text_result(name.to_owned())
 }
 
-fn date_part(field: &str, micros: i64) -> Result<Value> {
+fn span(args: &[ValueRef<'_>], index: usize) -> Result<Interval> {
+    interval::stored(text(args, index)?)
+}
+
+fn shown(span: Interval) -> Result<Value> {
+    text_result(span.to_string())
+}
+
+fn unknown_unit(unit: &str, ty: &str) -> SqlError {
+    SqlError::new("22023", format!("unit \"{unit}\" not recognized for type {ty}"))
+}
+
+fn extract_interval(field: &str, span: Interval) -> Result<String> {
+    let field = field.to_ascii_lowercase();
+    span.field(&field).ok_or_else(|| unknown_unit(&field, "interval"))
+}
+
+fn date_part(field: &str, micros: i64, ty: &str) -> Result<Value> {
+    Ok(Value::Real(extract(field, micros, ty)?.parse().unwrap_or(0.0)))
+}
+
+/// A field of an instant, as the text of a numeric.
+fn extract(field: &str, micros: i64, ty: &str) -> Result<String> {
     let (days, clock) = (micros.div_euclid(datetime::DAY), micros.rem_euclid(datetime::DAY));
     let date = datetime::date_of(days).ok_or_else(|| SqlError::new("22008", "timestamp out of range"))?;
-    let seconds = clock as f64 / 1e6;
+    let year = i64::from(date.year());
     let part = match field.to_ascii_lowercase().as_str() {
-        "year" => f64::from(date.year()),
-        "quarter" => f64::from((date.month() - 1) / 3 + 1),
-        "month" => f64::from(date.month()),
-        "week" => f64::from(date.iso_week_date().week()),
-        "isoyear" => f64::from(date.iso_week_date().year()),
-        "day" => f64::from(date.day()),
-        "doy" => f64::from(date.day_of_year()),
-        "dow" => f64::from(date.weekday().to_sunday_zero_offset()),
-        "isodow" => f64::from(date.weekday().to_monday_one_offset()),
-        "hour" => (seconds / 3600.0).floor(),
-        "minute" => (seconds / 60.0 % 60.0).floor(),
-        "second" => (clock % 60_000_000) as f64 / 1e6,
-        "milliseconds" => (clock % 60_000_000) as f64 / 1e3,
-        "microseconds" => (clock % 60_000_000) as f64,
-        "epoch" => (micros + datetime::EPOCH_DAYS * datetime::DAY) as f64 / 1e6,
-        other => {
-            return Err(SqlError::new(
-                "22023",
-                format!("unit \"{other}\" not recognized for type timestamp"),
-            ));
-        }
+        "year" | "years" => year,
+        "decade" => year.div_euclid(10),
+        "century" => (year + 99).div_euclid(100),
+        "millennium" => (year + 999).div_euclid(1000),
+        "quarter" => i64::from((date.month() - 1) / 3 + 1),
+        "month" | "months" | "mon" => date.month().into(),
+        "week" | "weeks" => date.iso_week_date().week().into(),
+        "isoyear" => date.iso_week_date().year().into(),
+        "day" | "days" => date.day().into(),
+        "doy" => date.day_of_year().into(),
+        "dow" => date.weekday().to_sunday_zero_offset().into(),
+        "isodow" => date.weekday().to_monday_one_offset().into(),
+        "julian" => days + 2_451_545,
+        "hour" | "hours" => clock / 3_600_000_000,
+        "minute" | "minutes" => clock / 60_000_000 % 60,
+        "second" | "seconds" => return Ok(interval::micros_text(clock % 60_000_000, 6)),
+        "milliseconds" => return Ok(interval::micros_text(clock % 60_000_000, 3)),
+        "microseconds" => clock % 60_000_000,
+        "epoch" => return Ok(interval::micros_text(micros + datetime::EPOCH_DAYS * datetime::DAY, 6)),
+        "timezone" | "timezone_hour" | "timezone_minute" if ty.ends_with("with time zone") => 0,
+        other => return Err(unknown_unit(other, ty)),
     };
-    Ok(Value::Real(part))
+    Ok(part.to_string())
 }
 
 fn date_trunc(field: &str, micros: i64) -> Result<Value> {
@@ -480,11 +624,11 @@ fn date_trunc(field: &str, micros: i64) -> Result<Value> {
         "month" => first(date.year(), date.month()),
         "quarter" => first(date.year(), (date.month() - 1) / 3 * 3 + 1),
         "year" => first(date.year(), 1),
+        "decade" => first(date.year().div_euclid(10) * 10, 1),
+        "century" => first((date.year() - 1).div_euclid(100) * 100 + 1, 1),
+        "millennium" => first((date.year() - 1).div_euclid(1000) * 1000 + 1, 1),
         other => {
-            return Err(SqlError::new(
-                "22023",
-                format!("unit \"{other}\" not recognized for type timestamp"),
-            ));
+            return Err(unknown_unit(other, "timestamp without time zone"));
         }
     };
     Ok(int(start * datetime::DAY))

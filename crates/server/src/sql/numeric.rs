@@ -82,6 +82,16 @@ pub fn divide(a: &BigDecimal, b: &BigDecimal) -> Result<BigDecimal> {
     Ok(round(&BigDecimal::new(dividend / divisor, scale + 1), scale))
 }
 
+/// The square root, with as many digits as a quotient would show; of a negative number zero.
+pub fn sqrt(value: &BigDecimal) -> BigDecimal {
+    let (weight, _) = weight(value);
+    // The root of a number of 2n digits has n, in groups of four.
+    let digits = (weight + 1) * 2;
+    let shown = (QUOTIENT_DIGITS - digits).max(scale(value)).clamp(0, 1000);
+    let root = value.sqrt().unwrap_or_default();
+    round(&root, shown)
+}
+
 /// The digits after the point.
 pub fn scale(value: &BigDecimal) -> i64 {
     value.as_bigint_and_exponent().1.max(0)

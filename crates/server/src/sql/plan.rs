@@ -1,13 +1,15 @@
 //! What a statement asks for, ready to run.
 
 use super::catalog::Relation;
-use super::compile::{Compiler, Context, Output};
+use super::compile::query::changing;
+use super::compile::{Before, Compiler, Context, Output};
 use super::error::{Result, SqlError};
 use super::types::{Type, Typed};
 use super::{ddl, expr_text, fold};
 use sqlparser::ast::{
-    CopyLegacyCsvOption, CopyLegacyOption, CopyOption, CopySource, CopyTarget, Expr, Reset, Set, Statement,
-    TransactionAccessMode, TransactionIsolationLevel, TransactionMode, Value,
+    CloseCursor, ContextModifier, CopyLegacyCsvOption, CopyLegacyOption, CopyOption, CopySource, CopyTarget,
+    DataType, Declare, DiscardObject, Expr, Ident, Reset, Set, SetExpr, Statement, TransactionAccessMode,
+    TransactionIsolationLevel, TransactionMode, Value,
 };
 
 /// A statement ready to run.
@@ -27,6 +29,10 @@ pub struct Plan {
     pub class: Class,
     /// It is right for one run only, because it holds parts of the catalogues.
     pub volatile: bool,
+    /// Its functions may ask the session for something: a parameter's new value, a notification.
+    pub asks: bool,
+    /// Changes within WITH, which come first.
+    pub before: Vec<Before>,
 }
 
 /// The classes that `log_statement` tells apart.
@@ -47,8 +53,13 @@ pub enum Class {
 pub enum Action {
     /// SQLite text that returns rows or changes them.
     Run(String),
-    /// A plan of SQLite's, shown as text.
-    Explain(String),
+    /// A plan of SQLite's.
+    Explain {
+        /// The statement.
+        sql: String,
+        /// Shown as a document rather than as lines.
+        json: bool,
+    },
     /// A change of definitions, in steps.
     Ddl(Vec<Step>),
     /// BEGIN
@@ -74,6 +85,55 @@ pub enum Action {
         name: String,
         /// Its new value.
         value: Option<String>,
+        /// Until the transaction ends.
+        local: bool,
+    },
+    /// SET CONSTRAINTS; whether they are checked at the end of the transaction.
+    Constraints {
+        /// Whether they are checked at its end.
+        deferred: bool,
+    },
+    /// PREPARE
+    Prepare {
+        /// The statement's name.
+        name: Ident,
+        /// The types given.
+        types: Vec<DataType>,
+        /// The statement.
+        statement: Box<Statement>,
+    },
+    /// DECLARE … CURSOR
+    Declare {
+        /// The cursor's name.
+        name: String,
+        /// Its query.
+        plan: Box<Plan>,
+        /// It may go backwards.
+        scroll: bool,
+        /// It outlives the transaction.
+        hold: bool,
+    },
+    /// FETCH and MOVE
+    Fetch {
+        /// The cursor's name.
+        name: String,
+        /// Where to.
+        steps: Steps,
+        /// No rows are wanted.
+        silent: bool,
+    },
+    /// CLOSE; no name is all.
+    Close(Option<String>),
+    /// LISTEN
+    Listen(String),
+    /// UNLISTEN; no name is all.
+    Unlisten(Option<String>),
+    /// NOTIFY
+    Notify {
+        /// The channel.
+        channel: String,
+        /// The message.
+        text: String,
     },
     /// SHOW
     Show(String),
@@ -85,8 +145,21 @@ pub enum Action {
     Cluster(ClusterChange),
     /// DEALLOCATE and DISCARD; no name is all.
     Deallocate(Option<String>),
+    /// DISCARD ALL
+    Discard,
     /// Nothing to do here, such as VACUUM.
     Nothing,
+}
+
+/// Where a cursor goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Steps {
+    /// So many rows on, or back, with all rows on the way.
+    Forward(i64),
+    /// To the row of this number; a negative one counts from the end.
+    Absolute(i64),
+    /// To the row that is so many rows on.
+    Relative(i64),
 }
 
 /// One step of a change of definitions.
@@ -94,6 +167,20 @@ pub enum Action {
 pub enum Step {
     /// SQLite text.
     Sql(String),
+    /// The text of a table in SQLite's schema.
+    Rewrite {
+        /// The table's key.
+        table: String,
+        /// Its new text.
+        sql: String,
+    },
+    /// A query that may find no row.
+    Refuse {
+        /// The query.
+        sql: String,
+        /// The error if it does.
+        error: SqlError,
+    },
     /// A relation is new or different.
     Put(Box<Relation>),
     /// A relation is gone.
@@ -154,6 +241,8 @@ pub struct CopyOut {
 pub struct CopyFormat {
     /// CSV rather than text.
     pub csv: bool,
+    /// Postgres' binary form.
+    pub binary: bool,
     /// The field separator.
     pub delimiter: char,
     /// What stands for NULL.
@@ -168,7 +257,12 @@ pub struct CopyFormat {
 #[derive(Debug, Clone)]
 pub enum ClusterChange {
     /// CREATE DATABASE
-    CreateDatabase(String),
+    CreateDatabase {
+        /// Its name.
+        name: String,
+        /// Whose it is; whoever creates it where nobody is named.
+        owner: Option<String>,
+    },
     /// DROP DATABASE
     DropDatabase {
         /// Its name.
@@ -213,7 +307,8 @@ pub struct RoleChange {
 }
 
 impl Plan {
-    fn new(action: Action, tag: &'static str) -> Self {
+    /// A plan without rows and parameters.
+    pub fn new(action: Action, tag: &'static str) -> Self {
         Self {
             action,
             columns: Vec::new(),
@@ -222,6 +317,8 @@ impl Plan {
             writes: false,
             class: Class::Other,
             volatile: false,
+            asks: false,
+            before: Vec::new(),
         }
     }
 
@@ -236,12 +333,24 @@ pub fn plan(statement: &Statement, context: &Context<'_>, declared: &[Option<Typ
     let mut plan = build(statement, context, &mut compiler)?;
     plan.writes |= compiler.writes;
     plan.volatile = compiler.volatile;
+    plan.asks = compiler.asks;
+    plan.before = std::mem::take(&mut compiler.before);
+    // Its text is only right while the tables of the changes before it are there.
+    plan.volatile |= !plan.before.is_empty();
     plan.params = compiler.params.iter().map(|ty| ty.unwrap_or(Type::Text)).collect();
     Ok(plan)
 }
 
 fn build(statement: &Statement, context: &Context<'_>, compiler: &mut Compiler<'_>) -> Result<Plan> {
     match statement {
+        Statement::Query(query) if changing(&query.body).is_some() => {
+            let tag = match &*query.body {
+                SetExpr::Insert(_) => "INSERT 0",
+                SetExpr::Update(_) => "UPDATE",
+                _ => "DELETE",
+            };
+            Ok(change(compiler.changing_query(query)?, tag))
+        }
         Statement::Query(query) => {
             let (sql, columns) = compiler.query(query)?;
             let (sql, columns) = compiler.shown_query(sql, columns);
@@ -250,13 +359,19 @@ fn build(statement: &Statement, context: &Context<'_>, compiler: &mut Compiler<'
         Statement::Insert(insert) => Ok(change(compiler.insert(insert)?, "INSERT 0")),
         Statement::Update(update) => Ok(change(compiler.update(update)?, "UPDATE")),
         Statement::Delete(delete) => Ok(change(compiler.delete(delete)?, "DELETE")),
-        Statement::Explain { statement, analyze: false, .. } => {
+        Statement::Explain { statement, analyze: false, format, options, .. } => {
+            let json = |text: &str| text.eq_ignore_ascii_case("json");
+            let named = options.iter().flatten().filter(|option| fold(&option.name) == "format");
+            let json =
+                format.as_ref().is_some_and(|format| format.to_string().to_lowercase().contains("json"))
+                    || named.filter_map(|option| option.arg.as_ref()).any(|arg| json(&setting_text(arg)));
             let inner = build(statement, context, compiler)?;
             let Action::Run(sql) = inner.action else {
                 return Err(SqlError::unsupported("EXPLAIN of this statement"));
             };
-            let columns = vec![Output { name: "QUERY PLAN".to_owned(), typed: Type::Text.into() }];
-            Ok(Plan { columns, ..Plan::new(Action::Explain(sql), "EXPLAIN") })
+            let ty = if json { Type::Json } else { Type::Text };
+            let columns = vec![Output { name: "QUERY PLAN".to_owned(), typed: ty.into(), origin: None }];
+            Ok(Plan { columns, ..Plan::new(Action::Explain { sql, json }, "EXPLAIN") })
         }
         Statement::StartTransaction { modes, statements, begin, .. } if statements.is_empty() => {
             let snapshot = modes.iter().any(|mode| {
@@ -282,10 +397,13 @@ fn build(statement: &Statement, context: &Context<'_>, compiler: &mut Compiler<'
         Statement::ReleaseSavepoint { name } => Ok(Plan::new(Action::Release(fold(name)), "RELEASE")),
         Statement::Set(set) => set_plan(set),
         Statement::Reset(reset) => match &reset.reset {
-            Reset::ConfigurationParameter(name) => {
-                Ok(Plan::new(Action::Set { name: name.to_string().to_lowercase(), value: None }, "RESET"))
+            Reset::ConfigurationParameter(name) => Ok(Plan::new(
+                Action::Set { name: name.to_string().to_lowercase(), value: None, local: false },
+                "RESET",
+            )),
+            Reset::ALL => {
+                Ok(Plan::new(Action::Set { name: "all".to_owned(), value: None, local: false }, "RESET"))
             }
-            Reset::ALL => Ok(Plan::new(Action::Set { name: "all".to_owned(), value: None }, "RESET")),
             Reset::SessionAuthorization => Err(SqlError::unsupported("RESET SESSION AUTHORIZATION")),
         },
         Statement::ShowVariable { variable } => {
@@ -295,7 +413,7 @@ fn build(statement: &Statement, context: &Context<'_>, compiler: &mut Compiler<'
                 "time zone" => "timezone".to_owned(),
                 _ => words.join("."),
             };
-            let columns = vec![Output { name: name.clone(), typed: Type::Text.into() }];
+            let columns = vec![Output { name: name.clone(), typed: Type::Text.into(), origin: None }];
             Ok(Plan { columns, ..Plan::new(Action::Show(name), "SHOW") })
         }
         Statement::Copy { source, to: false, target: CopyTarget::Stdin, options, legacy_options, .. } => {
@@ -315,7 +433,38 @@ fn build(statement: &Statement, context: &Context<'_>, compiler: &mut Compiler<'
             let name = fold(name);
             Ok(Plan::new(Action::Deallocate((name != "all").then_some(name)), "DEALLOCATE"))
         }
-        Statement::Discard { .. } => Ok(Plan::new(Action::Deallocate(None), "DISCARD")),
+        Statement::Prepare { name, data_types, statement } => {
+            let (name, types) = (name.clone(), data_types.clone());
+            Ok(Plan::new(Action::Prepare { name, types, statement: statement.clone() }, "PREPARE"))
+        }
+        Statement::Declare { stmts } => match stmts.as_slice() {
+            [declare] if declare.for_query.is_some() => declare_plan(declare, context, compiler),
+            _ => Err(SqlError::unsupported("DECLARE of anything but a cursor")),
+        },
+        Statement::Close { cursor } => {
+            let name = match cursor {
+                CloseCursor::All => None,
+                CloseCursor::Specific { name } => Some(fold(name)),
+            };
+            Ok(Plan::new(Action::Close(name), "CLOSE CURSOR"))
+        }
+        Statement::LISTEN { channel } => Ok(Plan::new(Action::Listen(fold(channel)), "LISTEN")),
+        Statement::UNLISTEN { channel } => {
+            let all = channel.value == "*";
+            Ok(Plan::new(Action::Unlisten((!all).then(|| fold(channel))), "UNLISTEN"))
+        }
+        Statement::NOTIFY { channel, payload } => {
+            let text = payload.clone().unwrap_or_default();
+            let text = text
+                .strip_prefix('\'')
+                .and_then(|t| t.strip_suffix('\''))
+                .map_or(text.clone(), str::to_owned);
+            Ok(Plan::new(Action::Notify { channel: fold(channel), text }, "NOTIFY"))
+        }
+        Statement::Discard { object_type: DiscardObject::ALL } => {
+            Ok(Plan::new(Action::Discard, "DISCARD ALL"))
+        }
+        Statement::Discard { .. } => Ok(Plan::new(Action::Nothing, "DISCARD")),
         _ => match ddl::cluster(statement)? {
             Some((change, tag)) => {
                 let role =
@@ -333,10 +482,19 @@ fn change((sql, columns): (String, Vec<Output>), tag: &'static str) -> Plan {
 }
 
 fn set_plan(set: &Set) -> Result<Plan> {
-    let plan = |name: String, value: Option<String>| Ok(Plan::new(Action::Set { name, value }, "SET"));
+    let local = match set {
+        Set::SingleAssignment { scope, .. } => *scope == Some(ContextModifier::Local),
+        Set::SetTimeZone { local, .. } => *local,
+        _ => false,
+    };
+    let plan = |name: String, value: Option<String>| Ok(Plan::new(Action::Set { name, value, local }, "SET"));
     match set {
         Set::SingleAssignment { variable, values, .. } => {
             let texts: Vec<String> = values.iter().map(setting_text).collect();
+            if variable.to_string() == super::CONSTRAINTS {
+                let deferred = texts.iter().any(|text| text == "deferred");
+                return Ok(Plan::new(Action::Constraints { deferred }, "SET CONSTRAINTS"));
+            }
             let is_default = values.len() == 1 && texts[0].eq_ignore_ascii_case("default");
             plan(variable.to_string().to_lowercase(), (!is_default).then(|| texts.join(", ")))
         }
@@ -347,6 +505,17 @@ fn set_plan(set: &Set) -> Result<Plan> {
         }
         other => Err(SqlError::unsupported(other.to_string())),
     }
+}
+
+fn declare_plan(declare: &Declare, context: &Context<'_>, compiler: &mut Compiler<'_>) -> Result<Plan> {
+    let (Some(query), [name]) = (&declare.for_query, declare.names.as_slice()) else {
+        return Err(SqlError::syntax("a cursor needs a name and a query"));
+    };
+    let plan = Box::new(build(&Statement::Query(query.clone()), context, compiler)?);
+    // Without a word about it Postgres lets simple queries scroll.
+    let scroll = declare.scroll.unwrap_or(true);
+    let hold = declare.hold == Some(true);
+    Ok(Plan::new(Action::Declare { name: fold(name), plan, scroll, hold }, "DECLARE CURSOR"))
 }
 
 fn setting_text(expr: &Expr) -> String {
@@ -385,6 +554,7 @@ fn copy_out(source: &CopySource, format: CopyFormat, compiler: &mut Compiler<'_>
 
 fn copy_format(options: &[CopyOption], legacy: &[CopyLegacyOption]) -> Result<CopyFormat> {
     let mut copy = CopyFormat {
+        binary: legacy.iter().any(|option| matches!(option, CopyLegacyOption::Binary)),
         csv: legacy.iter().any(|option| matches!(option, CopyLegacyOption::Csv(_))),
         delimiter: '\0',
         null: String::new(),
@@ -398,6 +568,7 @@ fn copy_format(options: &[CopyOption], legacy: &[CopyLegacyOption]) -> Result<Co
             CopyOption::Format(format) => match fold(format).as_str() {
                 "csv" => copy.csv = true,
                 "text" => copy.csv = false,
+                "binary" => copy.binary = true,
                 other => return Err(SqlError::unsupported(format!("COPY format \"{other}\""))),
             },
             CopyOption::Freeze(_) => {}
@@ -422,8 +593,12 @@ fn copy_format(options: &[CopyOption], legacy: &[CopyLegacyOption]) -> Result<Co
             }
             CopyLegacyOption::Delimiter(character) => delimiter = Some(*character),
             CopyLegacyOption::Null(text) => null = Some(text.clone()),
+            CopyLegacyOption::Binary => {}
             other => return Err(SqlError::unsupported(format!("COPY option {other}"))),
         }
+    }
+    if copy.binary && (copy.csv || copy.header || null.is_some() || delimiter.is_some()) {
+        return Err(SqlError::syntax("cannot specify DELIMITER, NULL, HEADER or CSV in BINARY mode"));
     }
     copy.delimiter = delimiter.unwrap_or(if copy.csv { ',' } else { '\t' });
     copy.null = null.unwrap_or_else(|| (if copy.csv { "" } else { "\\N" }).to_owned());
@@ -451,8 +626,16 @@ mod tests {
 
     fn check(text: &str, expect: &str) {
         let catalog = Catalog::default();
-        let context =
-            Context { catalog: &catalog, user: "u", superuser: true, database: "d", cluster: &Nothing };
+        let context = Context {
+            catalog: &catalog,
+            user: "u",
+            superuser: true,
+            database: "d",
+            cluster: &Nothing,
+            path: &["public".to_owned()],
+            temporary: "pg_temp_1",
+            memberships: &["u".to_owned()],
+        };
         let planned = crate::sql::parse(text).and_then(|statements| plan(&statements[0], &context, &[]));
         let got = match planned.map(|plan| plan.action) {
             Ok(Action::Run(sql)) => sql,

@@ -42,6 +42,8 @@ pub enum Type {
     Timestamp,
     /// timestamp with time zone
     Timestamptz,
+    /// interval
+    Interval,
     /// uuid
     Uuid,
     /// json, kept as written
@@ -91,6 +93,10 @@ pub enum Type {
     /// An array of the type before the word.
     TimestamptzArray,
     /// An array of the type before the word.
+    IntervalArray,
+    /// An array of the type before the word.
+    ByteaArray,
+    /// An array of the type before the word.
     UuidArray,
     /// An array of the type before the word.
     JsonArray,
@@ -109,11 +115,11 @@ pub enum Type {
 }
 
 use Type::{
-    Bool, BoolArray, Bpchar, BpcharArray, Bytea, Char, CharArray, Date, DateArray, Float4, Float4Array,
-    Float8, Float8Array, Int2, Int2Array, Int2vector, Int4, Int4Array, Int8, Int8Array, Json, JsonArray,
-    Jsonb, JsonbArray, Name, NameArray, Numeric, NumericArray, Oid, OidArray, Regclass, Regnamespace,
-    Regtype, Text, TextArray, Time, TimeArray, Timestamp, TimestampArray, Timestamptz, TimestamptzArray,
-    Unknown, Uuid, UuidArray, Varchar, VarcharArray, Void,
+    Bool, BoolArray, Bpchar, BpcharArray, Bytea, ByteaArray, Char, CharArray, Date, DateArray, Float4,
+    Float4Array, Float8, Float8Array, Int2, Int2Array, Int2vector, Int4, Int4Array, Int8, Int8Array,
+    Interval, IntervalArray, Json, JsonArray, Jsonb, JsonbArray, Name, NameArray, Numeric, NumericArray, Oid,
+    OidArray, Regclass, Regnamespace, Regtype, Text, TextArray, Time, TimeArray, Timestamp, TimestampArray,
+    Timestamptz, TimestamptzArray, Unknown, Uuid, UuidArray, Varchar, VarcharArray, Void,
 };
 
 /// What the catalogues say about a type.
@@ -163,6 +169,7 @@ pub const TYPES: &[TypeInfo] = &[
     row(Time, 1083, "time", "time without time zone", 8, "INTEGER", 'D'),
     row(Timestamp, 1114, "timestamp", "timestamp without time zone", 8, "INTEGER", 'D'),
     row(Timestamptz, 1184, "timestamptz", "timestamp with time zone", 8, "INTEGER", 'D'),
+    row(Interval, 1186, "interval", "interval", 16, "TEXT", 'T'),
     row(Uuid, 2950, "uuid", "uuid", 16, "TEXT", 'U'),
     row(Json, 114, "json", "json", -1, "TEXT", 'U'),
     row(Jsonb, 3802, "jsonb", "jsonb", -1, "TEXT", 'U'),
@@ -187,6 +194,8 @@ pub const TYPES: &[TypeInfo] = &[
     row(TimeArray, 1183, "_time", "time without time zone[]", -1, "TEXT", 'A'),
     row(TimestampArray, 1115, "_timestamp", "timestamp without time zone[]", -1, "TEXT", 'A'),
     row(TimestamptzArray, 1185, "_timestamptz", "timestamp with time zone[]", -1, "TEXT", 'A'),
+    row(IntervalArray, 1187, "_interval", "interval[]", -1, "TEXT", 'A'),
+    row(ByteaArray, 1001, "_bytea", "bytea[]", -1, "TEXT", 'A'),
     row(UuidArray, 2951, "_uuid", "uuid[]", -1, "TEXT", 'A'),
     row(JsonArray, 199, "_json", "json[]", -1, "TEXT", 'A'),
     row(JsonbArray, 3807, "_jsonb", "jsonb[]", -1, "TEXT", 'A'),
@@ -243,6 +252,16 @@ impl Type {
     /// Text in any of its declared forms.
     pub fn is_string(self) -> bool {
         matches!(self, Text | Varchar | Bpchar | Name | Char)
+    }
+
+    /// How SQLite compares its values, where that is not by their bytes.
+    pub fn collation(self) -> Option<&'static str> {
+        match self {
+            Numeric => Some("sb_numeric"),
+            Interval => Some("sb_interval"),
+            Jsonb => Some("sb_jsonb"),
+            _ => None,
+        }
     }
 
     /// A whole number.
@@ -337,6 +356,7 @@ pub fn declared(data_type: &DataType) -> Result<Typed> {
         DataType::Timestamp(precision, zone) => {
             instant(if without_zone(*zone) { Timestamp } else { Timestamptz }, *precision)
         }
+        DataType::Interval { .. } => plain(Interval),
         DataType::Uuid => plain(Uuid),
         DataType::JSON => plain(Json),
         DataType::JSONB => plain(Jsonb),
@@ -364,11 +384,7 @@ fn custom(name: &ObjectName, arguments: &[String]) -> Result<Typed> {
         }
         Some(_) => Err(SqlError::unsupported(format!("type {name} with a modifier"))),
         None if last == "bpchar" => Ok(Bpchar.into()),
-        None if matches!(
-            last.as_str(),
-            "interval" | "money" | "inet" | "cidr" | "xml" | "tsvector" | "point"
-        ) =>
-        {
+        None if matches!(last.as_str(), "money" | "inet" | "cidr" | "xml" | "tsvector" | "point") => {
             Err(SqlError::unsupported(format!("type {last}")))
         }
         None => Err(SqlError::new("42704", format!("type \"{last}\" does not exist"))),

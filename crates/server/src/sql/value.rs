@@ -2,7 +2,7 @@
 
 use super::error::{Result, SqlError};
 use super::types::{Type, Typed};
-use super::{array, datetime, json, numeric};
+use super::{array, datetime, interval, json, numeric};
 use crate::engine::{Value, ValueRef};
 use bytes::{BufMut, BytesMut};
 
@@ -28,6 +28,7 @@ pub fn input(to: Typed, text: &str, explicit: bool) -> Result<Value> {
         Type::Date | Type::Time | Type::Timestamp | Type::Timestamptz => {
             Value::Integer(datetime::parse(to.ty, text)?)
         }
+        Type::Interval => Value::Text(interval::parse(text, None)?.to_string()),
         Type::Uuid => Value::Text(uuid(text).ok_or_else(|| invalid(to.ty, text))?),
         Type::Json => Value::Text(json::check(text)?),
         Type::Jsonb => Value::Text(json::normalise(text)?),
@@ -112,6 +113,12 @@ pub fn cast(value: Value, from: Type, to: Typed, explicit: bool) -> Result<Value
             t @ (Type::Date | Type::Time | Type::Timestamp | Type::Timestamptz),
             Value::Integer(n),
         ) if !(f == Type::Date && t == Type::Time) => Value::Integer(datetime::convert(f, t, n)),
+        (Type::Time, Type::Interval, Value::Integer(micros)) => {
+            Value::Text(interval::Interval { micros, ..interval::Interval::default() }.to_string())
+        }
+        (Type::Interval, Type::Time, Value::Text(text)) => {
+            Value::Integer(interval::stored(&text)?.micros.rem_euclid(datetime::DAY))
+        }
         (f, t, _) => return Err(SqlError::new("42846", format!("cannot cast type {f} to {t}"))),
     };
     modify(cast, to, explicit)
@@ -166,6 +173,7 @@ pub fn send(of: Typed, value: ValueRef<'_>, out: &mut BytesMut) -> Result<()> {
         (Type::Float8, ValueRef::Integer(n)) => out.put_f64(n as f64),
         (Type::Bytea, ValueRef::Blob(bytes)) => out.put_slice(bytes),
         (Type::Numeric, value) => numeric::send(&numeric::stored(&output(of, value))?, out),
+        (Type::Interval, value) => interval::stored(&output(of, value))?.send(out),
         (Type::Uuid, ValueRef::Text(text)) => {
             let digits: Vec<u8> =
                 text.iter().filter_map(|c| char::from(*c).to_digit(16)).map(|d| d as u8).collect();
@@ -204,6 +212,7 @@ pub fn recv(ty: Type, bytes: &[u8]) -> Result<Value> {
         Type::Float8 => Value::Real(f64::from_be_bytes(bytes.try_into().map_err(|_| malformed())?)),
         Type::Bytea => Value::Blob(bytes.to_vec()),
         Type::Numeric => Value::Text(numeric::format(&numeric::recv(bytes).ok_or_else(malformed)?)),
+        Type::Interval => Value::Text(interval::Interval::recv(bytes).ok_or_else(malformed)?.to_string()),
         Type::Uuid => {
             let _: [u8; 16] = bytes.try_into().map_err(|_| malformed())?;
             let hex = output(Type::Bytea.into(), ValueRef::Blob(bytes));

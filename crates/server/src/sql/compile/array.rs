@@ -63,6 +63,15 @@ impl Compiler<'_> {
         Ok(Frag::new(format!("sb_array_get({}, {}, {})", frag.sql, index.sql, element.oid()), element))
     }
 
+    /// An array that is unnested: the catalogues' number lists count as arrays.
+    pub(super) fn unnested(&mut self, array: &Expr) -> Result<Frag> {
+        let array = self.expr(array)?;
+        if array.ty() == Type::Int2vector {
+            return Ok(Frag::new(format!("sb_string_to_array({}, ' ')", array.sql), Type::Int2Array));
+        }
+        Ok(array)
+    }
+
     /// A table whose `value` steps through an array, and the type of that column.
     pub(super) fn element_source(&mut self, array: Frag) -> Result<(String, Type)> {
         let (sql, element) = match array.ty() {
@@ -149,6 +158,9 @@ impl Compiler<'_> {
     /// `@>`, `<@` and `&&`.
     pub(super) fn array_relation(&mut self, left: &Expr, op: &Op, right: &Expr) -> Result<Frag> {
         let (a, b) = (self.expr(left)?, self.expr(right)?);
+        if let Some(frag) = self.json_operator(op, &a, &b)? {
+            return Ok(frag);
+        }
         let (a, b) = self.matched(a, &op.to_string(), b)?;
         if a.ty().element().is_none() {
             return Err(SqlError::unsupported(format!("operator {op} on {}", a.ty())));
@@ -219,6 +231,16 @@ impl Compiler<'_> {
             _ => Ok(None),
         }
     }
+}
+
+/// The text of the longest of several arrays.
+pub(super) fn longest(arrays: &[Frag]) -> String {
+    let Some((first, rest)) = arrays.split_first() else { return "NULL".to_owned() };
+    rest.iter().fold(first.sql.clone(), |longest, array| {
+        let count = |sql: &str| format!("coalesce(sb_cardinality({sql}), 0)");
+        let (a, b) = (count(&longest), count(&array.sql));
+        format!("(CASE WHEN {a} >= {b} THEN {longest} ELSE {} END)", array.sql)
+    })
 }
 
 fn array_of(element: Type) -> Result<Type> {

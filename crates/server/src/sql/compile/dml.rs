@@ -1,7 +1,7 @@
 //! INSERT, UPDATE, DELETE and the values they assign.
 
 use super::{Compiler, Frag, Output, Shape, assignable, cast_call, literal, relation_name};
-use crate::sql::catalog::{Column, Identity, Kind, Relation};
+use crate::sql::catalog::{Column, Identity, Kind, Relation, stored};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::types::Type;
 use crate::sql::{fold, parse_expr, quote, value};
@@ -26,8 +26,10 @@ impl Compiler<'_> {
         if insert.returning.is_some() {
             self.check(&relation, 'r')?;
         }
-        let alias =
-            insert.table_alias.as_ref().map_or_else(|| relation.name.clone(), |alias| fold(&alias.alias));
+        let alias = insert
+            .table_alias
+            .as_ref()
+            .map_or_else(|| relation.base().to_owned(), |alias| fold(&alias.alias));
         let targets = self.insert_targets(&relation, &insert.columns)?;
         let types: Vec<Type> = targets.iter().map(|column| column.typed().ty).collect();
         let width_error = |more: &str| SqlError::syntax(format!("INSERT has more {more}"));
@@ -119,9 +121,8 @@ impl Compiler<'_> {
     ) -> Result<Changed> {
         let names: Vec<String> = targets.iter().chain(omitted).map(|column| quote(&column.name)).collect();
         let table = quote(&relation.name);
-        let mut sql =
-            format!("INSERT INTO \"main\".{table} AS {} ({}) {source}", quote(alias), names.join(", "));
-        self.open_table(alias, &relation.name)?;
+        let mut sql = format!("INSERT INTO {table} AS {} ({}) {source}", quote(alias), names.join(", "));
+        self.open_table(alias, relation)?;
         if let Some(on) = &insert.on {
             sql += &self.on_conflict(on, relation)?;
         }
@@ -182,7 +183,7 @@ impl Compiler<'_> {
             OnConflictAction::DoUpdate(update) => {
                 self.check(relation, 'w')?;
                 self.check(relation, 'r')?;
-                self.also_visible("excluded", &relation.name)?;
+                self.also_visible("excluded", relation)?;
                 // A bare name means the existing row, not the proposed one.
                 if let Some(table) = self.scopes.last_mut().and_then(|scope| scope.tables.last_mut()) {
                     table.columns.iter_mut().for_each(|column| column.not_null = false);
@@ -211,7 +212,7 @@ impl Compiler<'_> {
         if update.selection.is_some() || update.returning.is_some() {
             self.check(&relation, 'r')?;
         }
-        let table = self.open_table(&alias, &relation.name)?;
+        let table = self.open_table(&alias, &relation)?;
         let from = match &update.from {
             None => String::new(),
             Some(UpdateTableFromKind::AfterSet(tables) | UpdateTableFromKind::BeforeSet(tables)) => {
@@ -233,8 +234,12 @@ impl Compiler<'_> {
     fn assignments(&mut self, assignments: &[Assignment], relation: &Relation) -> Result<String> {
         let mut items = Vec::new();
         for assignment in assignments {
-            let AssignmentTarget::ColumnName(name) = &assignment.target else {
-                return Err(SqlError::unsupported("assignment to a row"));
+            let name = match &assignment.target {
+                AssignmentTarget::ColumnName(name) => name,
+                AssignmentTarget::Tuple(names) => {
+                    items.push(self.row_assignment(names, &assignment.value, relation)?);
+                    continue;
+                }
             };
             let (_, name_text) = relation_name(name)?;
             let column = relation
@@ -244,6 +249,39 @@ impl Compiler<'_> {
             items.push(format!("{} = {value}", quote(&column.name)));
         }
         Ok(items.join(", "))
+    }
+
+    /// `(a, b) = (1, 2)` and `(a, b) = (SELECT …)`
+    fn row_assignment(&mut self, names: &[ObjectName], value: &Expr, relation: &Relation) -> Result<String> {
+        let columns = self.insert_targets(relation, names)?;
+        let quoted: Vec<String> = columns.iter().map(|column| quote(&column.name)).collect();
+        match value {
+            Expr::Tuple(values) if values.len() == columns.len() => {
+                let mut items = Vec::new();
+                for (name, (value, column)) in quoted.iter().zip(values.iter().zip(&columns)) {
+                    items.push(format!("{name} = {}", self.assigned(value, column)?));
+                }
+                Ok(items.join(", "))
+            }
+            Expr::Subquery(query) => {
+                let (sql, outputs) = self.query(query)?;
+                if outputs.len() != columns.len() {
+                    return Err(SqlError::syntax("number of columns does not match number of values"));
+                }
+                let (mut names, mut items) = (Vec::new(), Vec::new());
+                for (index, (output, column)) in outputs.iter().zip(&columns).enumerate() {
+                    let name = format!("\"c{index}\"");
+                    items.push(self.assign(Frag::new(name.clone(), output.typed), column)?);
+                    names.push(name);
+                }
+                let (names, items) = (names.join(", "), items.join(", "));
+                Ok(format!(
+                    "({}) = (WITH \"w\" ({names}) AS ({sql}) SELECT {items} FROM \"w\")",
+                    quoted.join(", ")
+                ))
+            }
+            _ => Err(SqlError::syntax("number of columns does not match number of values")),
+        }
     }
 
     /// DELETE.
@@ -261,7 +299,7 @@ impl Compiler<'_> {
         if delete.selection.is_some() || delete.returning.is_some() {
             self.check(&relation, 'r')?;
         }
-        let table = self.open_table(&alias, &relation.name)?;
+        let table = self.open_table(&alias, &relation)?;
         let mut sql = format!("DELETE FROM {table} AS {}", quote(&alias));
         match &delete.using {
             Some(using) => {
@@ -293,6 +331,12 @@ impl Compiler<'_> {
         sql: &mut String,
     ) -> Result<Vec<Output>> {
         let Some(items) = items else { return Ok(Vec::new()) };
+        // SQLite knows the columns there without their table's alias only.
+        if let Some(table) = self.scopes.last_mut().and_then(|scope| scope.tables.first_mut()) {
+            for column in &mut table.columns {
+                column.sql = Some(quote(&column.name));
+            }
+        }
         let (texts, columns) = self.projection(items)?;
         *sql += &format!(" RETURNING {}", texts.join(", "));
         Ok(columns)
@@ -306,9 +350,10 @@ impl Compiler<'_> {
             let message = format!("permission denied: \"{table}\" is a system catalog");
             return Err(SqlError::new("42501", message).at(place));
         }
-        let relation = self.context.catalog.get(&table);
+        let relation = self.context.find(schema.as_deref(), &table);
         let relation = relation.ok_or_else(|| {
-            SqlError::new("42P01", format!("relation \"{table}\" does not exist")).at(place)
+            let shown = schema.map(|schema| format!("{schema}.{table}")).unwrap_or_else(|| table.clone());
+            SqlError::new("42P01", format!("relation \"{shown}\" does not exist")).at(place)
         })?;
         match relation.kind {
             Kind::Table => Ok(relation.clone()),
@@ -322,7 +367,7 @@ impl Compiler<'_> {
             return Err(SqlError::unsupported("changing a subquery"));
         };
         let relation = self.target(name)?;
-        let alias = alias.as_ref().map_or_else(|| relation.name.clone(), |alias| fold(&alias.name));
+        let alias = alias.as_ref().map_or_else(|| relation.base().to_owned(), |alias| fold(&alias.name));
         Ok((relation, alias))
     }
 
@@ -428,8 +473,8 @@ impl Compiler<'_> {
             values.push(self.default_of(column)?);
         }
         let columns: Vec<String> = targets.iter().chain(&omitted).map(|column| quote(&column.name)).collect();
-        let (table, columns, values) = (quote(&relation.name), columns.join(", "), values.join(", "));
-        let sql = format!("INSERT INTO \"main\".{table} ({columns}) VALUES ({values})");
+        let (table, columns, values) = (stored(&relation.name), columns.join(", "), values.join(", "));
+        let sql = format!("INSERT INTO {table} ({columns}) VALUES ({values})");
         Ok((sql, targets.iter().map(|column| column.typed()).collect()))
     }
 }

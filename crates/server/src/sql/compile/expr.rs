@@ -3,7 +3,7 @@
 use super::{Compiler, Frag, Shape, cast_call, literal, place, qualified};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::types::{Type, Typed, declared};
-use crate::sql::{fold, quote, value};
+use crate::sql::{fold, interval, quote, value};
 use sqlparser::ast::{
     CastKind, CeilFloorKind, DateTimeField, Expr, Ident, Spanned, TrimWhereField, UnaryOperator,
     Value as Literal,
@@ -37,11 +37,7 @@ impl Compiler<'_> {
             Expr::Identifier(ident) => self.column(None, ident),
             Expr::CompoundIdentifier(parts) => match parts.as_slice() {
                 [table, column] => self.column(Some(table), column),
-                [schema, table, column]
-                    if matches!(fold(schema).as_str(), "public" | "pg_catalog" | "information_schema") =>
-                {
-                    self.column(Some(table), column)
-                }
+                [_, table, column] => self.column(Some(table), column),
                 _ => Err(SqlError::unsupported(format!("reference {expr}"))),
             },
             Expr::Nested(inner) => {
@@ -106,8 +102,7 @@ impl Compiler<'_> {
                 };
                 let source = self.expr(expr)?;
                 let literal = Frag { shape: Shape::Literal(field), ..Frag::new("", Type::Unknown) };
-                self.call("date_part", vec![literal, source])
-                    .map(|f| cast_call(&f, Type::Numeric.into(), true))
+                self.call("extract", vec![literal, source])
             }
             Expr::Position { expr, r#in } => self.call_exprs("strpos", &[r#in, expr]),
             Expr::Overlay { expr, overlay_what, overlay_from, overlay_for } => {
@@ -153,7 +148,42 @@ impl Compiler<'_> {
             Expr::AllOp { left, compare_op, right } => self.all(left, compare_op, right),
             Expr::Array(array) => self.array(&array.elem),
             Expr::CompoundFieldAccess { root, access_chain } => self.subscript(root, access_chain),
-            Expr::Interval(_) => Err(SqlError::unsupported("type interval")),
+            Expr::Interval(interval) => {
+                let unit = interval.last_field.as_ref().or(interval.leading_field.as_ref());
+                let unit = unit.map(|unit| unit.to_string().to_ascii_lowercase());
+                let text = match &*interval.value {
+                    Expr::Value(value) => match &value.value {
+                        Literal::Number(text, _) => Some(text.clone()),
+                        value => string(value),
+                    },
+                    _ => None,
+                };
+                let text = text.ok_or_else(|| SqlError::unsupported("interval of anything but a literal"))?;
+                let parsed = interval::parse(&text, unit.as_deref())?;
+                let sql = literal(&crate::engine::Value::Text(parsed.to_string()));
+                Ok(Frag { not_null: true, ..Frag::new(sql, Type::Interval) })
+            }
+            Expr::AtTimeZone { timestamp, time_zone } => {
+                let zone = self.expr(time_zone)?;
+                let Shape::Literal(name) = &zone.shape else {
+                    return Err(SqlError::unsupported("AT TIME ZONE with anything but a literal"));
+                };
+                if !["utc", "gmt", "z", "etc/utc"].contains(&name.to_ascii_lowercase().as_str()) {
+                    return Err(SqlError::unsupported(format!(
+                        "time zone \"{name}\" (the server computes in UTC)"
+                    )));
+                }
+                let frag = self.expr(timestamp)?;
+                let frag = if frag.untyped() { self.coerce(frag, Type::Timestamptz)? } else { frag };
+                match frag.ty() {
+                    Type::Timestamptz => Ok(cast_call(&frag, Type::Timestamp.into(), true)),
+                    Type::Timestamp | Type::Date => Ok(cast_call(&frag, Type::Timestamptz.into(), true)),
+                    ty => Err(SqlError::new(
+                        "42883",
+                        format!("function pg_catalog.timezone(unknown, {ty}) does not exist"),
+                    )),
+                }
+            }
             other => Err(SqlError::unsupported(format!("expression {}", shorten(&other.to_string())))),
         }
     }
@@ -209,13 +239,25 @@ impl Compiler<'_> {
                 None if merged => quote(&name),
                 None => qualified(&hit.alias, &name),
             };
-            let not_null = found.not_null;
-            return Ok(Frag { not_null, ..Frag::new(sql, found.typed) });
+            let (not_null, origin) = (found.not_null, found.origin);
+            return Ok(Frag { not_null, origin, ..Frag::new(sql, found.typed) });
         }
         if table.is_none()
             && let Some(frag) = self.keyword(&name, column)
         {
             return Ok(frag);
+        }
+        // A function's alias alone stands for its only column.
+        let lone = self
+            .scopes
+            .iter()
+            .rev()
+            .flat_map(|scope| &scope.tables)
+            .find(|t| t.alias == name && table.is_none());
+        if let Some([only]) = lone.map(|table| table.columns.as_slice())
+            && let Some(sql) = &only.sql
+        {
+            return Ok(Frag::new(sql.clone(), only.typed));
         }
         Err(match (table, table_name) {
             (Some(ident), Some(table))
@@ -259,6 +301,9 @@ impl Compiler<'_> {
                     return number(&format!("-{text}"));
                 }
                 let frag = self.expr(expr)?;
+                if frag.ty() == Type::Interval {
+                    return self.call("interval_um", vec![frag]);
+                }
                 let zero = Frag::new("0", Type::Int4);
                 self.arithmetic("-", zero, frag)
             }

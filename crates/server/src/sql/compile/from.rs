@@ -1,13 +1,13 @@
 //! FROM: tables, subqueries, joins, and the names that they make visible.
 
 use super::{Compiler, Scope, ScopeColumn, ScopeTable, relation_name};
-use crate::sql::catalog::Kind;
+use crate::sql::catalog::{Column, Kind, Relation, stored};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::types::{Type, Typed};
 use crate::sql::{fold, quote};
 use sqlparser::ast::{
-    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Join, JoinConstraint, JoinOperator, Spanned,
-    TableAlias, TableFactor, TableWithJoins,
+    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Join, JoinConstraint, JoinOperator, ObjectName,
+    Spanned, TableAlias, TableFactor, TableWithJoins,
 };
 
 impl Compiler<'_> {
@@ -98,6 +98,7 @@ impl Compiler<'_> {
                     typed: o.typed,
                     not_null: false,
                     sql: None,
+                    origin: None,
                 });
                 let name =
                     alias.as_ref().map_or_else(|| "unnamed_subquery".to_owned(), |alias| fold(&alias.name));
@@ -109,6 +110,9 @@ impl Compiler<'_> {
                 {
                     return self.unnest(array, alias.as_ref(), *with_ordinality);
                 }
+                if super::json::rows_of(&relation_name(name)?.1).is_some() {
+                    return self.json_table(name, &args.args, alias.as_ref(), *with_ordinality);
+                }
                 let list = FunctionArguments::List(sqlparser::ast::FunctionArgumentList {
                     duplicate_treatment: None,
                     args: args.args.clone(),
@@ -117,26 +121,35 @@ impl Compiler<'_> {
                 let (sql, typed) = self.set_function(name, &list)?;
                 let (_, function) = relation_name(name)?;
                 let alias_name = alias.as_ref().map_or_else(|| function.clone(), |alias| fold(&alias.name));
-                let mut columns =
-                    vec![ScopeColumn { name: alias_name.clone(), typed, not_null: false, sql: None }];
+                let mut columns = vec![ScopeColumn {
+                    name: alias_name.clone(),
+                    typed,
+                    not_null: false,
+                    sql: None,
+                    origin: None,
+                }];
                 if !with_ordinality {
                     return self.aliased(&sql, columns, alias.as_ref(), &alias_name);
                 }
                 let (name, typed) = ("ordinality".to_owned(), Type::Int8.into());
-                columns.push(ScopeColumn { name, typed, not_null: true, sql: None });
+                columns.push(ScopeColumn { name, typed, not_null: true, sql: None, origin: None });
                 let sql = format!("(SELECT *, row_number() OVER () FROM {sql})");
                 self.aliased(&sql, columns, alias.as_ref(), &alias_name)
             }
             TableFactor::UNNEST { alias, array_exprs, with_offset: false, with_ordinality, .. } => {
-                let [array] = array_exprs.as_slice() else {
-                    return Err(SqlError::unsupported("unnest of several arrays in FROM"));
-                };
-                self.unnest(array, alias.as_ref(), *with_ordinality)
+                match array_exprs.as_slice() {
+                    [array] => self.unnest(array, alias.as_ref(), *with_ordinality),
+                    arrays => self.unnest_several(arrays, alias.as_ref(), *with_ordinality),
+                }
             }
             TableFactor::NestedJoin { table_with_joins, alias: None } => {
                 Ok(format!("({})", self.table_with_joins(table_with_joins)?))
             }
-            TableFactor::Derived { lateral: true, .. } => Err(SqlError::unsupported("LATERAL")),
+            TableFactor::Derived { lateral: true, subquery, alias, .. } => {
+                let name =
+                    alias.as_ref().map_or_else(|| "unnamed_subquery".to_owned(), |alias| fold(&alias.name));
+                self.lateral(subquery, alias.as_ref(), &name)
+            }
             other => Err(SqlError::unsupported(format!("FROM item {other}"))),
         }
     }
@@ -152,6 +165,7 @@ impl Compiler<'_> {
             typed: ty.into(),
             not_null: false,
             sql: Some(sql),
+            origin: None,
         };
         let of = quote(&name);
         let mut columns = vec![column(0, &name, element, format!("{of}.\"value\""))];
@@ -160,6 +174,117 @@ impl Compiler<'_> {
         }
         self.add_table(&name, columns)?;
         Ok(format!("{source} AS {of}"))
+    }
+
+    /// A subquery that sees the tables before it. SQLite's own functions in FROM can, its subqueries can't:
+    /// the rows become one JSON array, and that steps through them.
+    fn lateral(
+        &mut self,
+        query: &sqlparser::ast::Query,
+        alias: Option<&TableAlias>,
+        name: &str,
+    ) -> Result<String> {
+        let (sql, outputs) = self.query(query)?;
+        let given = alias.map(|alias| &alias.columns[..]).unwrap_or_default();
+        let of = quote(name);
+        let mut columns = Vec::new();
+        for (index, output) in outputs.iter().enumerate() {
+            if output.typed.ty == Type::Bytea {
+                return Err(SqlError::unsupported("bytea in a LATERAL subquery"));
+            }
+            columns.push(ScopeColumn {
+                name: given.get(index).map_or_else(|| output.name.clone(), |column| fold(&column.name)),
+                typed: output.typed,
+                not_null: false,
+                sql: Some(format!("({of}.\"value\" ->> {index})")),
+                origin: None,
+            });
+        }
+        self.add_table(name, columns)?;
+        let names: Vec<String> = (0..outputs.len()).map(|index| format!("\"c{index}\"")).collect();
+        let names = names.join(", ");
+        Ok(format!(
+            "json_each((WITH \"w\" ({names}) AS ({sql}) SELECT json_group_array(json_array({names})) FROM \"w\")) AS {of}"
+        ))
+    }
+
+    /// A function on documents in FROM; the document may be made of the columns of the tables before it.
+    fn json_table(
+        &mut self,
+        name: &ObjectName,
+        args: &[FunctionArg],
+        alias: Option<&TableAlias>,
+        ordinality: bool,
+    ) -> Result<String> {
+        let (_, function) = relation_name(name)?;
+        let mut frags = Vec::new();
+        for arg in args {
+            let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) = arg else {
+                return Err(SqlError::unsupported(format!("argument {arg}")));
+            };
+            frags.push(self.expr(expr)?);
+        }
+        let missing = || SqlError::new("42883", format!("function {function} does not exist"));
+        let rows = self.json_rows(&function, &frags)?.ok_or_else(missing)?;
+        let name = alias.map_or_else(|| function.clone(), |alias| fold(&alias.name));
+        let given = alias.map(|alias| &alias.columns[..]).unwrap_or_default();
+        let of = quote(&name);
+        let pairs = rows.columns.len() == 2;
+        let mut columns = Vec::new();
+        for (index, (column, ty)) in rows.columns.iter().enumerate() {
+            let sql = if pairs { format!("({of}.\"value\" ->> {index})") } else { format!("{of}.\"value\"") };
+            columns.push((*column, *ty, sql));
+        }
+        if ordinality {
+            columns.push(("ordinality", Type::Int8, format!("({of}.\"key\" + 1)")));
+        }
+        let column = |(index, (fallback, ty, sql)): (usize, (&str, Type, String))| ScopeColumn {
+            name: given.get(index).map_or_else(|| fallback.to_owned(), |column| fold(&column.name)),
+            typed: ty.into(),
+            not_null: false,
+            sql: Some(sql),
+            origin: None,
+        };
+        self.add_table(&name, columns.into_iter().enumerate().map(column).collect())?;
+        Ok(format!("json_each(sb_json_rows({}, '{}')) AS {of}", rows.document, rows.what))
+    }
+
+    /// Several arrays side by side; the shorter ones end in NULLs.
+    fn unnest_several(
+        &mut self,
+        arrays: &[Expr],
+        alias: Option<&TableAlias>,
+        ordinality: bool,
+    ) -> Result<String> {
+        let name = alias.map_or_else(|| "unnest".to_owned(), |alias| fold(&alias.name));
+        let of = quote(&name);
+        let position = format!("({of}.\"key\" + 1)");
+        let mut frags = Vec::new();
+        for array in arrays {
+            frags.push(self.unnested(array)?);
+        }
+        let given = alias.map(|alias| &alias.columns[..]).unwrap_or_default();
+        let column = |index: usize, fallback: &str, ty: Type, sql: String| ScopeColumn {
+            name: given.get(index).map_or_else(|| fallback.to_owned(), |column| fold(&column.name)),
+            typed: ty.into(),
+            not_null: false,
+            sql: Some(sql),
+            origin: None,
+        };
+        let mut columns = Vec::new();
+        for (index, frag) in frags.iter().enumerate() {
+            let ty = frag.ty();
+            let missing = || SqlError::new("42883", format!("function unnest({ty}) does not exist"));
+            let element = ty.element().ok_or_else(missing)?;
+            let sql = format!("sb_array_get({}, {position}, {})", frag.sql, element.oid());
+            columns.push(column(index, "unnest", element, sql));
+        }
+        if ordinality {
+            columns.push(column(frags.len(), "ordinality", Type::Int8, position));
+        }
+        let longest = super::array::longest(&frags);
+        self.add_table(&name, columns)?;
+        Ok(format!("json_each(sb_array_values({longest}, {})) AS {of}", Type::Text.oid()))
     }
 
     /// A subquery in FROM under its alias. A CTE gives the columns their names, whatever the inner ones are.
@@ -198,17 +323,15 @@ impl Compiler<'_> {
     }
 
     /// Opens a scope with one table in it, for INSERT, UPDATE, DELETE and CHECK.
-    pub(in crate::sql) fn open_table(&mut self, alias: &str, table: &str) -> Result<String> {
-        let (sql, columns) = self.relation(None, table, false)?;
+    pub(in crate::sql) fn open_table(&mut self, alias: &str, table: &Relation) -> Result<String> {
         self.scopes.push(Scope::default());
-        self.add_table(alias, columns)?;
-        Ok(sql)
+        self.add_table(alias, columns_of(table))?;
+        Ok(stored(&table.name))
     }
 
     /// Adds the same table under another name, as `excluded` in an upsert.
-    pub(super) fn also_visible(&mut self, alias: &str, table: &str) -> Result<()> {
-        let (_, columns) = self.relation(None, table, false)?;
-        self.add_table(alias, columns)
+    pub(super) fn also_visible(&mut self, alias: &str, table: &Relation) -> Result<()> {
+        self.add_table(alias, columns_of(table))
     }
 
     /// Opens a scope with columns that no relation has yet, for CREATE TABLE's expressions.
@@ -219,6 +342,7 @@ impl Compiler<'_> {
             typed: *typed,
             not_null: false,
             sql: None,
+            origin: None,
         });
         let table = ScopeTable { alias: alias.to_owned(), columns: columns.collect() };
         self.scopes.push(Scope { tables: vec![table], ..Scope::default() });
@@ -252,10 +376,11 @@ impl Compiler<'_> {
                 typed: o.typed,
                 not_null: false,
                 sql: None,
+                origin: None,
             });
             return Ok((quote(name), columns.collect()));
         }
-        let user = self.context.catalog.get(name).filter(|_| matches!(schema, None | Some("public")));
+        let user = self.context.find(schema, name);
         if user.is_none()
             && let Some((sql, columns)) = self.system_relation(schema, name)
         {
@@ -264,6 +389,7 @@ impl Compiler<'_> {
                 typed: ty.into(),
                 not_null: false,
                 sql: None,
+                origin: None,
             });
             return Ok((sql, columns.collect()));
         }
@@ -273,20 +399,25 @@ impl Compiler<'_> {
         if read {
             self.check(relation, 'r')?;
         }
-        let sql = format!("\"main\".{}", quote(&relation.name));
+        let sql = stored(&relation.name);
         if let Kind::Index { .. } | Kind::Sequence = relation.kind {
             let message = format!("cannot open relation \"{name}\"");
             return Err(SqlError::new("42809", message).detail("This operation is not supported for it."));
         }
-        let columns = relation.columns.iter();
-        let columns = columns.map(|c| ScopeColumn {
-            name: c.name.clone(),
-            typed: c.typed(),
-            not_null: c.not_null,
-            sql: None,
-        });
-        Ok((sql, columns.collect()))
+        Ok((sql, columns_of(relation)))
     }
+}
+
+/// What a table makes visible.
+fn columns_of(relation: &Relation) -> Vec<ScopeColumn> {
+    let column = |(number, c): (i16, &Column)| ScopeColumn {
+        name: c.name.clone(),
+        typed: c.typed(),
+        not_null: c.not_null,
+        sql: None,
+        origin: Some((relation.oid, number)),
+    };
+    (1..).zip(&relation.columns).map(column).collect()
 }
 
 fn visible(scope: &Scope) -> Vec<String> {

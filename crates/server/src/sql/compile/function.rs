@@ -1,6 +1,6 @@
 //! Function calls: overloads by argument types, aggregates, windows, and the few with rules of their own.
 
-use super::{Compiler, Frag, cast_call, literal, relation_name};
+use super::{Compiler, Frag, Shape, cast_call, literal, relation_name};
 use crate::engine::Value;
 use crate::sql::error::{Result, SqlError};
 use crate::sql::functions::SCALARS;
@@ -32,7 +32,11 @@ impl Compiler<'_> {
         let order = self.argument_order(&function.args)?;
         let mut frags = Vec::new();
         for argument in &arguments {
-            frags.push(self.expr(argument)?);
+            let row = if takes_row(&name) { self.whole_row(argument)? } else { None };
+            frags.push(match row {
+                Some(row) => row,
+                None => self.expr(argument)?,
+            });
         }
         let over = function.over.as_ref().map(|window| self.over(window)).transpose()?.unwrap_or_default();
         let filter = match &function.filter {
@@ -80,6 +84,9 @@ impl Compiler<'_> {
             let sql = if star { "count(*)".to_owned() } else { format!("count({word}{})", args[0].sql) };
             return Ok(Some(Frag { not_null: true, ..Frag::new(sql, Type::Int8) }));
         }
+        if let Some(frag) = self.json_aggregate(name, args)? {
+            return Ok(Some(frag));
+        }
         let one = |sql: String, ty: Type| Ok(Some(Frag::new(sql, ty)));
         let first = match args.first() {
             Some(first) => self.settle(first.clone())?,
@@ -94,10 +101,12 @@ impl Compiler<'_> {
                     Type::Numeric,
                 ),
                 Type::Float4 | Type::Float8 => one(format!("sum({word}{sql})"), ty),
+                Type::Interval => one(format!("sb_interval_sum({word}{sql})"), ty),
                 _ => Err(no_function(name, &[ty])),
             },
             ("avg", 1) => match ty {
                 Type::Float4 | Type::Float8 => one(format!("avg({word}{sql})"), Type::Float8),
+                Type::Interval => one(format!("sb_interval_avg({word}{sql})"), ty),
                 ty if ty.is_number() => one(
                     format!("sb_avg({word}{})", cast_call(&first, Type::Numeric.into(), false).sql),
                     Type::Numeric,
@@ -112,12 +121,26 @@ impl Compiler<'_> {
                 one(format!("{name}({word}{})", first.comparable()), ty)
             }
             ("bool_and" | "every", 1) if ty == Type::Bool => one(format!("min({sql})"), Type::Bool),
+            ("stddev" | "stddev_samp" | "stddev_pop" | "variance" | "var_samp" | "var_pop", 1)
+                if ty.is_number() =>
+            {
+                let (sample, root) = (u8::from(!name.ends_with("_pop")), u8::from(name.starts_with("std")));
+                if ty.is_float() {
+                    return one(format!("sb_spread_float({sql}, {sample}, {root})"), Type::Float8);
+                }
+                let exact = cast_call(&first, Type::Numeric.into(), false).sql;
+                one(
+                    format!("sb_spread({word}{exact}, {sample}, {root})").replace("DISTINCT ", ""),
+                    Type::Numeric,
+                )
+            }
             ("bool_or", 1) if ty == Type::Bool => one(format!("max({sql})"), Type::Bool),
             ("string_agg", 2) => {
                 let (first, separator) =
                     (self.coerce(first, Type::Text)?, self.coerce(args[1].clone(), Type::Text)?);
                 if distinct {
-                    return Err(SqlError::unsupported("string_agg with DISTINCT"));
+                    let sql = format!("sb_string_agg_distinct({}, {})", first.sql, separator.sql);
+                    return one(sql, Type::Text);
                 }
                 one(format!("group_concat({}, {})", first.sql, separator.sql), Type::Text)
             }
@@ -127,10 +150,8 @@ impl Compiler<'_> {
             ),
             ("array_agg", 1) => {
                 let array = ty.array().ok_or_else(|| SqlError::unsupported(format!("array_agg of {ty}")))?;
-                if distinct {
-                    return Err(SqlError::unsupported("array_agg with DISTINCT"));
-                }
-                one(format!("sb_array_agg({sql}, {})", ty.oid()), array)
+                let name = if distinct { "sb_array_agg_distinct" } else { "sb_array_agg" };
+                one(format!("{name}({sql}, {})", ty.oid()), array)
             }
             _ => Ok(None),
         }
@@ -196,6 +217,9 @@ impl Compiler<'_> {
         if let Some(frag) = self.array_function(name, &args)? {
             return Ok(frag);
         }
+        if let Some(frag) = self.json_function(name, &args)? {
+            return Ok(frag);
+        }
         if let Some(frag) = self.system_function(name, &args)? {
             return Ok(frag);
         }
@@ -230,7 +254,10 @@ impl Compiler<'_> {
                 text(self.context.user, Type::Name)
             }
             ("current_database" | "current_catalog", []) => text(self.context.database, Type::Name),
-            ("current_schema", []) => text("public", Type::Name),
+            ("current_schema", []) => match self.context.path.first() {
+                Some(schema) => text(schema, Type::Name),
+                None => Ok(Some(Frag::new("NULL", Type::Name))),
+            },
             ("version", []) => text(&crate::sql::version(), Type::Text),
             ("now" | "current_timestamp" | "transaction_timestamp", []) => {
                 plain("sb_now()", Type::Timestamptz)
@@ -243,18 +270,71 @@ impl Compiler<'_> {
             ("localtime", []) => {
                 Ok(Some(cast_call(&Frag::new("sb_now()", Type::Timestamptz), Type::Time.into(), true)))
             }
+            ("age", [moment]) => {
+                let today = self.call("current_date", Vec::new())?;
+                self.call("age", vec![cast_call(&today, Type::Timestamp.into(), true), moment.clone()])
+                    .map(Some)
+            }
             ("pg_backend_pid", []) => plain("sb_pid()", Type::Int4),
             ("random", []) => plain("sb_random()", Type::Float8),
             ("gen_random_uuid" | "uuidv4", []) => plain("sb_uuid()", Type::Uuid),
             ("nextval" | "currval", [sequence]) => {
                 self.writes |= name == "nextval";
-                let sequence = self.coerce(sequence.clone(), Type::Text)?;
+                let sequence = self.sequence(sequence, 'U')?;
                 plain(&format!("sb_{name}({})", sequence.sql), Type::Int8)
+            }
+            (
+                "pg_advisory_lock"
+                | "pg_advisory_xact_lock"
+                | "pg_try_advisory_lock"
+                | "pg_try_advisory_xact_lock"
+                | "pg_advisory_unlock"
+                | "pg_advisory_unlock_all",
+                keys,
+            ) if keys.len() < 3 && (keys.is_empty() == name.ends_with("all")) => {
+                let mut numbers = Vec::new();
+                for key in keys {
+                    numbers.push(self.coerce(key.clone(), Type::Int8)?.sql);
+                }
+                let key = match numbers.as_slice() {
+                    [high, low] => format!("(({high} << 32) | ({low} & 4294967295))"),
+                    [key] => key.clone(),
+                    _ => "0".to_owned(),
+                };
+                let call = format!("sb_lock('{name}', {key})");
+                let silent =
+                    matches!(name, "pg_advisory_lock" | "pg_advisory_xact_lock" | "pg_advisory_unlock_all");
+                Ok(Some(if silent {
+                    Frag::new(format!("substr('', {call})"), Type::Void)
+                } else {
+                    Frag::new(call, Type::Bool)
+                }))
+            }
+            ("pg_notify", [channel, message]) => {
+                self.asks = true;
+                let channel = self.coerce(channel.clone(), Type::Text)?.sql;
+                let message = self.coerce(message.clone(), Type::Text)?.sql;
+                Ok(Some(Frag::new(format!("sb_notify({channel}, {message})"), Type::Void)))
+            }
+            ("set_config", [setting, value, local]) => {
+                self.asks = true;
+                let setting = self.coerce(setting.clone(), Type::Text)?.sql;
+                let value = self.coerce(value.clone(), Type::Text)?.sql;
+                let local = self.coerce(local.clone(), Type::Bool)?.sql;
+                Ok(Some(Frag::new(format!("sb_set_config({setting}, {value}, {local})"), Type::Text)))
+            }
+            ("current_setting", [setting, rest @ ..]) if rest.len() < 2 => {
+                let setting = self.coerce(setting.clone(), Type::Text)?.sql;
+                let lax = match rest.first() {
+                    Some(lax) => self.coerce(lax.clone(), Type::Bool)?.sql,
+                    None => "0".to_owned(),
+                };
+                Ok(Some(Frag::new(format!("sb_setting({setting}, {lax})"), Type::Text)))
             }
             ("lastval", []) => plain("sb_lastval()", Type::Int8),
             ("setval", [sequence, value, rest @ ..]) if rest.len() < 2 => {
                 self.writes = true;
-                let sequence = self.coerce(sequence.clone(), Type::Text)?;
+                let sequence = self.sequence(sequence, 'w')?;
                 let value = self.coerce(value.clone(), Type::Int8)?;
                 let called = match rest.first() {
                     Some(called) => self.coerce(called.clone(), Type::Bool)?.sql,
@@ -329,6 +409,7 @@ impl Compiler<'_> {
                 let normalised = name.starts_with("jsonb");
                 Ok(Some(if normalised { cast_call(&built, Type::Jsonb.into(), true) } else { built }))
             }
+            ("row_to_json", [row]) if row.ty() == Type::Json => Ok(Some(row.clone())),
             ("to_json" | "to_jsonb", [value]) => {
                 let value = self.settle(value.clone())?;
                 let ty = if name == "to_json" { Type::Json } else { Type::Jsonb };
@@ -336,6 +417,25 @@ impl Compiler<'_> {
             }
             _ => Ok(None),
         }
+    }
+
+    /// A sequence among a function's arguments: a literal name is looked up now.
+    fn sequence(&mut self, name: &Frag, privilege: char) -> Result<Frag> {
+        if name.ty() == Type::Regclass {
+            return Ok(self.shown_name(name.clone()));
+        }
+        let Shape::Literal(text) = &name.shape else { return self.coerce(name.clone(), Type::Text) };
+        let (schema, base) = crate::sql::split_name(text);
+        let found = match text.contains('\u{1}') {
+            true => self.context.catalog.get(text),
+            false => self.context.find(schema.as_deref(), &base),
+        };
+        let Some(relation) = found else { return self.coerce(name.clone(), Type::Text) };
+        if relation.kind != crate::sql::catalog::Kind::Sequence {
+            return Err(SqlError::new("42809", format!("\"{base}\" is not a sequence")));
+        }
+        self.check(relation, privilege)?;
+        Ok(Frag::new(literal(&Value::Text(relation.name.clone())), Type::Text))
     }
 
     /// Set-returning calls that are result columns become one more table of FROM, which steps through all of
@@ -359,6 +459,29 @@ impl Compiler<'_> {
             let (_, name) = relation_name(&function.name)?;
             let array = match list.as_slice() {
                 [array] if name == "unnest" => self.expr(array)?,
+                [document]
+                    if super::json::rows_of(&name).is_some_and(|(_, _, columns)| columns.len() == 1) =>
+                {
+                    let document = self.expr(document)?;
+                    let missing = no_function(&name, &[document.ty()]);
+                    let rows = self.json_rows(&name, &[document])?.ok_or(missing)?;
+                    let element = rows.columns[0].1;
+                    let array = element.array().unwrap_or(Type::TextArray);
+                    Frag::new(format!("sb_json_array({}, '{}')", rows.document, rows.what), array)
+                }
+                [start, stop, step @ ..] if name == "generate_series" && step.len() < 2 => {
+                    let mut ends = vec![self.expr(start)?, self.expr(stop)?];
+                    ends.extend(step.iter().map(|step| self.expr(step)).collect::<Result<Vec<_>>>()?);
+                    let (ends, ty) = self.unify("generate_series", ends)?;
+                    if !ty.is_integer() {
+                        return Err(SqlError::unsupported(format!(
+                            "generate_series of {ty} as a result column"
+                        )));
+                    }
+                    let list: Vec<&str> = ends.iter().map(|end| end.sql.as_str()).collect();
+                    let array = ty.array().unwrap_or(Type::Int8Array);
+                    Frag::new(format!("sb_series({})", list.join(", ")), array)
+                }
                 [array, _] if name == "generate_subscripts" => self.expr(array)?,
                 _ => return Err(SqlError::unsupported(format!("{name} as a result column"))),
             };
@@ -371,16 +494,15 @@ impl Compiler<'_> {
             };
             arrays.push((name, array));
         }
-        let Some((_, first)) = arrays.first() else { return Ok(None) };
-        let longest = arrays[1..].iter().fold(first.sql.clone(), |longest, (_, array)| {
-            let count = |sql: &str| format!("coalesce(sb_cardinality({sql}), 0)");
-            let (a, b) = (count(&longest), count(&array.sql));
-            format!("(CASE WHEN {a} >= {b} THEN {longest} ELSE {} END)", array.sql)
-        });
+        if arrays.is_empty() {
+            return Ok(None);
+        }
+        let longest =
+            super::array::longest(&arrays.iter().map(|(_, array)| array.clone()).collect::<Vec<_>>());
         let sets = arrays.iter().map(|(name, array)| {
             let element = array.ty().element().unwrap_or(Type::Text);
             let position = "(\"sb_set\".\"key\" + 1)";
-            if name == "unnest" {
+            if name != "generate_subscripts" {
                 Frag::new(format!("sb_array_get({}, {position}, {})", array.sql, element.oid()), element)
             } else {
                 let inside = format!("{position} <= coalesce(sb_cardinality({}), 0)", array.sql);
@@ -408,6 +530,10 @@ impl Compiler<'_> {
         let frags = frags?;
         match (function.as_str(), frags.len()) {
             ("generate_series", 2 | 3) => {
+                let instant = |f: &Frag| matches!(f.ty(), Type::Date | Type::Timestamp | Type::Timestamptz);
+                if frags.len() == 3 && frags[..2].iter().any(instant) {
+                    return self.instants(frags);
+                }
                 let (mut frags, ty) = self.unify("generate_series", frags)?;
                 if !ty.is_integer() {
                     return Err(SqlError::unsupported(format!("generate_series of {ty}")));
@@ -432,8 +558,60 @@ impl Compiler<'_> {
     }
 }
 
+impl Compiler<'_> {
+    /// generate_series over instants.
+    fn instants(&mut self, mut frags: Vec<Frag>) -> Result<(String, Typed)> {
+        let step = frags.pop().ok_or_else(|| no_function("generate_series", &[]))?;
+        let step = self.coerce(step, Type::Interval)?.sql;
+        let (ends, ty) = self.unify("generate_series", frags)?;
+        let ty = if ty == Type::Timestamp { Type::Timestamp } else { Type::Timestamptz };
+        let ends = ends.into_iter().map(|end| self.coerce(end, ty)).collect::<Result<Vec<_>>>()?;
+        let (start, stop) = (&ends[0].sql, &ends[1].sql);
+        let next = self.call(
+            if ty == Type::Timestamp { "timestamp_pl_interval" } else { "timestamptz_pl_interval" },
+            vec![Frag::new("\"n\"", ty), Frag::new(step.clone(), Type::Interval)],
+        )?;
+        let going =
+            format!("CASE WHEN sb_direction({step}) > 0 THEN \"n\" <= {stop} ELSE \"n\" >= {stop} END");
+        let sql = format!(
+            "(WITH RECURSIVE \"s\"(\"n\") AS (SELECT {start} UNION ALL SELECT {} FROM \"s\" WHERE {going}) \
+             SELECT \"n\" FROM \"s\" WHERE {going})",
+            next.sql
+        );
+        Ok((sql, ty.into()))
+    }
+}
+
+/// Functions whose argument may be a table's alias, which means its row.
+fn takes_row(name: &str) -> bool {
+    matches!(name, "row_to_json" | "to_json" | "to_jsonb" | "json_agg" | "jsonb_agg")
+}
+
+impl Compiler<'_> {
+    /// The row that a table's alias stands for, as a document.
+    fn whole_row(&mut self, expr: &Expr) -> Result<Option<Frag>> {
+        let Expr::Identifier(ident) = expr else { return Ok(None) };
+        let name = fold(ident);
+        let tables = || self.scopes.iter().rev().flat_map(|scope| &scope.tables);
+        if tables().any(|table| table.columns.iter().any(|column| column.name == name)) {
+            return Ok(None);
+        }
+        let Some(table) = tables().find(|table| table.alias == name) else { return Ok(None) };
+        let mut list = vec!["2".to_owned()];
+        for column in &table.columns {
+            let sql = column.sql.clone().unwrap_or_else(|| super::qualified(&table.alias, &column.name));
+            let key = literal(&Value::Text(column.name.clone()));
+            list.extend([Type::Text.oid().to_string(), key, column.typed.ty.oid().to_string(), sql]);
+        }
+        Ok(Some(Frag::new(format!("sb_json_build({})", list.join(", ")), Type::Json)))
+    }
+}
+
 fn is_set(name: &ObjectName) -> bool {
-    relation_name(name).is_ok_and(|(_, name)| matches!(name.as_str(), "unnest" | "generate_subscripts"))
+    relation_name(name).is_ok_and(|(_, name)| {
+        let json = super::json::rows_of(&name).is_some_and(|(_, _, columns)| columns.len() == 1);
+        json || matches!(name.as_str(), "unnest" | "generate_subscripts" | "generate_series")
+    })
 }
 
 fn arguments(arguments: &FunctionArguments) -> Result<(Vec<&Expr>, bool, bool)> {

@@ -13,11 +13,13 @@ mod dml;
 mod expr;
 mod from;
 mod function;
+mod grouping;
+mod json;
 mod operator;
-mod query;
+pub(in crate::sql) mod query;
 mod system;
 
-use super::catalog::{Catalog, Relation};
+use super::catalog::{Catalog, Kind, PUBLIC, Relation, TEMPORARY, is_temporary, key, schema_key};
 use super::error::{Result, SqlError};
 use super::system::Cluster;
 use super::types::{Type, Typed};
@@ -37,6 +39,50 @@ pub struct Context<'a> {
     pub database: &'a str,
     /// The cluster, for the system catalogues.
     pub cluster: &'a dyn Cluster,
+    /// The schemas that a name without one is looked for in.
+    pub path: &'a [String],
+    /// The schema of the session's temporary tables.
+    pub temporary: &'a str,
+    /// The roles that the role in force is a member of, itself included.
+    pub memberships: &'a [String],
+}
+
+impl Context<'_> {
+    /// The relation of a name.
+    pub fn find(&self, schema: Option<&str>, name: &str) -> Option<&Relation> {
+        let found = match schema {
+            Some(TEMPORARY) => self.catalog.get(&key(self.temporary, name)),
+            Some(schema) => self.catalog.get(&key(schema, name)),
+            None => {
+                let path = self.path.iter().map(String::as_str);
+                std::iter::once(self.temporary).chain(path).find_map(|s| self.catalog.get(&key(s, name)))
+            }
+        };
+        found.filter(|relation| !matches!(relation.kind, Kind::Schema | Kind::Dropped))
+    }
+
+    /// The relation that a name means inside another: in that one's schema, or on the path.
+    pub fn find_from(&self, from: &Relation, schema: Option<&str>, name: &str) -> Option<&Relation> {
+        let near = || schema.is_none().then(|| self.catalog.get(&from.sibling(name))).flatten();
+        self.find(schema, name).or_else(near)
+    }
+
+    /// Whether a relation is found without its schema.
+    pub fn is_visible(&self, relation: &Relation) -> bool {
+        self.find(None, relation.base()).is_some_and(|found| found.name == relation.name)
+    }
+
+    /// Whether the role in force may do what a letter stands for.
+    pub fn allows(&self, relation: &Relation, privilege: char) -> bool {
+        self.superuser || self.memberships.iter().any(|role| relation.allows(role, privilege))
+    }
+
+    /// The schemas of the path that are there.
+    pub fn existing_path(catalog: &Catalog, setting: &str, user: &str) -> Vec<String> {
+        let parts = setting.split(',').map(|part| part.trim().trim_matches('"'));
+        let parts = parts.map(|part| if part == "$user" { user } else { part });
+        parts.filter(|part| catalog.has_schema(part)).map(str::to_owned).collect()
+    }
 }
 
 /// A result column.
@@ -46,6 +92,19 @@ pub struct Output {
     pub name: String,
     /// Its type.
     pub typed: Typed,
+    /// The table's number and the column's, if it is a table's column as it is.
+    pub origin: Option<(i64, i16)>,
+}
+
+/// A change within WITH: what it returns is kept in a table of the session's own until the statement ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Before {
+    /// The table's name.
+    pub table: String,
+    /// The change.
+    pub sql: String,
+    /// How many columns it returns.
+    pub width: usize,
 }
 
 /// The compiler; one for each statement.
@@ -57,6 +116,12 @@ pub struct Compiler<'a> {
     pub writes: bool,
     /// The text holds parts of the catalogues, so it is right for one run only.
     pub volatile: bool,
+    /// A function in it asks the session for something.
+    pub asks: bool,
+    /// Changes within WITH, which come first.
+    pub before: Vec<Before>,
+    /// How many queries the present one is inside.
+    depth: usize,
     scopes: Vec<Scope>,
     ctes: Vec<(String, Vec<Output>)>,
 }
@@ -85,6 +150,8 @@ struct ScopeColumn {
     not_null: bool,
     /// Its text for SQLite, where that is not the table's alias and the column's name.
     sql: Option<String>,
+    /// The table's number and the column's.
+    origin: Option<(i64, i16)>,
 }
 
 /// A piece of SQLite text with its Postgres type.
@@ -98,6 +165,8 @@ pub struct Frag {
     pub shape: Shape,
     /// It can't be NULL.
     pub not_null: bool,
+    /// The table's number and the column's, if it is a table's column as it is.
+    pub origin: Option<(i64, i16)>,
 }
 
 /// How far an expression's type is settled.
@@ -115,7 +184,7 @@ pub enum Shape {
 
 impl Frag {
     fn new(sql: impl Into<String>, typed: impl Into<Typed>) -> Self {
-        Self { sql: sql.into(), typed: typed.into(), shape: Shape::Typed, not_null: false }
+        Self { sql: sql.into(), typed: typed.into(), shape: Shape::Typed, not_null: false, origin: None }
     }
 
     fn ty(&self) -> Type {
@@ -126,12 +195,11 @@ impl Frag {
         self.shape != Shape::Typed
     }
 
-    /// The text, with the collation that makes decimals compare as numbers.
+    /// The text, with the collation that makes decimals and intervals compare by what they mean.
     fn comparable(&self) -> String {
-        if self.ty() == Type::Numeric {
-            format!("({}) COLLATE sb_numeric", self.sql)
-        } else {
-            self.sql.clone()
+        match self.ty().collation() {
+            Some(name) => format!("({}) COLLATE {name}", self.sql),
+            None => self.sql.clone(),
         }
     }
 }
@@ -144,6 +212,9 @@ impl<'a> Compiler<'a> {
             params: params.to_vec(),
             writes: false,
             volatile: false,
+            asks: false,
+            before: Vec::new(),
+            depth: 0,
             scopes: Vec::new(),
             ctes: Vec::new(),
         }
@@ -151,11 +222,22 @@ impl<'a> Compiler<'a> {
 
     /// Refuses what the role may not do with a relation.
     pub(super) fn check(&self, relation: &Relation, privilege: char) -> Result<()> {
-        if self.context.superuser || relation.allows(self.context.user, privilege) {
+        let schema = self.context.catalog.get(&schema_key(relation.schema()));
+        let inside = match schema {
+            Some(schema) => self.context.allows(schema, 'U'),
+            None => relation.schema() == PUBLIC || is_temporary(&relation.name),
+        };
+        if !inside && !self.context.superuser {
+            return Err(SqlError::new(
+                "42501",
+                format!("permission denied for schema {}", relation.schema()),
+            ));
+        }
+        if self.context.allows(relation, privilege) {
             return Ok(());
         }
         let noun = relation.kind.noun();
-        Err(SqlError::new("42501", format!("permission denied for {noun} {}", relation.name)))
+        Err(SqlError::new("42501", format!("permission denied for {noun} {}", relation.base())))
     }
 
     /// Gives an untyped fragment a type; a typed one is converted if Postgres does so implicitly.
@@ -165,7 +247,13 @@ impl<'a> Compiler<'a> {
             Shape::Null => Ok(Frag { typed: to.into(), ..frag }),
             Shape::Literal(text) => {
                 let parsed = value::input(to.into(), text, true)?;
-                Ok(Frag { sql: literal(&parsed), typed: to.into(), shape: Shape::Typed, not_null: true })
+                Ok(Frag {
+                    sql: literal(&parsed),
+                    typed: to.into(),
+                    shape: Shape::Typed,
+                    not_null: true,
+                    origin: None,
+                })
             }
             Shape::Param(index) => {
                 // The first use decides; a later use that disagrees converts.
@@ -216,8 +304,11 @@ pub(super) fn implicit(from: Type, to: Type) -> bool {
         || (from.is_integer() && from.rank() == to.rank())
         || matches!(
             (from, to),
-            (Type::Date, Type::Timestamp | Type::Timestamptz) | (Type::Timestamp, Type::Timestamptz)
+            (Type::Date, Type::Timestamp | Type::Timestamptz)
+                | (Type::Timestamp, Type::Timestamptz)
+                | (Type::Time, Type::Interval)
         )
+        || from.element().zip(to.element()).is_some_and(|(from, to)| implicit(from, to))
 }
 
 /// Whether Postgres converts when it assigns to a column.
@@ -230,7 +321,9 @@ fn assignable(from: Type, to: Type) -> bool {
             (Type::Timestamptz | Type::Timestamp, Type::Timestamp | Type::Date | Type::Time)
                 | (Type::Json, Type::Jsonb)
                 | (Type::Jsonb, Type::Json)
+                | (Type::Interval, Type::Time)
         )
+        || from.element().zip(to.element()).is_some_and(|(from, to)| assignable(from, to))
 }
 
 /// The type both convert to.
@@ -264,7 +357,7 @@ pub(super) fn cast_call(frag: &Frag, to: Typed, explicit: bool) -> Frag {
             format!("sb_cast({sql}, {}, {}, {}, {})", from.oid(), to.ty.oid(), to.typmod, u8::from(explicit))
         }
     };
-    Frag { sql, typed: to, shape: Shape::Typed, not_null: frag.not_null }
+    Frag { sql, typed: to, shape: Shape::Typed, not_null: frag.not_null, origin: None }
 }
 
 /// SQLite's text for a stored value.
@@ -295,19 +388,16 @@ fn place(ident: &Ident) -> sqlparser::tokenizer::Location {
     ident.span.start
 }
 
-/// A relation's name without its schema; another schema than the known ones is an error.
+/// A relation's schema, if one is given, and its name.
 pub(super) fn relation_name(name: &ObjectName) -> Result<(Option<String>, String)> {
     let mut parts = Vec::new();
     for part in &name.0 {
         let ident = part.as_ident().ok_or_else(|| SqlError::unsupported(format!("name {name}")))?;
         parts.push(fold(ident));
     }
-    match parts.as_slice() {
-        [relation] => Ok((None, relation.clone())),
-        [schema, relation] => match schema.as_str() {
-            "public" | "pg_catalog" | "information_schema" => Ok((Some(schema.clone()), relation.clone())),
-            _ => Err(SqlError::new("3F000", format!("schema \"{schema}\" does not exist"))),
-        },
+    match parts.as_mut_slice() {
+        [relation] => Ok((None, std::mem::take(relation))),
+        [schema, relation] => Ok((Some(std::mem::take(schema)), std::mem::take(relation))),
         _ => Err(SqlError::unsupported(format!("cross-database reference {name}"))),
     }
 }

@@ -18,6 +18,9 @@ impl Compiler<'_> {
             }
             Op::Plus | Op::Minus | Op::Multiply | Op::Divide | Op::Modulo | Op::PGExp => {
                 let (a, b) = (self.expr(left)?, self.expr(right)?);
+                if let Some(frag) = self.json_operator(op, &a, &b)? {
+                    return Ok(frag);
+                }
                 if *op == Op::PGExp {
                     return self.call("power", vec![a, b]);
                 }
@@ -25,6 +28,9 @@ impl Compiler<'_> {
             }
             Op::StringConcat => {
                 let (a, b) = (self.expr(left)?, self.expr(right)?);
+                if let Some(frag) = self.json_operator(op, &a, &b)? {
+                    return Ok(frag);
+                }
                 if a.ty().element().is_some() || b.ty().element().is_some() {
                     return self.array_concat(a, b);
                 }
@@ -60,16 +66,17 @@ impl Compiler<'_> {
             Op::PGILikeMatch => self.like("sb_ilike", false, left, right, None),
             Op::PGNotLikeMatch => self.like("sb_like", true, left, right, None),
             Op::PGNotILikeMatch => self.like("sb_ilike", true, left, right, None),
-            Op::Arrow | Op::LongArrow => {
-                let document = self.expr(left)?;
-                if !matches!(document.ty(), Type::Json | Type::Jsonb) {
-                    return Err(no_operator(&op.to_string(), document.ty(), Type::Text));
-                }
-                let key = self.expr(right)?;
-                let key = self.settle(key)?;
-                let ty = if *op == Op::LongArrow { Type::Text } else { document.ty() };
-                let name = if *op == Op::LongArrow { "sb_json_text" } else { "sb_json_get" };
-                Ok(Frag::new(format!("{name}({}, {})", document.sql, key.sql), ty))
+            Op::Arrow
+            | Op::LongArrow
+            | Op::HashArrow
+            | Op::HashLongArrow
+            | Op::HashMinus
+            | Op::Question
+            | Op::QuestionPipe
+            | Op::QuestionAnd => {
+                let (a, b) = (self.expr(left)?, self.expr(right)?);
+                let frag = self.json_operator(op, &a, &b)?;
+                frag.ok_or_else(|| no_operator(&op.to_string(), a.ty(), b.ty()))
             }
             Op::AtArrow | Op::ArrowAt | Op::PGOverlap => self.array_relation(left, op, right),
             Op::PGCustomBinaryOperator(parts) => {
@@ -86,9 +93,40 @@ impl Compiler<'_> {
 
     /// A comparison of two expressions, with both sides brought to one type.
     pub(super) fn comparison(&mut self, left: &Expr, op: &str, right: &Expr) -> Result<Frag> {
+        if let (Expr::Tuple(left), Expr::Tuple(right)) = (left, right) {
+            return self.row_comparison(left, op, right);
+        }
         let (a, b) = (self.expr(left)?, self.expr(right)?);
         let (a, b) = self.matched(a, op, b)?;
         Ok(Frag::new(format!("({} {op} {})", a.comparable(), b.comparable()), Type::Bool))
+    }
+
+    /// Rows compare by their first fields that differ.
+    fn row_comparison(&mut self, left: &[Expr], op: &str, right: &[Expr]) -> Result<Frag> {
+        if left.len() != right.len() || left.is_empty() {
+            return Err(SqlError::syntax("unequal number of entries in row expressions"));
+        }
+        let each = |this: &mut Self, op: &str| {
+            let pairs = left.iter().zip(right).map(|(a, b)| this.comparison(a, op, b).map(|frag| frag.sql));
+            pairs.collect::<Result<Vec<_>>>()
+        };
+        let sql = match op {
+            "=" | "IS NOT DISTINCT FROM" => each(self, op)?.join(" AND "),
+            "<>" | "IS DISTINCT FROM" => each(self, op)?.join(" OR "),
+            _ => {
+                // (a, b) <= (c, d) is a < c, or a = c and b <= d.
+                let strict = op.trim_end_matches('=');
+                let (equal, less, last) = (each(self, "=")?, each(self, strict)?, each(self, op)?);
+                let end = last.len() - 1;
+                let alternatives = (0..=end).map(|index| {
+                    let mut terms = equal[..index].to_vec();
+                    terms.push(if index == end { last[index].clone() } else { less[index].clone() });
+                    format!("({})", terms.join(" AND "))
+                });
+                alternatives.collect::<Vec<_>>().join(" OR ")
+            }
+        };
+        Ok(Frag::new(format!("({sql})"), Type::Bool))
     }
 
     /// Both sides of an operator in one type.
@@ -111,6 +149,16 @@ impl Compiler<'_> {
 
     /// `+ - * / %`, with Postgres' result types, overflow and division errors.
     pub(super) fn arithmetic(&mut self, op: &str, a: Frag, b: Frag) -> Result<Frag> {
+        if let Some(name) = temporal(op, &a, &b) {
+            let swapped = op == "+" && a.ty() == Type::Interval && b.ty() != Type::Interval && !b.untyped();
+            let swapped = swapped || (op == "*" && b.ty() == Type::Interval);
+            return self.call(name, if swapped { vec![b, a] } else { vec![a, b] });
+        }
+        if op == "+" && matches!((a.ty(), b.ty()), (Type::Date, Type::Time) | (Type::Time, Type::Date)) {
+            let (date, time) = if a.ty() == Type::Date { (a, b) } else { (b, a) };
+            let date = self.coerce(date, Type::Timestamp)?;
+            return Ok(Frag::new(format!("({} + {})", date.sql, time.sql), Type::Timestamp));
+        }
         let days = |f: &Frag| f.ty() == Type::Date;
         let number = |f: &Frag| f.untyped() || f.ty().is_integer();
         match (op, a.ty(), b.ty()) {
@@ -181,6 +229,12 @@ impl Compiler<'_> {
     }
 
     pub(super) fn in_list(&mut self, expr: &Expr, list: &[Expr], negated: bool) -> Result<Frag> {
+        if matches!(expr, Expr::Tuple(_)) {
+            let tests = list.iter().map(|item| self.comparison(expr, "=", item).map(|frag| frag.sql));
+            let tests = tests.collect::<Result<Vec<_>>>()?.join(" OR ");
+            let not = if negated { "NOT " } else { "" };
+            return Ok(Frag::new(format!("({not}({tests}))"), Type::Bool));
+        }
         let mut frags = vec![self.expr(expr)?];
         for item in list {
             frags.push(self.expr(item)?);
@@ -195,6 +249,9 @@ impl Compiler<'_> {
     }
 
     pub(super) fn in_subquery(&mut self, expr: &Expr, query: &Query, negated: bool) -> Result<Frag> {
+        if let Expr::Tuple(fields) = expr {
+            return self.row_in_subquery(fields, query, negated);
+        }
         let frag = self.expr(expr)?;
         let (sql, columns) = self.query(query)?;
         let [column] = columns.as_slice() else {
@@ -218,6 +275,60 @@ impl Compiler<'_> {
             Type::Bool,
         ))
     }
+}
+
+impl Compiler<'_> {
+    /// `(a, b) IN (SELECT …)`
+    fn row_in_subquery(&mut self, fields: &[Expr], query: &Query, negated: bool) -> Result<Frag> {
+        let (sql, columns) = self.query(query)?;
+        if fields.len() != columns.len() {
+            let what = if fields.len() < columns.len() { "many" } else { "few" };
+            return Err(SqlError::syntax(format!("subquery has too {what} columns")));
+        }
+        let (mut outer, mut inner, mut names) = (Vec::new(), Vec::new(), Vec::new());
+        for (index, (field, column)) in fields.iter().zip(&columns).enumerate() {
+            let name = format!("\"c{index}\"");
+            let frag = self.expr(field)?;
+            let (a, b) = self.matched(frag, "=", Frag::new(name.clone(), column.typed))?;
+            outer.push(a.comparable());
+            inner.push(b.sql);
+            names.push(name);
+        }
+        let (outer, inner, names) = (outer.join(", "), inner.join(", "), names.join(", "));
+        let not = if negated { "NOT " } else { "" };
+        Ok(Frag::new(
+            format!("(({outer}) {not}IN (WITH \"w\" ({names}) AS ({sql}) SELECT {inner} FROM \"w\"))"),
+            Type::Bool,
+        ))
+    }
+}
+
+/// The function behind an operator on dates, times and intervals.
+fn temporal(op: &str, a: &Frag, b: &Frag) -> Option<&'static str> {
+    use Type::{Date, Interval, Time, Timestamp, Timestamptz};
+    // A literal beside an instant is an interval to add, or an instant to subtract.
+    let (x, y) = (a.ty(), b.ty());
+    Some(match (op, x, y) {
+        ("+", Timestamptz, Interval) | ("+", Interval, Timestamptz) => "timestamptz_pl_interval",
+        ("+", Timestamp | Date, Interval) | ("+", Interval, Timestamp | Date) => "timestamp_pl_interval",
+        ("+", Timestamptz, Type::Unknown) => "timestamptz_pl_interval",
+        ("+", Timestamp, Type::Unknown) => "timestamp_pl_interval",
+        ("-", Timestamptz, Interval) => "timestamptz_mi_interval",
+        ("-", Timestamp | Date, Interval) => "timestamp_mi_interval",
+        ("+", Time, Interval) | ("+", Interval, Time) => "time_pl_interval",
+        ("-", Time, Interval) => "time_mi_interval",
+        ("-", Time, Time) => "time_mi_time",
+        ("-", Timestamp | Date, Timestamp) | ("-", Timestamp, Date | Type::Unknown) => "timestamp_mi",
+        ("-", Type::Unknown, Timestamp) => "timestamp_mi",
+        ("-", Timestamptz, Timestamptz | Timestamp | Date | Type::Unknown) => "timestamptz_mi",
+        ("-", Timestamp | Date | Type::Unknown, Timestamptz) => "timestamptz_mi",
+        ("+", Interval, Interval | Type::Unknown) | ("+", Type::Unknown, Interval) => "interval_pl",
+        ("-", Interval, Interval | Type::Unknown) | ("-", Type::Unknown, Interval) => "interval_mi",
+        ("*", Interval, y) if y.is_number() => "interval_mul",
+        ("*", x, Interval) if x.is_number() => "interval_mul",
+        ("/", Interval, y) if y.is_number() => "interval_div",
+        _ => return None,
+    })
 }
 
 pub(super) fn no_operator(op: &str, a: Type, b: Type) -> SqlError {

@@ -1,13 +1,13 @@
 //! SELECT: grouping, set operations, common table expressions, ORDER BY and LIMIT.
 
-use super::{Compiler, Frag, Output, Scope, Shape, cast_call, qualified, relation_name, wider};
+use super::{Before, Compiler, Frag, Output, Scope, Shape, cast_call, qualified, relation_name, wider};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::types::Type;
 use crate::sql::{fold, quote};
 use sqlparser::ast::{
     Distinct, Expr, GroupByExpr, LimitClause, OrderByExpr, OrderByKind, OrderBySort, Query, Select,
-    SelectItem, SelectItemQualifiedWildcardKind, SetExpr, SetOperator, SetQuantifier, Spanned, Value, Values,
-    WindowSpec,
+    SelectItem, SelectItemQualifiedWildcardKind, SetExpr, SetOperator, SetQuantifier, Spanned, Statement,
+    Value, Values, WindowSpec,
 };
 
 impl Compiler<'_> {
@@ -20,10 +20,30 @@ impl Compiler<'_> {
         self.writes |= !query.locks.is_empty();
         let outer_ctes = self.ctes.len();
         let mut sql = self.with(query)?;
-        let body = self.body_with_order(query)?;
+        self.depth += 1;
+        let body = self.body_with_order(query);
+        self.depth -= 1;
+        let body = body?;
         sql += &body.0;
         self.ctes.truncate(outer_ctes);
         Ok((sql, body.1))
+    }
+
+    /// An INSERT, UPDATE or DELETE with its WITH.
+    pub(in crate::sql) fn changing_query(&mut self, query: &Query) -> Result<super::dml::Changed> {
+        let statement = changing(&query.body).ok_or_else(|| SqlError::syntax("expected a change"))?;
+        let with = self.with(query)?;
+        let (sql, columns) = self.change(statement)?;
+        Ok((with + &sql, columns))
+    }
+
+    fn change(&mut self, statement: &Statement) -> Result<super::dml::Changed> {
+        match statement {
+            Statement::Insert(insert) => self.insert(insert),
+            Statement::Update(update) => self.update(update),
+            Statement::Delete(delete) => self.delete(delete),
+            _ => Err(SqlError::unsupported("this statement within WITH")),
+        }
     }
 
     fn with(&mut self, query: &Query) -> Result<String> {
@@ -32,8 +52,37 @@ impl Compiler<'_> {
         for cte in &with.cte_tables {
             let name = fold(&cte.alias.name);
             let names: Vec<String> = cte.alias.columns.iter().map(|column| fold(&column.name)).collect();
-            if matches!(*cte.query.body, SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_)) {
-                return Err(SqlError::unsupported("data-modifying WITH").at(cte.alias.name.span.start));
+            if let Some(statement) = changing(&cte.query.body) {
+                let place = cte.alias.name.span.start;
+                if self.depth > 0 || !self.scopes.is_empty() {
+                    let message =
+                        "WITH clause containing a data-modifying statement must be at the top level";
+                    return Err(SqlError::new("0A000", message).at(place));
+                }
+                let inner = self.with(&cte.query)?;
+                let (sql, columns) = self.change(statement).map_err(|error| error.at(place))?;
+                let table = format!("__sb_cte{}", self.before.len());
+                let columns = renamed(columns, &names)?;
+                let inner = inner
+                    .strip_prefix("WITH ")
+                    .map(|rest| rest.trim_start_matches("RECURSIVE ").trim_end().to_owned());
+                let seen: Vec<String> = tables.iter().cloned().chain(inner).collect();
+                let prefix = if seen.is_empty() {
+                    String::new()
+                } else {
+                    format!("WITH RECURSIVE {} ", seen.join(", "))
+                };
+                self.before.push(Before { table: table.clone(), sql: prefix + &sql, width: columns.len() });
+                if !columns.is_empty() {
+                    tables.push(format!(
+                        "{} ({}) AS (SELECT * FROM \"temp\".{})",
+                        quote(&name),
+                        quoted(&columns),
+                        quote(&table)
+                    ));
+                }
+                self.ctes.push((name, columns));
+                continue;
             }
             // A recursive query sees itself with the columns of its first branch.
             if with.recursive
@@ -53,6 +102,9 @@ impl Compiler<'_> {
             tables.push(format!("{} ({}) AS ({sql})", quote(&name), quoted(&columns)));
             self.ctes.push((name, columns));
         }
+        if tables.is_empty() {
+            return Ok(String::new());
+        }
         let recursive = if with.recursive { "RECURSIVE " } else { "" };
         Ok(format!("WITH {recursive}{} ", tables.join(", ")))
     }
@@ -65,7 +117,11 @@ impl Compiler<'_> {
                 OrderByKind::All(_) => return Err(SqlError::unsupported("ORDER BY ALL")),
             },
         };
-        let (mut sql, columns) = match &*query.body {
+        let expanded = match &*query.body {
+            SetExpr::Select(select) => super::grouping::expanded(select)?,
+            _ => None,
+        };
+        let (mut sql, columns) = match expanded.as_ref().unwrap_or(&query.body) {
             SetExpr::Select(select) => self.select(select, order)?,
             body => {
                 let (mut sql, columns) = self.set_expr(body)?;
@@ -149,16 +205,12 @@ impl Compiler<'_> {
                         SqlError::new("42804", format!("{op} types {x} and {y} cannot be matched"))
                     })?;
                     let typed = if a.typed == b.typed { a.typed } else { ty.into() };
-                    columns.push(Output { name: a.name.clone(), typed });
+                    columns.push(Output { name: a.name.clone(), typed, origin: None });
                 }
                 let left_sql = branch(&left_sql, &left_columns, &columns, false);
                 let nested = matches!(**right, SetExpr::SetOperation { .. });
                 let right_sql = branch(&right_sql, &right_columns, &columns, nested);
                 Ok((format!("{left_sql} {word} {right_sql}"), columns))
-            }
-            SetExpr::Table(table) => {
-                let name = table.table_name.clone().unwrap_or_default();
-                Err(SqlError::unsupported(format!("TABLE {name}; write SELECT * FROM {name}")))
             }
             _ => Err(SqlError::unsupported("data-modifying query")),
         }
@@ -190,7 +242,7 @@ impl Compiler<'_> {
         let mut columns = Vec::new();
         for index in 0..width {
             let ty = self.common("VALUES", &rows.iter().map(|row| &row[index]).collect::<Vec<_>>())?;
-            columns.push(Output { name: format!("column{}", index + 1), typed: ty.into() });
+            columns.push(Output { name: format!("column{}", index + 1), typed: ty.into(), origin: None });
         }
         let mut lines = Vec::new();
         for row in rows {
@@ -230,12 +282,16 @@ impl Compiler<'_> {
             scope.sets.clear();
         }
         let mut sql = "SELECT ".to_owned();
+        let mut first_of = None;
         match &select.distinct {
             None | Some(Distinct::All) => {}
             Some(Distinct::Distinct) => sql += "DISTINCT ",
-            Some(Distinct::On(_)) => return Err(SqlError::unsupported("DISTINCT ON")),
+            Some(Distinct::On(keys)) => first_of = Some(self.first_of(keys, order, &columns)?),
         }
         sql += &items.join(", ");
+        for (name, item) in first_of.iter().flat_map(|first| &first.added) {
+            sql += &format!(", {item} AS {name}");
+        }
         if !from.is_empty() {
             sql += &format!(" FROM {}", from.join(", "));
         }
@@ -260,6 +316,9 @@ impl Compiler<'_> {
         if !windows.is_empty() {
             sql += &format!(" WINDOW {}", windows.join(", "));
         }
+        if let Some(first) = first_of {
+            return Ok((first.wrapped(&sql, &columns), columns));
+        }
         let mut terms = Vec::new();
         for term in order {
             let frag = match output_index(&term.expr, &columns)? {
@@ -275,6 +334,47 @@ impl Compiler<'_> {
             sql += &format!(" ORDER BY {}", terms.join(", "));
         }
         Ok((sql, columns))
+    }
+
+    /// DISTINCT ON: which columns the inner query must have more, and how they pick the first row of each group.
+    fn first_of(&mut self, keys: &[Expr], order: &[OrderByExpr], columns: &[Output]) -> Result<FirstOf> {
+        let mut first = FirstOf { added: Vec::new(), keys: Vec::new(), terms: Vec::new() };
+        for (index, key) in keys.iter().enumerate() {
+            let place = match output_index(key, columns) {
+                Ok(Some(at)) if matches!(key, Expr::Value(_)) => format!("\"c{at}\""),
+                _ => {
+                    let frag = self.expr(key)?;
+                    let frag = self.settle(frag)?;
+                    let name = format!("\"k{index}\"");
+                    first.added.push((name.clone(), frag.sql.clone()));
+                    Frag { sql: name, ..frag }.comparable()
+                }
+            };
+            first.keys.push(place);
+        }
+        for (index, term) in order.iter().enumerate() {
+            if index < keys.len() && !keys.contains(&term.expr) {
+                let at = output_index(&term.expr, columns)?;
+                let same =
+                    keys.iter().any(|key| at.is_some() && output_index(key, columns).ok().flatten() == at);
+                if !same {
+                    let message = "SELECT DISTINCT ON expressions must match initial ORDER BY expressions";
+                    return Err(SqlError::new("42P10", message).at(term.expr.span().start));
+                }
+            }
+            let frag = match output_index(&term.expr, columns)? {
+                Some(at) => Frag::new(format!("\"c{at}\""), columns[at].typed),
+                None => {
+                    let frag = self.expr(&term.expr)?;
+                    let frag = self.settle(frag)?;
+                    let name = format!("\"o{index}\"");
+                    first.added.push((name.clone(), frag.sql.clone()));
+                    Frag { sql: name, not_null: false, ..frag }
+                }
+            };
+            first.terms.push(order_term(&frag, term)?);
+        }
+        Ok(first)
     }
 
     fn group_by(&mut self, select: &Select, columns: &[Output]) -> Result<String> {
@@ -338,7 +438,7 @@ impl Compiler<'_> {
     }
 
     fn has_key(&self, table: &str, keys: &[Expr]) -> bool {
-        let Some(relation) = self.context.catalog.get(table) else { return !keys.is_empty() };
+        let Some(relation) = self.context.find(None, table) else { return !keys.is_empty() };
         let primary = relation.constraints.iter().find(|constraint| constraint.kind == 'p');
         let named = |column: &String| {
             keys.iter().any(|k| matches!(k, Expr::Identifier(ident) if fold(ident) == *column))
@@ -360,7 +460,7 @@ impl Compiler<'_> {
                     let frag = self.expr(expr)?;
                     let frag = self.settle(frag)?;
                     texts.push(format!("{} AS {}", frag.sql, quote(&name)));
-                    columns.push(Output { name, typed: frag.typed });
+                    columns.push(Output { name, typed: frag.typed, origin: frag.origin });
                 }
                 SelectItem::Wildcard(_) => self.star(None, &mut texts, &mut columns)?,
                 SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), _) => {
@@ -393,13 +493,17 @@ impl Compiler<'_> {
             let found = tables.iter().flat_map(|t| &t.columns).find(|column| column.name == *name);
             let Some(found) = found else { continue };
             texts.push(format!("{} AS {}", quote(name), quote(name)));
-            columns.push(Output { name: name.clone(), typed: found.typed });
+            columns.push(Output { name: name.clone(), typed: found.typed, origin: found.origin });
         }
         for table in tables {
             for column in table.columns.iter().filter(|column| !merged.contains(&column.name)) {
                 let sql = column.sql.clone().unwrap_or_else(|| qualified(&table.alias, &column.name));
                 texts.push(format!("{sql} AS {}", quote(&column.name)));
-                columns.push(Output { name: column.name.clone(), typed: column.typed });
+                columns.push(Output {
+                    name: column.name.clone(),
+                    typed: column.typed,
+                    origin: column.origin,
+                });
             }
         }
         Ok(())
@@ -447,6 +551,45 @@ impl Compiler<'_> {
             Bound::Preceding(Some(expr)) => format!("{} PRECEDING", self.expr_as(expr, Type::Int8)?.sql),
             Bound::Following(Some(expr)) => format!("{} FOLLOWING", self.expr_as(expr, Type::Int8)?.sql),
         })
+    }
+}
+
+/// The statement of a body that changes something.
+pub(in crate::sql) fn changing(body: &SetExpr) -> Option<&Statement> {
+    match body {
+        SetExpr::Insert(statement) | SetExpr::Update(statement) | SetExpr::Delete(statement) => {
+            Some(statement)
+        }
+        _ => None,
+    }
+}
+
+/// How DISTINCT ON picks its rows.
+struct FirstOf {
+    /// More columns of the inner query, with their names.
+    added: Vec<(String, String)>,
+    keys: Vec<String>,
+    terms: Vec<String>,
+}
+
+impl FirstOf {
+    /// The first row of each group of the inner query.
+    fn wrapped(&self, sql: &str, columns: &[Output]) -> String {
+        let own = (0..columns.len()).map(|index| format!("\"c{index}\""));
+        let names: Vec<String> = own.chain(self.added.iter().map(|(name, _)| name.clone())).collect();
+        let shown = columns.iter().enumerate();
+        let shown: Vec<String> =
+            shown.map(|(index, column)| format!("\"c{index}\" AS {}", quote(&column.name))).collect();
+        let (names, shown, keys) = (names.join(", "), shown.join(", "), self.keys.join(", "));
+        let order = if self.terms.is_empty() {
+            String::new()
+        } else {
+            format!(" ORDER BY {}", self.terms.join(", "))
+        };
+        format!(
+            "WITH \"w\" ({names}) AS ({sql}), \"r\" AS (SELECT *, row_number() OVER (PARTITION BY {keys}{order}) AS \"rn\" \
+             FROM \"w\") SELECT {shown} FROM \"r\" WHERE \"rn\" = 1{order}"
+        )
     }
 }
 
@@ -510,7 +653,7 @@ pub(super) fn order_term(frag: &Frag, term: &OrderByExpr) -> Result<String> {
         return Err(SqlError::unsupported(format!("ORDER BY … USING {operator}")));
     }
     let descending = matches!(term.options.sort, Some(OrderBySort::Desc));
-    let collate = if frag.ty() == Type::Numeric { " COLLATE sb_numeric" } else { "" };
+    let collate = frag.ty().collation().map(|name| format!(" COLLATE {name}")).unwrap_or_default();
     let direction = if descending { " DESC" } else { "" };
     let nulls = match term.options.nulls_first {
         None if frag.not_null => "",
@@ -523,7 +666,7 @@ pub(super) fn order_term(frag: &Frag, term: &OrderByExpr) -> Result<String> {
 }
 
 /// The name of a result column without an alias, as Postgres chooses it.
-fn output_name(expr: &Expr) -> String {
+pub(super) fn output_name(expr: &Expr) -> String {
     match expr {
         Expr::Identifier(ident) => fold(ident),
         Expr::CompoundIdentifier(parts) => parts.last().map(fold).unwrap_or_default(),

@@ -9,8 +9,6 @@ use sqlparser::ast::Expr;
 
 /// What has no object here is always NULL.
 const NULLS: &[(&str, Type)] = &[
-    ("obj_description", Type::Text),
-    ("col_description", Type::Text),
     ("shobj_description", Type::Text),
     ("pg_get_triggerdef", Type::Text),
     ("pg_get_ruledef", Type::Text),
@@ -33,23 +31,23 @@ const NULLS: &[(&str, Type)] = &[
     ("inet_client_addr", Type::Text),
 ];
 
-/// What `current_setting` knows: the settings that are the same in every session.
-const SETTINGS: &[(&str, &str)] = &[
-    ("server_version", crate::sql::POSTGRES_VERSION),
-    ("server_version_num", "150000"),
-    ("server_encoding", "UTF8"),
-    ("client_encoding", "UTF8"),
-    ("timezone", "UTC"),
-    ("standard_conforming_strings", "on"),
-    ("default_table_access_method", "heap"),
-    ("default_transaction_isolation", "read committed"),
-    ("block_size", "8192"),
-    ("max_identifier_length", "63"),
+/// The numbers of the catalogues that others refer to.
+const SYSTEM: &[(&str, i64)] = &[
+    ("pg_class", 1259),
+    ("pg_namespace", 2615),
+    ("pg_type", 1247),
+    ("pg_attribute", 1249),
+    ("pg_proc", 1255),
+    ("pg_constraint", 2606),
+    ("pg_attrdef", 2604),
+    ("pg_database", 1262),
+    ("pg_authid", 1260),
+    ("pg_trigger", 2620),
+    ("pg_tablespace", 1213),
 ];
 
 /// What is true of everything here.
 const ALWAYS: &[&str] = &[
-    "pg_table_is_visible",
     "pg_type_is_visible",
     "pg_function_is_visible",
     "pg_operator_is_visible",
@@ -95,6 +93,30 @@ impl Compiler<'_> {
         let catalog = self.context.catalog;
         let text = |sql: String| Ok(Some(Frag::new(sql, Type::Text)));
         match (name, args) {
+            ("pg_table_is_visible", [oid]) => {
+                let oid = self.number(oid)?;
+                let hidden: Vec<String> =
+                    system::invisible(self.context).iter().map(i64::to_string).collect();
+                let sql = if hidden.is_empty() {
+                    "1".to_owned()
+                } else {
+                    format!("({oid} NOT IN ({}))", hidden.join(", "))
+                };
+                Ok(Some(Frag::new(sql, Type::Bool)))
+            }
+            ("obj_description", [oid, ..]) => {
+                let oid = self.number(oid)?;
+                let all = system::comments(catalog).into_iter().filter(|(_, _, number, _)| *number == 0);
+                let all: Vec<(i64, String)> = all.map(|(oid, _, _, text)| (oid, text.to_owned())).collect();
+                text(system::text_of(&all, &oid))
+            }
+            ("col_description", [oid, column]) => {
+                let (oid, column) = (self.number(oid)?, self.coerce(column.clone(), Type::Int4)?.sql);
+                let all = system::comments(catalog).into_iter().filter(|(_, _, number, _)| *number > 0);
+                let all: Vec<(i64, String)> =
+                    all.map(|(oid, _, number, text)| (oid * 10_000 + number, text.to_owned())).collect();
+                text(system::text_of(&all, &format!("({oid} * 10000 + {column})")))
+            }
             ("pg_get_expr", [expr, _, ..]) => Ok(Some(self.coerce(expr.clone(), Type::Text)?)),
             ("pg_get_constraintdef", [oid, ..]) => {
                 let oid = self.number(oid)?;
@@ -136,8 +158,9 @@ impl Compiler<'_> {
                     return text("NULL".to_owned());
                 }
                 text(format!(
-                    "(SELECT \"column2\" FROM (VALUES {}) WHERE \"column1\" = replace(replace({table}, 'public.', ''), '\"', '') || '.' || {column})",
-                    lines.join(", ")
+                    "(SELECT \"column2\" FROM (VALUES {}) WHERE \"column1\" = sb_qualified({table}, {}) || '.' || {column} LIMIT 1)",
+                    lines.join(", "),
+                    quoted(self.first_schema())
                 ))
             }
             ("to_regclass", [name]) => {
@@ -159,16 +182,16 @@ impl Compiler<'_> {
                 );
                 Ok(Some(Frag::new(sql, Type::Regtype)))
             }
-            ("current_schemas", [_]) => Ok(Some(Frag::new("'{pg_catalog,public}'", Type::NameArray))),
-            ("current_setting", [name, ..]) => {
-                let name = self.coerce(name.clone(), Type::Text)?;
-                let lines: Vec<String> =
-                    SETTINGS.iter().map(|(name, value)| format!("('{name}', {})", quoted(value))).collect();
-                text(format!(
-                    "(SELECT \"column2\" FROM (VALUES {}) WHERE \"column1\" = lower({}))",
-                    lines.join(", "),
-                    name.sql
-                ))
+            ("current_schemas", [implicit]) => {
+                let implicit = self.coerce(implicit.clone(), Type::Bool)?.sql;
+                let path = self.context.path.iter().map(|schema| Some(schema.as_str()));
+                let own = quoted(&crate::sql::array::format(path.clone()));
+                let all = quoted(&crate::sql::array::format(std::iter::once(Some("pg_catalog")).chain(path)));
+                self.volatile = true;
+                Ok(Some(Frag::new(
+                    format!("(CASE WHEN {implicit} THEN {all} ELSE {own} END)"),
+                    Type::NameArray,
+                )))
             }
             ("pg_cancel_backend" | "pg_terminate_backend", [pid, ..]) => {
                 let pid = self.coerce(pid.clone(), Type::Int4)?.sql;
@@ -232,11 +255,11 @@ impl Compiler<'_> {
                 return Err(SqlError::new("22023", message));
             }
         };
-        let name = table.trim_start_matches("public.").trim_matches('"');
-        let relation = self.context.catalog.get(name);
+        let (schema, name) = crate::sql::split_name(table);
+        let relation = self.context.find(schema.as_deref(), &name);
         let relation =
             relation.ok_or_else(|| SqlError::new("42P01", format!("relation \"{table}\" does not exist")))?;
-        let allowed = relation.allows(self.context.user, letter);
+        let allowed = self.context.allows(relation, letter);
         self.volatile = true;
         Ok(Frag::new(if allowed { "1" } else { "0" }, Type::Bool))
     }
@@ -262,7 +285,8 @@ impl Compiler<'_> {
         if let Ok(number) = text.parse::<u32>() {
             return Ok(Frag::new(number.to_string(), to));
         }
-        let name = text.trim_start_matches("pg_catalog.").trim_start_matches("public.").trim_matches('"');
+        let (schema, name) = crate::sql::split_name(&text);
+        let name = name.as_str();
         if to == Type::Regtype {
             let parsed = match crate::sql::parse_expr(&format!("NULL::{text}")) {
                 Ok(Expr::Cast { data_type, .. }) => declared(&data_type).ok(),
@@ -274,32 +298,62 @@ impl Compiler<'_> {
             return Ok(Frag::new(found.to_string(), to));
         }
         if to == Type::Regnamespace {
-            let found = system::schema_names().into_iter().find(|(_, known)| known == name);
+            let found =
+                system::schema_names(self.context.catalog).into_iter().find(|(_, known)| known == name);
             let found =
                 found.ok_or_else(|| SqlError::new("3F000", format!("schema \"{text}\" does not exist")))?;
             return Ok(Frag::new(found.0.to_string(), to));
         }
-        let known = system::relation_names(self.context.catalog);
-        let oid = known.iter().find(|(_, known)| known.trim_matches('"') == name).map(|(oid, _)| *oid);
-        let oid = match (oid, name) {
+        let found = self.relation_number(schema.as_deref(), name);
+        let oid = match (found, name) {
             (Some(oid), _) => oid,
-            (None, "pg_class") => 1259,
-            (None, name) if self.system_relation(Some("pg_catalog"), name).is_some() => 1,
+            (None, name) if schema.as_deref().is_none_or(|schema| schema == "pg_catalog") => {
+                let known = SYSTEM.iter().find(|(known, _)| *known == name).map(|(_, oid)| *oid);
+                let there = || self.system_relation(Some("pg_catalog"), name).map(|_| 1);
+                let missing = || SqlError::new("42P01", format!("relation \"{text}\" does not exist"));
+                known.or_else(there).ok_or_else(missing)?
+            }
             _ => return Err(SqlError::new("42P01", format!("relation \"{text}\" does not exist"))),
         };
         Ok(Frag::new(oid.to_string(), to))
     }
 
-    fn number_of_name(&self, name: &str) -> String {
-        let lines: Vec<String> = system::relation_names(self.context.catalog)
-            .iter()
-            .map(|(oid, name)| format!("({oid}, {})", quoted(name.trim_matches('"'))))
-            .collect();
-        if lines.is_empty() {
-            return "NULL".to_owned();
+    /// The number of a relation or of the index behind a key.
+    fn relation_number(&self, schema: Option<&str>, name: &str) -> Option<i64> {
+        let context = self.context;
+        let known = system::relation_keys(context.catalog);
+        let within = |wanted: &str| {
+            known.iter().find(|(_, schema, base)| *schema == wanted && *base == name).map(|(oid, ..)| *oid)
+        };
+        match schema {
+            Some(schema) => within(schema),
+            None => {
+                let path = context.path.iter().map(String::as_str);
+                std::iter::once(context.temporary).chain(path).find_map(within)
+            }
         }
+    }
+
+    fn first_schema(&self) -> &str {
+        self.context.path.first().map_or("public", String::as_str)
+    }
+
+    fn number_of_name(&self, name: &str) -> String {
+        let known = system::relation_keys(self.context.catalog);
+        let line = |(oid, schema, base): &(i64, &str, &str)| {
+            format!("({oid}, {})", quoted(&format!("{schema}.{base}")))
+        };
+        let mut lines: Vec<String> = known.iter().map(line).collect();
+        for (name, oid) in SYSTEM {
+            for schema in ["pg_catalog", self.first_schema()] {
+                if !known.iter().any(|(_, s, base)| *s == schema && base == name) {
+                    lines.push(format!("({oid}, {})", quoted(&format!("{schema}.{name}"))));
+                }
+            }
+        }
+        let first = quoted(self.first_schema());
         format!(
-            "(SELECT \"column1\" FROM (VALUES {}) WHERE \"column2\" = replace(replace({name}, 'public.', ''), '\"', ''))",
+            "(SELECT \"column1\" FROM (VALUES {}) WHERE \"column2\" = sb_qualified({name}, {first}))",
             lines.join(", ")
         )
     }
@@ -328,9 +382,12 @@ impl Compiler<'_> {
     /// A relation's or a type's number as the name that clients see.
     pub(super) fn shown_name(&mut self, frag: Frag) -> Frag {
         let pairs = match frag.ty() {
-            Type::Regclass => system::relation_names(self.context.catalog),
+            Type::Regclass => {
+                let system = SYSTEM.iter().map(|(name, oid)| (*oid, (*name).to_owned()));
+                system::relation_names(self.context).into_iter().chain(system).collect()
+            }
             Type::Regtype => system::type_names(),
-            Type::Regnamespace => system::schema_names(),
+            Type::Regnamespace => system::schema_names(self.context.catalog),
             _ => return frag,
         };
         self.volatile = true;

@@ -1,25 +1,36 @@
-//! ALTER TABLE, TRUNCATE and DROP.
+//! ALTER TABLE: each operation changes our definition of the table, and then SQLite's.
 
-use super::{Maker, index_columns, storage_line};
-use crate::sql::catalog::{Kind, Relation};
-use crate::sql::compile::relation_name;
+use super::table::renamed;
+use super::{Maker, names_of, sequence_of};
+use crate::sql::catalog::{Column, Constraint, Identity, Kind, Relation, stored};
+use crate::sql::compile::{Compiler, relation_name};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::plan::Step;
+use crate::sql::types::{Typed, column_type};
 use crate::sql::{fold, quote};
 use sqlparser::ast::{
-    AlterColumnOperation, AlterTable, AlterTableOperation, ColumnOption, ObjectName, ObjectType,
-    RenameTableNameKind, TableConstraint, Truncate, TruncateIdentityOption, visit_relations,
+    AlterColumnOperation, AlterIndexOperation, AlterTable, AlterTableOperation, ColumnDef, Expr, GeneratedAs,
+    Ident, ObjectName, RenameTableNameKind, TableConstraint,
 };
-use std::ops::ControlFlow;
 
 impl Maker<'_, '_> {
     pub(super) fn alter_table(&mut self, alter: &AlterTable) -> Result<&'static str> {
-        let (_, name) = relation_name(&alter.name)?;
-        if alter.if_exists && self.catalog.get(&name).is_none() {
+        let (schema, name) = relation_name(&alter.name)?;
+        let known = self.compiler.context.find(schema.as_deref(), &name);
+        if alter.if_exists && known.is_none() {
             self.steps.push(Step::Notice(format!("relation \"{name}\" does not exist, skipping")));
             return Ok("ALTER TABLE");
         }
-        let mut relation = self.compiler.target(&alter.name)?;
+        let renames = |operation: &AlterTableOperation| {
+            matches!(operation, AlterTableOperation::RenameTable { .. } | AlterTableOperation::OwnerTo { .. })
+        };
+        // ALTER TABLE renames views, indexes and sequences too.
+        let mut relation = match known {
+            Some(relation) if relation.kind != Kind::Table && alter.operations.iter().all(renames) => {
+                relation.clone()
+            }
+            _ => self.compiler.target(&alter.name)?,
+        };
         self.must_own(&relation)?;
         for operation in &alter.operations {
             self.alter_operation(&mut relation, operation)?;
@@ -28,284 +39,624 @@ impl Maker<'_, '_> {
         Ok("ALTER TABLE")
     }
 
+    /// ALTER INDEX … RENAME TO
+    pub(super) fn alter_index(
+        &mut self,
+        name: &ObjectName,
+        operation: &AlterIndexOperation,
+    ) -> Result<&'static str> {
+        let AlterIndexOperation::RenameIndex { index_name } = operation;
+        let (schema, from) = relation_name(name)?;
+        let (_, to) = relation_name(index_name)?;
+        let index = self.compiler.context.find(schema.as_deref(), &from);
+        if let Some(index) = index.filter(|index| matches!(index.kind, Kind::Index { .. })) {
+            let mut index = index.clone();
+            self.must_own(&index)?;
+            self.rename(&mut index, &to)?;
+            self.put(index);
+            return Ok("ALTER INDEX");
+        }
+        // The index behind a key goes by the constraint's name.
+        let holds =
+            |r: &&Relation| r.constraints.iter().any(|c| matches!(c.kind, 'p' | 'u') && c.name == from);
+        let table = self.catalog.relations.values().find(holds).cloned();
+        let message = || SqlError::new("42P01", format!("relation \"{from}\" does not exist"));
+        let mut table = table.ok_or_else(message)?;
+        self.must_own(&table)?;
+        self.rename_constraint(&mut table, &from, &to)?;
+        self.put(table);
+        Ok("ALTER INDEX")
+    }
+
     fn alter_operation(&mut self, relation: &mut Relation, operation: &AlterTableOperation) -> Result<()> {
-        let table = quote(&relation.name);
-        let missing = |relation: &Relation, name: &str| {
-            let message = format!("column \"{name}\" of relation \"{}\" does not exist", relation.name);
-            SqlError::new("42703", message)
-        };
         match operation {
             AlterTableOperation::AddConstraint { constraint, .. } => {
-                let columns = match constraint {
-                    TableConstraint::PrimaryKey(key) => index_columns(&key.columns)?,
-                    TableConstraint::Unique(key) => index_columns(&key.columns)?,
-                    TableConstraint::Check(_) => return self.add_check(relation, constraint),
-                    _ => {
-                        return Err(SqlError::unsupported("adding a foreign key to an existing table"));
-                    }
-                };
-                self.table_constraint(relation, constraint, &mut Vec::new())?;
-                let Some(added) = relation.constraints.last() else { return Ok(()) };
-                let columns: Vec<String> = columns.iter().map(|column| quote(&fold(column))).collect();
-                let sql =
-                    format!("CREATE UNIQUE INDEX {} ON {table} ({})", quote(&added.name), columns.join(", "));
-                self.sql(sql);
+                self.add_constraint(relation, constraint)
+            }
+            AlterTableOperation::DropConstraint { name, if_exists, drop_behavior } => {
+                let cascade = matches!(drop_behavior, Some(sqlparser::ast::DropBehavior::Cascade));
+                self.drop_constraint(relation, name, *if_exists, cascade)
+            }
+            AlterTableOperation::RenameConstraint { old_name, new_name } => {
+                self.rename_constraint(relation, &fold(old_name), &fold(new_name))
             }
             AlterTableOperation::AddColumn { column_def, if_not_exists, .. } => {
-                let name = fold(&column_def.name);
-                if relation.column(&name).is_some() {
-                    let message =
-                        format!("column \"{name}\" of relation \"{}\" already exists", relation.name);
-                    if !if_not_exists {
-                        return Err(SqlError::new("42701", message));
-                    }
-                    self.steps.push(Step::Notice(format!("{message}, skipping")));
-                    return Ok(());
-                }
-                let plain = |o: &ColumnOption| {
-                    matches!(o, ColumnOption::NotNull | ColumnOption::Null | ColumnOption::Default(_))
-                };
-                if let Some(other) = column_def.options.iter().find(|option| !plain(&option.option)) {
-                    return Err(SqlError::unsupported(format!("adding a column with {}", other.option)));
-                }
-                let column = self.column(&relation.name, column_def)?;
-                let line = storage_line(&column.name, column.typed());
-                self.sql(format!("ALTER TABLE {table} ADD COLUMN {line}"));
-                if column.default.is_some() {
-                    let default = self.compiler.default_of(&column)?;
-                    self.sql(format!("UPDATE {table} SET {} = {default}", quote(&column.name)));
-                }
-                if column.not_null {
-                    self.sql(not_null_trigger(&relation.name, &column.name, "INSERT"));
-                    self.sql(not_null_trigger(&relation.name, &column.name, "UPDATE"));
-                    self.sql(format!("UPDATE {table} SET {0} = {0}", quote(&column.name)));
-                }
-                relation.columns.push(column);
+                self.add_column(relation, column_def, *if_not_exists)
             }
-            AlterTableOperation::DropColumn { column_names, if_exists, .. } => {
+            AlterTableOperation::DropColumn { column_names, if_exists, drop_behavior, .. } => {
+                let cascade = matches!(drop_behavior, Some(sqlparser::ast::DropBehavior::Cascade));
                 for ident in column_names {
-                    let name = fold(ident);
-                    if relation.column(&name).is_none() && *if_exists {
-                        continue;
+                    if relation.column(&fold(ident)).is_some() || !if_exists {
+                        self.drop_column(relation, ident, cascade)?;
                     }
-                    relation.column(&name).ok_or_else(|| missing(relation, &name).at(ident.span.start))?;
-                    self.sql(format!("ALTER TABLE {table} DROP COLUMN {}", quote(&name)));
-                    relation.columns.retain(|column| column.name != name);
                 }
+                Ok(())
             }
             AlterTableOperation::RenameColumn { old_column_name, new_column_name } => {
-                let (old, new) = (fold(old_column_name), fold(new_column_name));
-                if relation.column(&new).is_some() {
-                    let message =
-                        format!("column \"{new}\" of relation \"{}\" already exists", relation.name);
-                    return Err(SqlError::new("42701", message));
-                }
-                let column = relation.columns.iter_mut().find(|column| column.name == old);
-                match column {
-                    Some(column) => column.name.clone_from(&new),
-                    None => return Err(missing(relation, &old).at(old_column_name.span.start)),
-                }
-                for name in
-                    relation.constraints.iter_mut().flat_map(|c| &mut c.columns).filter(|name| **name == old)
-                {
-                    name.clone_from(&new);
-                }
-                self.sql(format!("ALTER TABLE {table} RENAME COLUMN {} TO {}", quote(&old), quote(&new)));
+                self.rename_column(relation, old_column_name, &fold(new_column_name))
             }
             AlterTableOperation::RenameTable { table_name } => {
                 let (RenameTableNameKind::As(to) | RenameTableNameKind::To(to)) = table_name;
                 let (_, to) = relation_name(to)?;
-                self.free(&to, false)?;
-                self.sql(format!("ALTER TABLE {table} RENAME TO {}", quote(&to)));
-                self.steps.push(Step::Remove(relation.name.clone()));
-                let children =
-                    self.catalog.relations.values().filter(|r| r.parent.as_ref() == Some(&relation.name));
-                let moved: Vec<_> =
-                    children.map(|r| Relation { parent: Some(to.clone()), ..r.clone() }).collect();
-                moved.into_iter().for_each(|child| self.put(child));
-                relation.name = to;
+                self.rename(relation, &to)
             }
             AlterTableOperation::AlterColumn { column_name, op } => {
-                let name = fold(column_name);
-                let column = relation.columns.iter_mut().find(|column| column.name == name);
-                let Some(column) = column else {
-                    return Err(missing(relation, &name).at(column_name.span.start));
+                self.alter_column(relation, column_name, op)
+            }
+            AlterTableOperation::OwnerTo { new_owner } => {
+                let owner = match new_owner {
+                    sqlparser::ast::Owner::Ident(name) => fold(name),
+                    _ => self.compiler.context.user.to_owned(),
                 };
-                match op {
-                    AlterColumnOperation::SetDefault { value } => column.default = Some(value.to_string()),
-                    AlterColumnOperation::DropDefault => column.default = None,
-                    AlterColumnOperation::SetNotNull if column.not_null => {}
-                    AlterColumnOperation::SetNotNull => {
-                        column.not_null = true;
-                        let table = relation.name.clone();
-                        self.sql(not_null_trigger(&table, &name, "INSERT"));
-                        self.sql(not_null_trigger(&table, &name, "UPDATE"));
-                        // The trigger looks at every row that is there.
-                        self.sql(format!("UPDATE {0} SET {1} = {1}", quote(&table), quote(&name)));
-                        return Ok(());
-                    }
-                    other => return Err(SqlError::unsupported(format!("ALTER COLUMN {other}"))),
+                if !self.compiler.context.cluster.roles().iter().any(|role| role.name == owner) {
+                    return Err(SqlError::new("42704", format!("role \"{owner}\" does not exist")));
                 }
-                let column = column.clone();
-                self.compiler.default_of(&column)?;
+                relation.owner = owner;
+                Ok(())
             }
-            AlterTableOperation::OwnerTo { .. } => {}
-            other => return Err(SqlError::unsupported(format!("ALTER TABLE {other}"))),
+            AlterTableOperation::ValidateConstraint { .. } | AlterTableOperation::SetOptionsParens { .. } => {
+                Ok(())
+            }
+            other => Err(SqlError::unsupported(format!("ALTER TABLE {other}"))),
+        }
+    }
+
+    fn add_constraint(&mut self, relation: &mut Relation, constraint: &TableConstraint) -> Result<()> {
+        let before = relation.clone();
+        self.table_constraint(relation, constraint)?;
+        let Some(added) = relation.constraints.last().cloned() else { return Ok(()) };
+        self.rewrite(relation)?;
+        self.make_key(relation, &added);
+        for column in &added.columns {
+            if before.column(column).is_some_and(|column| !column.not_null) && added.kind == 'p' {
+                self.refuse_nulls(relation, column);
+            }
+        }
+        self.refuse_violations(relation, &added)
+    }
+
+    fn refuse_nulls(&mut self, relation: &Relation, column: &str) {
+        let sql = format!("SELECT 1 FROM {} WHERE {} IS NULL LIMIT 1", stored(&relation.name), quote(column));
+        let message = format!("column \"{column}\" of relation \"{}\" contains null values", relation.base());
+        self.steps.push(Step::Refuse { sql, error: SqlError::new("23502", message) });
+    }
+
+    /// The rows that are there must keep a new constraint.
+    fn refuse_violations(&mut self, relation: &Relation, added: &Constraint) -> Result<()> {
+        let (name, table) = (&added.name, relation.base());
+        if added.kind == 'c' {
+            self.compiler.open_columns("", &names_of(relation));
+            let condition = self.compiler.condition("CHECK", &crate::sql::parse_expr(&added.definition)?);
+            self.compiler.close_scope();
+            let sql =
+                format!("SELECT 1 FROM {} WHERE {} IS FALSE LIMIT 1", stored(&relation.name), condition?);
+            let message =
+                format!("check constraint \"{name}\" of relation \"{table}\" is violated by some row");
+            self.steps.push(Step::Refuse { sql, error: SqlError::new("23514", message) });
+        } else if added.kind == 'f' {
+            let sql = format!("PRAGMA foreign_key_check({})", quote(&relation.name));
+            let message =
+                format!("insert or update on table \"{table}\" violates foreign key constraint \"{name}\"");
+            self.steps.push(Step::Refuse { sql, error: SqlError::new("23503", message) });
         }
         Ok(())
     }
 
-    /// SQLite can't add a check to a table that exists; triggers refuse what it would.
-    fn add_check(&mut self, relation: &mut Relation, constraint: &TableConstraint) -> Result<()> {
-        let known: Vec<_> = relation.columns.iter().map(|c| (c.name.clone(), c.typed())).collect();
-        self.compiler.open_columns("NEW", &known);
-        let mut clauses = Vec::new();
-        let added = self.table_constraint(relation, constraint, &mut clauses);
-        self.compiler.close_scope();
-        added?;
-        let Some((_, condition)) = clauses.first().and_then(|clause| clause.split_once(" CHECK ")) else {
-            return Ok(());
-        };
-        let Some(name) = relation.constraints.last().map(|added| added.name.clone()) else { return Ok(()) };
-        let message = format!("CHECK constraint failed: {name}").replace('\'', "''");
-        for event in ["INSERT", "UPDATE"] {
-            let trigger = format!("__sb_{}_{name}_{}", relation.name, event.to_ascii_lowercase());
-            self.sql(format!(
-                "CREATE TRIGGER {} BEFORE {event} ON {} WHEN {condition} IS FALSE BEGIN SELECT RAISE(ABORT, '{message}'); END",
-                quote(&trigger),
-                quote(&relation.name)
-            ));
-        }
-        if let Some(column) = relation.columns.iter().find(|column| !column.generated) {
-            self.sql(format!("UPDATE {0} SET {1} = {1}", quote(&relation.name), quote(&column.name)));
-        }
-        Ok(())
-    }
-
-    /// The views that read a relation.
-    fn readers(&self, name: &str) -> Vec<String> {
-        let views = self.catalog.relations.values().filter(|relation| relation.kind == Kind::View);
-        let reads = |view: &&Relation| {
-            let parsed = crate::sql::parse(view.definition.as_deref().unwrap_or_default());
-            let reader = |read: &ObjectName| match relation_name(read) {
-                Ok((_, read)) if read == name => ControlFlow::Break(()),
-                _ => ControlFlow::Continue(()),
-            };
-            parsed.is_ok_and(|statements| visit_relations(&statements, reader).is_break())
-        };
-        views.filter(reads).map(|view| view.name.clone()).collect()
-    }
-
-    /// Drops the views that read a relation, and those that read them.
-    fn drop_readers(&mut self, name: &str) -> Result<()> {
-        for view in self.readers(name) {
-            self.drop_readers(&view)?;
-            let gone = |step: &Step| matches!(step, Step::Remove(removed) if *removed == view);
-            if self.steps.iter().any(gone) {
-                continue;
-            }
-            if let Some(relation) = self.catalog.get(&view) {
-                self.must_own(relation)?;
-            }
-            self.steps.push(Step::Notice(format!("drop cascades to view {view}")));
-            self.sql(format!("DROP VIEW {}", quote(&view)));
-            self.steps.push(Step::Remove(view));
-        }
-        Ok(())
-    }
-
-    pub(super) fn truncate(&mut self, truncate: &Truncate) -> Result<&'static str> {
-        for target in &truncate.table_names {
-            let relation = self.compiler.target(&target.name)?;
-            self.compiler.check(&relation, 'D')?;
-            self.sql(format!("DELETE FROM {}", quote(&relation.name)));
-            if matches!(truncate.identity, Some(TruncateIdentityOption::Restart)) {
-                let owned = self.catalog.relations.values();
-                let owned =
-                    owned.filter(|r| r.kind == Kind::Sequence && r.parent.as_ref() == Some(&relation.name));
-                let names: Vec<String> = owned.map(|sequence| sequence.name.clone()).collect();
-                self.steps.extend(names.into_iter().map(Step::RestartSequence));
-            }
-        }
-        Ok("TRUNCATE TABLE")
-    }
-
-    pub(super) fn drop(
+    fn drop_constraint(
         &mut self,
-        object: ObjectType,
+        relation: &mut Relation,
+        name: &Ident,
         if_exists: bool,
-        names: &[ObjectName],
         cascade: bool,
-    ) -> Result<&'static str> {
-        let (noun, tag) = match object {
-            ObjectType::Table => ("table", "DROP TABLE"),
-            ObjectType::View => ("view", "DROP VIEW"),
-            ObjectType::Index => ("index", "DROP INDEX"),
-            ObjectType::Sequence => ("sequence", "DROP SEQUENCE"),
-            other => return Err(SqlError::unsupported(format!("DROP {other}"))),
+    ) -> Result<()> {
+        let folded = fold(name);
+        let found = relation.constraints.iter().position(|constraint| constraint.name == folded);
+        let Some(index) = found else {
+            let message =
+                format!("constraint \"{folded}\" of relation \"{}\" does not exist", relation.shown());
+            if if_exists {
+                self.steps.push(Step::Notice(format!("{message}, skipping")));
+                return Ok(());
+            }
+            return Err(SqlError::new("42704", message).at(name.span.start));
         };
-        let names =
-            names.iter().map(|name| relation_name(name).map(|(_, name)| name)).collect::<Result<Vec<_>>>()?;
-        for name in &names {
-            let Some(relation) = self.catalog.get(name) else {
-                if if_exists {
-                    self.steps.push(Step::Notice(format!("{noun} \"{name}\" does not exist, skipping")));
-                    continue;
-                }
-                return Err(SqlError::new("42P01", format!("{noun} \"{name}\" does not exist")));
-            };
-            self.must_own(relation)?;
-            if relation.kind.noun() != noun {
-                return Err(SqlError::new("42809", format!("\"{name}\" is not a {noun}")));
-            }
-            if let Some(view) = self.readers(name).into_iter().find(|view| !names.contains(view)) {
-                let message = format!("cannot drop {noun} {name} because other objects depend on it");
-                let detail = format!("view {view} depends on {noun} {name}");
-                if !cascade {
-                    return Err(SqlError::new("2BP01", message)
-                        .detail(detail)
-                        .hint("Use DROP ... CASCADE to drop the dependent objects too."));
-                }
-                self.drop_readers(name)?;
-            }
-            if noun == "table" {
-                let refers = |r: &&Relation| {
-                    let wanted = format!("REFERENCES {name}(");
-                    r.constraints.iter().any(|c| c.kind == 'f' && c.definition.contains(&wanted))
-                };
-                let dependent =
-                    self.catalog.relations.values().filter(|r| !names.contains(&r.name)).find(refers);
-                if let Some(dependent) = dependent {
-                    let message = format!("cannot drop table {name} because other objects depend on it");
-                    let detail =
-                        format!("A foreign key of table {} depends on table {name}.", dependent.name);
-                    let error = SqlError::new("2BP01", message).detail(detail);
-                    return Err(if cascade {
-                        SqlError::unsupported("DROP TABLE … CASCADE over foreign keys")
-                    } else {
-                        error
-                    });
-                }
-                let owned = self.catalog.relations.values().filter(|r| r.parent.as_ref() == Some(name));
-                let owned: Vec<String> = owned.map(|r| r.name.clone()).collect();
-                self.steps.extend(owned.into_iter().map(Step::Remove));
-            }
-            if noun != "sequence" {
-                self.sql(format!("DROP {} {}", noun.to_ascii_uppercase(), quote(name)));
-            }
-            self.steps.push(Step::Remove(name.clone()));
+        let dropped = relation.constraints[index].clone();
+        if matches!(dropped.kind, 'p' | 'u') {
+            self.release_key(relation, &dropped.columns, cascade, &format!("constraint {folded}"))?;
         }
-        Ok(tag)
+        relation.constraints.remove(index);
+        self.drop_key(relation, &dropped);
+        self.rewrite(relation)?;
+        self.settle_row_id(relation, &dropped)
+    }
+
+    /// A column that was the row id lies nowhere else: it is written into the rows.
+    fn settle_row_id(&mut self, relation: &Relation, dropped: &Constraint) -> Result<()> {
+        let (true, Some(column)) = (dropped.row_id, dropped.columns.first()) else { return Ok(()) };
+        let table = stored(&relation.name);
+        self.sql(format!("REINDEX {table}"));
+        self.sql(format!("UPDATE {table} SET {} = \"rowid\"", quote(column)));
+        Ok(())
+    }
+
+    /// Foreign keys that need a key of this table go with it, or keep it.
+    fn release_key(
+        &mut self,
+        relation: &mut Relation,
+        columns: &[String],
+        cascade: bool,
+        what: &str,
+    ) -> Result<()> {
+        let needs = |c: &Constraint| {
+            c.foreign.as_ref().is_some_and(|f| f.table == relation.name && f.columns == *columns)
+        };
+        let others = self.catalog.relations.values().filter(|r| r.name != relation.name);
+        let others: Vec<Relation> = others.filter(|r| r.constraints.iter().any(needs)).cloned().collect();
+        let itself = relation.constraints.iter().any(needs);
+        if (itself || !others.is_empty()) && !cascade {
+            let dependent = others.first().unwrap_or(relation);
+            let message = format!(
+                "cannot drop {what} on table {} because other objects depend on it",
+                relation.shown()
+            );
+            let detail = format!("a foreign key of table {} depends on it", dependent.shown());
+            return Err(SqlError::new("2BP01", message)
+                .detail(detail)
+                .hint("Use DROP ... CASCADE to drop the dependent objects too."));
+        }
+        for mut other in others {
+            other.constraints.retain(|c| !needs(c));
+            self.rewrite(&other)?;
+            self.put(other);
+        }
+        let name = relation.name.clone();
+        let needs =
+            |c: &Constraint| c.foreign.as_ref().is_some_and(|f| f.table == name && f.columns == *columns);
+        relation.constraints.retain(|c| !needs(c));
+        Ok(())
+    }
+
+    fn rename_constraint(&mut self, relation: &mut Relation, from: &str, to: &str) -> Result<()> {
+        let found = relation.constraints.iter().position(|constraint| constraint.name == from);
+        let message = || format!("constraint \"{from}\" for table \"{}\" does not exist", relation.shown());
+        let index = found.ok_or_else(|| SqlError::new("42704", message()))?;
+        if relation.constraints.iter().any(|constraint| constraint.name == to) {
+            let message = format!("constraint \"{to}\" for relation \"{}\" already exists", relation.shown());
+            return Err(SqlError::new("42710", message));
+        }
+        self.drop_key(relation, &relation.constraints[index].clone());
+        to.clone_into(&mut relation.constraints[index].name);
+        self.make_key(relation, &relation.constraints[index].clone());
+        self.rewrite(relation)
+    }
+
+    fn add_column(
+        &mut self,
+        relation: &mut Relation,
+        definition: &ColumnDef,
+        if_not_exists: bool,
+    ) -> Result<()> {
+        let name = fold(&definition.name);
+        if relation.column(&name).is_some() {
+            let message = format!("column \"{name}\" of relation \"{}\" already exists", relation.shown());
+            if !if_not_exists {
+                return Err(SqlError::new("42701", message).at(definition.name.span.start));
+            }
+            self.steps.push(Step::Notice(format!("{message}, skipping")));
+            return Ok(());
+        }
+        let column = self.column(relation, definition)?;
+        if column.generated {
+            return Err(SqlError::unsupported("adding a stored generated column to an existing table"));
+        }
+        let (table, storage) = (stored(&relation.name), column.typed().ty.info().storage);
+        self.sql(format!("ALTER TABLE {table} ADD COLUMN {} {storage}", quote(&name)));
+        let before = relation.constraints.len();
+        relation.columns.push(column.clone());
+        self.column_constraints(relation, definition)?;
+        let not_null = relation.column(&name).is_some_and(|column| column.not_null);
+        self.sql_default(relation, &column)?;
+        self.rewrite(relation)?;
+        if not_null {
+            self.refuse_nulls(relation, &name);
+        }
+        for added in &relation.constraints[before..] {
+            self.make_key(relation, added);
+            self.refuse_violations(relation, added)?;
+        }
+        Ok(())
+    }
+
+    /// Gives the rows that are there the default of a new column.
+    fn sql_default(&mut self, relation: &Relation, column: &Column) -> Result<()> {
+        if column.default.is_some() {
+            let default = self.compiler.default_of(column)?;
+            self.sql(format!("UPDATE {} SET {} = {default}", stored(&relation.name), quote(&column.name)));
+        }
+        Ok(())
+    }
+
+    fn drop_column(&mut self, relation: &mut Relation, ident: &Ident, cascade: bool) -> Result<()> {
+        let name = fold(ident);
+        let column =
+            relation.column(&name).ok_or_else(|| missing(relation, &name).at(ident.span.start))?.clone();
+        if relation.columns.iter().any(|c| c.generated && c.name != name && uses(c.default.as_deref(), &name))
+        {
+            let message = format!(
+                "cannot drop column {name} of table {} because other objects depend on it",
+                relation.shown()
+            );
+            return Err(SqlError::new("2BP01", message));
+        }
+        self.release_views(relation, &name, cascade)?;
+        // 1. Indexes and constraints that read it go with it.
+        let indexes: Vec<Relation> = self.catalog.indexes(&relation.name).cloned().collect();
+        for index in indexes {
+            let reads = |c: &Column| c.name == name || uses(c.default.as_deref(), &name);
+            if index.columns.iter().any(reads) || uses(index.definition.as_deref(), &name) {
+                self.sql(format!("DROP INDEX {}", stored(&index.name)));
+                self.steps.push(Step::Remove(index.name));
+            }
+        }
+        let reads =
+            |c: &Constraint| c.columns.contains(&name) || (c.kind == 'c' && uses(Some(&c.definition), &name));
+        for dropped in relation.constraints.clone().into_iter().filter(reads) {
+            if matches!(dropped.kind, 'p' | 'u') {
+                self.release_key(relation, &dropped.columns, cascade, &format!("column {name}"))?;
+            }
+            self.drop_key(relation, &dropped);
+            relation.constraints.retain(|c| c.name != dropped.name);
+        }
+        self.rewrite(relation)?;
+        // 2. Its sequence.
+        if let Some(sequence) = own_sequence(self.catalog, relation, &column) {
+            self.steps.push(Step::Remove(sequence));
+        }
+        relation.columns.retain(|column| column.name != name);
+        self.sql(format!("ALTER TABLE {} DROP COLUMN {}", stored(&relation.name), quote(&name)));
+        Ok(())
+    }
+
+    /// Views that read the column go with it, or keep it.
+    fn release_views(&mut self, relation: &Relation, column: &str, cascade: bool) -> Result<()> {
+        let readers = self.readers(relation);
+        let Some(view) = readers.iter().find(|view| self.view_reads(view, column)) else { return Ok(()) };
+        if cascade {
+            return self.drop_readers(relation);
+        }
+        let table = relation.shown();
+        let message =
+            format!("cannot drop column {column} of table {table} because other objects depend on it");
+        let detail = format!("view {} depends on column {column} of table {table}", view.shown());
+        let hint = "Use DROP ... CASCADE to drop the dependent objects too.";
+        Err(SqlError::new("2BP01", message).detail(detail).hint(hint))
+    }
+
+    fn view_reads(&self, view: &Relation, column: &str) -> bool {
+        use sqlparser::ast::visit_expressions;
+        use std::ops::ControlFlow;
+        let text = view.definition.as_deref().unwrap_or_default();
+        let Ok(statements) = crate::sql::parse(text) else { return true };
+        let read = visit_expressions(&statements, |expr| {
+            let last = match expr {
+                Expr::Identifier(ident) => Some(ident),
+                Expr::CompoundIdentifier(parts) => parts.last(),
+                _ => None,
+            };
+            let hit = last.is_some_and(|ident| fold(ident) == column);
+            if hit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        // A star was taken for the columns that there were.
+        read.is_break() || (text.contains('*') && view.column(column).is_some())
+    }
+
+    fn rename_column(&mut self, relation: &mut Relation, old: &Ident, new: &str) -> Result<()> {
+        let (place, old) = (old.span.start, fold(old));
+        if relation.column(new).is_some() {
+            let message = format!("column \"{new}\" of relation \"{}\" already exists", relation.shown());
+            return Err(SqlError::new("42701", message));
+        }
+        let column = relation.columns.iter_mut().find(|column| column.name == old);
+        match column {
+            Some(column) => new.clone_into(&mut column.name),
+            None => return Err(missing(relation, &old).at(place)),
+        }
+        for column in relation.columns.iter_mut().filter(|column| column.generated) {
+            column.default = column.default.as_deref().map(|text| renamed(text, &old, new));
+        }
+        for constraint in &mut relation.constraints {
+            constraint.columns.iter_mut().filter(|name| **name == old).for_each(|name| new.clone_into(name));
+            if constraint.kind == 'c' {
+                constraint.definition = renamed(&constraint.definition, &old, new);
+            }
+        }
+        let (table, key) = (stored(&relation.name), relation.name.clone());
+        self.sql(format!("ALTER TABLE {table} RENAME COLUMN {} TO {}", quote(&old), quote(new)));
+        let indexes: Vec<Relation> = self.catalog.indexes(&key).cloned().collect();
+        for mut index in indexes {
+            for column in &mut index.columns {
+                if column.name == old {
+                    new.clone_into(&mut column.name);
+                }
+                column.default = column.default.as_deref().map(|text| renamed(text, &old, new));
+            }
+            index.definition = index.definition.as_deref().map(|text| renamed(text, &old, new));
+            self.put(index);
+        }
+        // Those who refer to the column.
+        let referring = |c: &Constraint| c.foreign.as_ref().is_some_and(|f| f.table == key);
+        let others = self.catalog.relations.values().filter(|r| r.name != key);
+        let others: Vec<Relation> = others.filter(|r| r.constraints.iter().any(referring)).cloned().collect();
+        for mut other in others {
+            rename_referred(&mut other, &key, &old, new);
+            self.put(other);
+        }
+        rename_referred(relation, &key, &old, new);
+        for mut view in self.readers(relation) {
+            view.definition =
+                view.definition.as_deref().map(|text| super::drop::view_renamed(text, &old, new));
+            self.put(view);
+        }
+        Ok(())
+    }
+
+    /// RENAME TO, for every kind of relation.
+    fn rename(&mut self, relation: &mut Relation, to: &str) -> Result<()> {
+        let key = relation.sibling(to);
+        self.free(&key, false)?;
+        let old = relation.name.clone();
+        match relation.kind {
+            Kind::Table => {
+                self.sql(format!("ALTER TABLE {} RENAME TO {}", stored(&old), quote(&key)));
+            }
+            Kind::View | Kind::Index { .. } => {}
+            _ => return Err(SqlError::unsupported(format!("renaming a {}", relation.kind.noun()))),
+        }
+        let noun = relation.kind.noun().to_ascii_uppercase();
+        if relation.kind != Kind::Table {
+            self.sql(format!("DROP {noun} {}", stored(&old)));
+        }
+        self.steps.push(Step::Remove(old.clone()));
+        relation.name = key;
+        match relation.kind {
+            Kind::Index { .. } => {
+                let table = relation.parent.as_deref().and_then(|table| self.catalog.get(table)).cloned();
+                if let Some(table) = table {
+                    self.make_index(relation, &table)?;
+                }
+            }
+            Kind::View => self.make_view(relation)?,
+            _ => {}
+        }
+        for mut view in self.readers_of(&old) {
+            let text = view.definition.as_deref().unwrap_or_default();
+            view.definition =
+                Some(super::drop::relation_renamed(text, crate::sql::catalog::split(&old).1, to));
+            self.put(view);
+        }
+        let refers = |r: &Relation| {
+            r.parent.as_ref() == Some(&old)
+                || r.constraints.iter().any(|c| c.foreign.as_ref().is_some_and(|f| f.table == old))
+        };
+        let others: Vec<Relation> =
+            self.catalog.relations.values().filter(|r| r.name != old && refers(r)).cloned().collect();
+        let moved = |mut other: Relation| {
+            if other.parent.as_ref() == Some(&old) {
+                other.parent = Some(relation.name.clone());
+            }
+            for foreign in other.constraints.iter_mut().filter_map(|c| c.foreign.as_mut()) {
+                if foreign.table == old {
+                    foreign.table.clone_from(&relation.name);
+                }
+            }
+            other
+        };
+        let others: Vec<Relation> = others.into_iter().map(moved).collect();
+        others.into_iter().for_each(|other| self.put(other));
+        let name = relation.name.clone();
+        for foreign in relation.constraints.iter_mut().filter_map(|c| c.foreign.as_mut()) {
+            if foreign.table == old {
+                foreign.table.clone_from(&name);
+            }
+        }
+        Ok(())
+    }
+
+    fn alter_column(
+        &mut self,
+        relation: &mut Relation,
+        ident: &Ident,
+        op: &AlterColumnOperation,
+    ) -> Result<()> {
+        let name = fold(ident);
+        let index = relation.columns.iter().position(|column| column.name == name);
+        let index = index.ok_or_else(|| missing(relation, &name).at(ident.span.start))?;
+        match op {
+            AlterColumnOperation::SetDefault { value } => {
+                relation.columns[index].default = Some(value.to_string());
+                self.compiler.default_of(&relation.columns[index].clone()).map(|_| ())
+            }
+            AlterColumnOperation::DropDefault => {
+                relation.columns[index].default = None;
+                Ok(())
+            }
+            AlterColumnOperation::SetNotNull => {
+                relation.columns[index].not_null = true;
+                self.refuse_nulls(relation, &name);
+                self.rewrite(relation)
+            }
+            AlterColumnOperation::DropNotNull => {
+                let primary = |c: &Constraint| c.kind == 'p' && c.columns.contains(&name);
+                if relation.constraints.iter().any(primary) {
+                    let message = format!("column \"{name}\" is in a primary key");
+                    return Err(SqlError::new("42P16", message).at(ident.span.start));
+                }
+                if relation.columns[index].identity.is_some() {
+                    let message = format!(
+                        "column \"{name}\" of relation \"{}\" is an identity column",
+                        relation.shown()
+                    );
+                    return Err(SqlError::syntax(message).at(ident.span.start));
+                }
+                relation.columns[index].not_null = false;
+                self.rewrite(relation)
+            }
+            AlterColumnOperation::SetDataType { data_type, using, .. } => {
+                let (typed, _) = column_type(data_type).map_err(|error| error.at(ident.span.start))?;
+                self.set_type(relation, index, typed, using.as_ref()).map_err(|e| e.at(ident.span.start))
+            }
+            AlterColumnOperation::AddGenerated { generated_as, sequence_options } => {
+                let mut column = relation.columns[index].clone();
+                if !column.not_null {
+                    let message = format!(
+                        "column \"{name}\" of relation \"{}\" must be declared NOT NULL before identity can be added",
+                        relation.shown()
+                    );
+                    return Err(SqlError::new("55000", message));
+                }
+                let always = matches!(generated_as, Some(GeneratedAs::Always));
+                column.identity = Some(if always { Identity::Always } else { Identity::ByDefault });
+                let options = sequence_options.as_deref().unwrap_or_default();
+                let sequence = sequence_of("", column.typed().ty, options)?;
+                self.own_sequence(relation, &mut column, &sequence)?;
+                relation.columns[index] = column;
+                Ok(())
+            }
+        }
+    }
+
+    /// ALTER COLUMN … TYPE: the rows are converted in place, under the new text.
+    fn set_type(
+        &mut self,
+        relation: &mut Relation,
+        index: usize,
+        typed: Typed,
+        using: Option<&Expr>,
+    ) -> Result<()> {
+        let old = relation.columns[index].clone();
+        if old.generated {
+            return Err(SqlError::unsupported("changing the type of a generated column"));
+        }
+        let readers = self.readers(relation);
+        if let Some(view) = readers.iter().find(|view| self.view_reads(view, &old.name)) {
+            let detail = format!("view {} depends on column \"{}\"", view.shown(), old.name);
+            let message = "cannot alter type of a column used by a view or rule";
+            return Err(SqlError::new("0A000", message).detail(detail));
+        }
+        // 1. The conversion, with the old types in sight.
+        let column = Column { type_oid: typed.ty.oid(), typmod: typed.typmod, ..old.clone() };
+        self.compiler.open_columns("", &names_of(relation));
+        let own = Expr::Identifier(Ident::with_quote('"', &old.name));
+        let frag = self.compiler.expr(using.unwrap_or(&own));
+        let converted = frag.and_then(|frag| self.compiler.assign(frag, &column));
+        self.compiler.close_scope();
+        let converted = converted.map_err(|error| match error.code {
+            "42804" => {
+                let message = if using.is_some() {
+                    format!(
+                        "result of USING clause for column \"{}\" cannot be cast automatically to type {}",
+                        old.name, typed.ty
+                    )
+                } else {
+                    format!("column \"{}\" cannot be cast automatically to type {}", old.name, typed.ty)
+                };
+                SqlError::new("42804", message)
+                    .hint(format!("You might need to specify \"USING {}::{typed}\".", old.name))
+            }
+            _ => error,
+        })?;
+        // 2. An index is sorted as its column was.
+        let indexes: Vec<Relation> = self.catalog.indexes(&relation.name).cloned().collect();
+        for index in &indexes {
+            self.sql(format!("DROP INDEX {}", stored(&index.name)));
+        }
+        for constraint in relation.constraints.clone() {
+            self.drop_key(relation, &constraint);
+        }
+        // 3. A row id is a whole number, and stays one or becomes a column like others.
+        let stays = typed.ty.info().storage == "INTEGER" && using.is_none();
+        let row_id = relation.constraints.iter().position(|c| c.row_id && c.columns.contains(&old.name));
+        let freed = row_id.filter(|_| !stays).map(|at| relation.constraints[at].clone());
+        if let (Some(at), Some(freed)) = (row_id, freed) {
+            relation.constraints[at].row_id = false;
+            self.rewrite(relation)?;
+            self.settle_row_id(relation, &freed)?;
+        }
+        relation.columns[index] = column.clone();
+        if column.default.is_some() && column.identity.is_none() {
+            self.compiler.default_of(&column).map_err(|_| {
+                let message = format!(
+                    "default for column \"{}\" cannot be cast automatically to type {}",
+                    old.name, typed.ty
+                );
+                SqlError::new("42804", message)
+            })?;
+        }
+        self.rewrite(relation)?;
+        if old.typed() != typed || using.is_some() {
+            let (table, name) = (stored(&relation.name), quote(&old.name));
+            self.sql(format!("UPDATE {table} SET {name} = {converted}"));
+        }
+        for constraint in relation.constraints.clone() {
+            self.make_key(relation, &constraint);
+        }
+        for mut index in indexes {
+            for part in
+                index.columns.iter_mut().filter(|part| part.name == old.name && part.default.is_none())
+            {
+                (part.type_oid, part.typmod) = (column.type_oid, column.typmod);
+            }
+            self.make_index(&index, relation)?;
+            self.put(index);
+        }
+        Ok(())
     }
 }
 
-/// SQLite can't add NOT NULL to a column that exists; a trigger refuses what the constraint would.
-fn not_null_trigger(table: &str, column: &str, event: &str) -> String {
-    let name = quote(&format!("__sb_{table}_{column}_{}", event.to_ascii_lowercase()));
-    let (on, message) =
-        (quote(table), format!("NOT NULL constraint failed: {table}.{column}").replace('\'', "''"));
-    let column = quote(column);
-    format!(
-        "CREATE TRIGGER {name} BEFORE {event} ON {on} WHEN NEW.{column} IS NULL BEGIN SELECT RAISE(ABORT, '{message}'); END"
-    )
+fn rename_referred(relation: &mut Relation, table: &str, old: &str, new: &str) {
+    for foreign in relation.constraints.iter_mut().filter_map(|c| c.foreign.as_mut()) {
+        if foreign.table == table {
+            foreign.columns.iter_mut().filter(|name| *name == old).for_each(|name| new.clone_into(name));
+        }
+    }
+}
+
+fn uses(text: Option<&str>, column: &str) -> bool {
+    text.is_some_and(|text| Compiler::reads(text, column))
+}
+
+fn missing(relation: &Relation, name: &str) -> SqlError {
+    let message = format!("column \"{name}\" of relation \"{}\" does not exist", relation.shown());
+    SqlError::new("42703", message)
+}
+
+/// The sequence behind a column, if it has one of its own.
+pub(super) fn own_sequence(
+    catalog: &crate::sql::catalog::Catalog,
+    relation: &Relation,
+    column: &Column,
+) -> Option<String> {
+    let key = crate::sql::sequence_key(column.default.as_deref()?)?;
+    let sequence = catalog.get(&key)?;
+    (sequence.parent.as_ref() == Some(&relation.name)).then_some(key)
 }

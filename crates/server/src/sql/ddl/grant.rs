@@ -1,7 +1,7 @@
 //! GRANT and REVOKE, and who may change definitions.
 
 use super::Maker;
-use crate::sql::catalog::{Grant, Kind, PUBLIC_SCHEMA, Relation};
+use crate::sql::catalog::{Grant, Kind, PUBLIC, Relation, schema_key};
 use crate::sql::compile::relation_name;
 use crate::sql::error::{Result, SqlError};
 use sqlparser::ast::{Action, GrantObjects, Grantee, GranteeName, GranteesType, ObjectName, Privileges};
@@ -30,18 +30,18 @@ impl Maker<'_, '_> {
     /// The relations that the statement names.
     fn granted(&mut self, objects: &GrantObjects) -> Result<Vec<Relation>> {
         let all = |names: &[ObjectName], this: &Self, wanted: fn(&Kind) -> bool| -> Result<Vec<Relation>> {
-            for name in names {
-                public_only(name)?;
-            }
+            let schemas = names.iter().map(|name| this.schema_name(name)).collect::<Result<Vec<_>>>()?;
             let relations = this.catalog.relations.values();
-            Ok(relations.filter(|relation| wanted(&relation.kind)).cloned().collect())
+            let inside = |r: &&Relation| wanted(&r.kind) && schemas.iter().any(|name| r.schema() == name);
+            Ok(relations.filter(inside).cloned().collect())
         };
         match objects {
             GrantObjects::Tables(names) | GrantObjects::Sequences(names) | GrantObjects::Views(names) => {
                 let find = |name: &ObjectName| {
-                    let (_, name) = relation_name(name)?;
+                    let (schema, name) = relation_name(name)?;
                     let message = format!("relation \"{name}\" does not exist");
-                    self.catalog.get(&name).cloned().ok_or_else(|| SqlError::new("42P01", message))
+                    let found = self.compiler.context.find(schema.as_deref(), &name);
+                    found.cloned().ok_or_else(|| SqlError::new("42P01", message))
                 };
                 names.iter().map(find).collect()
             }
@@ -52,22 +52,34 @@ impl Maker<'_, '_> {
                 all(schemas, self, |kind| *kind == Kind::Sequence)
             }
             GrantObjects::Schemas(names) => {
+                let mut schemas = Vec::new();
                 for name in names {
-                    public_only(name)?;
+                    let name = self.schema_name(name)?;
+                    let known = self.catalog.get(&schema_key(&name)).cloned();
+                    schemas.push(known.unwrap_or_else(|| self.public_schema()));
                 }
-                let known = self.catalog.get(PUBLIC_SCHEMA).cloned();
-                Ok(vec![known.unwrap_or_else(|| self.public_schema())])
+                Ok(schemas)
             }
             other => Err(SqlError::unsupported(format!("GRANT ON {other}"))),
         }
     }
 
-    fn public_schema(&mut self) -> Relation {
-        let owner = self.database_owner().unwrap_or_default();
-        Relation { owner, ..self.relation(PUBLIC_SCHEMA, Kind::Schema) }
+    fn schema_name(&self, name: &ObjectName) -> Result<String> {
+        let (_, name) = relation_name(name)?;
+        if self.catalog.has_schema(&name) {
+            return Ok(name);
+        }
+        Err(SqlError::new("3F000", format!("schema \"{name}\" does not exist")))
     }
 
-    fn database_owner(&self) -> Option<String> {
+    pub(super) fn public_schema(&mut self) -> Relation {
+        let owner = self.database_owner().unwrap_or_default();
+        // Everybody may look into it from the start.
+        let grants = vec![Grant { grantee: String::new(), privileges: "U".to_owned() }];
+        Relation { owner, grants, ..self.relation(&schema_key(PUBLIC), Kind::Schema) }
+    }
+
+    pub(super) fn database_owner(&self) -> Option<String> {
         let context = self.compiler.context;
         let databases = context.cluster.databases().into_iter();
         databases.filter(|(_, name, _)| name == context.database).map(|(_, _, owner)| owner).next()
@@ -97,28 +109,21 @@ impl Maker<'_, '_> {
         if context.superuser || relation.owner == context.user {
             return Ok(());
         }
-        let name = relation.name.trim_start_matches('\u{1}');
-        Err(SqlError::new("42501", format!("must be owner of {} {name}", relation.kind.noun())))
+        let message = format!("must be owner of {} {}", relation.kind.noun(), relation.base());
+        Err(SqlError::new("42501", message))
     }
 
-    /// New relations come from the database's owner, and from those who were granted CREATE.
-    pub(super) fn may_create(&self) -> Result<()> {
+    /// New relations come from the schema's owner, and from those who were granted CREATE.
+    pub(super) fn may_create(&self, schema: &str) -> Result<()> {
         let context = self.compiler.context;
-        let granted =
-            || self.catalog.get(PUBLIC_SCHEMA).is_some_and(|schema| schema.allows(context.user, 'C'));
-        if context.superuser || granted() || self.database_owner().as_deref() == Some(context.user) {
+        let known = self.catalog.get(&schema_key(schema));
+        let granted = || known.is_some_and(|schema| context.allows(schema, 'C'));
+        let owned = || schema == PUBLIC && self.database_owner().as_deref() == Some(context.user);
+        if context.superuser || schema == context.temporary || granted() || owned() {
             return Ok(());
         }
-        Err(SqlError::new("42501", "permission denied for schema public"))
+        Err(SqlError::new("42501", format!("permission denied for schema {schema}")))
     }
-}
-
-fn public_only(name: &ObjectName) -> Result<()> {
-    let (_, name) = relation_name(name)?;
-    if name == "public" {
-        return Ok(());
-    }
-    Err(SqlError::new("3F000", format!("schema \"{name}\" does not exist")))
 }
 
 fn letters(privileges: &Privileges, relation: &Relation) -> Result<String> {

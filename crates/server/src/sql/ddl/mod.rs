@@ -1,18 +1,22 @@
 //! Definitions: what CREATE, ALTER and DROP change, as a list of steps.
 
 mod alter;
+mod comment;
+mod drop;
 mod grant;
+mod schema;
+mod storage;
+mod table;
 
-use super::catalog::{Catalog, Column, Constraint, Identity, Kind, Relation};
+use super::catalog::{Catalog, Column, Kind, Relation, TEMPORARY, split, stored};
 use super::compile::{Compiler, Context, relation_name};
 use super::error::{Result, SqlError};
 use super::plan::{ClusterChange, RoleChange, Sequence, Step, literal_text};
-use super::types::{Type, Typed, column_type};
+use super::types::{Type, Typed};
 use super::{fold, quote};
 use sqlparser::ast::{
-    AlterRoleOperation, ColumnDef, ColumnOption, CreateIndex, CreateTable, CreateView, Expr,
-    ForeignKeyConstraint, GeneratedAs, Ident, IndexColumn, ObjectName, ObjectType, OrderBySort, Password,
-    ReferentialAction, RoleOption, SequenceOptions, Spanned, Statement, TableConstraint,
+    AlterRoleOperation, CreateIndex, CreateView, Expr, Ident, IndexColumn, ObjectName, ObjectType,
+    OrderBySort, Password, RoleOption, SequenceOptions, Spanned, Statement,
 };
 
 type Steps = (Vec<Step>, &'static str);
@@ -39,10 +43,12 @@ pub fn steps(statement: &Statement, context: &Context<'_>, compiler: &mut Compil
         Statement::Drop { object_type, if_exists, names, cascade, .. } => {
             maker.drop(*object_type, *if_exists, names, *cascade)?
         }
-        Statement::CreateSchema { if_not_exists: true, schema_name, .. }
-            if schema_name.to_string() == "public" =>
-        {
-            "CREATE SCHEMA"
+        Statement::AlterIndex { name, operation } => maker.alter_index(name, operation)?,
+        Statement::CreateSchema { schema_name, if_not_exists, .. } => {
+            maker.create_schema(schema_name, *if_not_exists)?
+        }
+        Statement::Comment { object_type, object_name, comment, .. } => {
+            maker.comment(*object_type, object_name, comment.as_ref())?
         }
         other => {
             let text = other.to_string();
@@ -56,8 +62,10 @@ pub fn steps(statement: &Statement, context: &Context<'_>, compiler: &mut Compil
 /// The change of the cluster that a statement asks for, if it is one.
 pub fn cluster(statement: &Statement) -> Result<Option<(ClusterChange, &'static str)>> {
     Ok(Some(match statement {
-        Statement::CreateDatabase { db_name, .. } => {
-            (ClusterChange::CreateDatabase(relation_name(db_name)?.1), "CREATE DATABASE")
+        // The owner comes where the parser has room for it: see `sql/createdb.rs`.
+        Statement::CreateDatabase { db_name, clone, .. } => {
+            let owner = clone.as_ref().map(|owner| relation_name(owner).map(|(_, name)| name)).transpose()?;
+            (ClusterChange::CreateDatabase { name: relation_name(db_name)?.1, owner }, "CREATE DATABASE")
         }
         Statement::Drop { object_type: ObjectType::Database, if_exists, names, .. } => {
             let [name] = names.as_slice() else { return Err(SqlError::syntax("one database at a time")) };
@@ -126,29 +134,67 @@ impl Maker<'_, '_> {
         self.steps.push(Step::Put(Box::new(relation)));
     }
 
-    fn relation(&mut self, name: &str, kind: Kind) -> Relation {
+    fn relation(&mut self, key: &str, kind: Kind) -> Relation {
         self.oids += 1;
+        // A session's own tables have numbers of their own, so that they never meet those of others.
+        let first = if super::catalog::is_temporary(key) {
+            self.catalog.next_temporary_oid()
+        } else {
+            self.catalog.next_oid()
+        };
         Relation {
-            name: name.to_owned(),
+            name: key.to_owned(),
             kind,
-            oid: self.catalog.next_oid() + self.oids - 1,
+            oid: first + self.oids - 1,
             owner: self.owner.to_owned(),
             columns: Vec::new(),
             constraints: Vec::new(),
             definition: None,
             parent: None,
             grants: Vec::new(),
+            comment: None,
         }
     }
 
+    /// The key of a new relation: in the schema given, or the first of the search path.
+    fn new_key(&self, schema: Option<&str>, name: &str) -> Result<String> {
+        let context = self.compiler.context;
+        let schema = match schema {
+            Some(TEMPORARY) => context.temporary,
+            Some(schema @ ("pg_catalog" | "information_schema")) => {
+                let message = format!("permission denied to create \"{schema}.{name}\"");
+                let detail = "System catalog modifications are currently disallowed.";
+                return Err(SqlError::new("42501", message).detail(detail));
+            }
+            Some(schema) if self.catalog.has_schema(schema) => schema,
+            Some(schema) => {
+                return Err(SqlError::new("3F000", format!("schema \"{schema}\" does not exist")));
+            }
+            None => context
+                .path
+                .first()
+                .ok_or_else(|| SqlError::new("3F000", "no schema has been selected to create in"))?,
+        };
+        Ok(super::catalog::key(schema, name))
+    }
+
     /// Whether the name is free; a taken one is an error, or a notice with IF NOT EXISTS.
-    fn free(&mut self, name: &str, if_not_exists: bool) -> Result<bool> {
-        self.may_create()?;
-        if name.starts_with("__sb_") || name.to_ascii_lowercase().starts_with("sqlite_") {
+    fn free(&mut self, key: &str, if_not_exists: bool) -> Result<bool> {
+        let (schema, name) = split(key);
+        self.may_create(schema)?;
+        if name.contains('\u{1}')
+            || name.starts_with("__sb_")
+            || name.to_ascii_lowercase().starts_with("sqlite_")
+        {
             return Err(SqlError::new("42939", format!("name \"{name}\" is reserved")));
         }
         // SQLite's names ignore case, so two that differ only in case can't live together.
-        let taken = self.catalog.relations.keys().any(|known| known.eq_ignore_ascii_case(name));
+        let own = self.catalog.relations.keys().any(|known| known.eq_ignore_ascii_case(key));
+        let key_of = |r: &Relation| {
+            let mut keys = r.constraints.iter().filter(|c| matches!(c.kind, 'p' | 'u'));
+            r.schema() == schema && keys.any(|c| c.name.eq_ignore_ascii_case(name))
+        };
+        let taken = own || self.catalog.relations.values().any(key_of);
         if taken && if_not_exists {
             self.steps.push(Step::Notice(format!("relation \"{name}\" already exists, skipping")));
         } else if taken {
@@ -157,357 +203,104 @@ impl Maker<'_, '_> {
         Ok(!taken)
     }
 
-    fn create_table(&mut self, create: &CreateTable) -> Result<&'static str> {
-        if create.inherits.is_some()
-            || create.like.is_some()
-            || create.partition_by.is_some()
-            || create.or_replace
-        {
-            return Err(SqlError::unsupported("this form of CREATE TABLE").at(create.name.span().start));
-        }
-        if create.temporary {
-            return Err(SqlError::unsupported("CREATE TEMPORARY TABLE").at(create.name.span().start));
-        }
-        let (_, name) = relation_name(&create.name)?;
-        if !self.free(&name, create.if_not_exists)? {
-            return Ok("CREATE TABLE");
-        }
-        let mut relation = self.relation(&name, Kind::Table);
-        if let Some(query) = &create.query {
-            let (sql, outputs) = self.compiler.query(query)?;
-            let mut lines = Vec::new();
-            for output in outputs {
-                lines.push(storage_line(&output.name, output.typed));
-                relation.columns.push(column(&output.name, output.typed));
-            }
-            self.sql(format!("CREATE TABLE {} ({}) STRICT", quote(&name), lines.join(", ")));
-            self.sql(format!("INSERT INTO {} {sql}", quote(&name)));
-            self.put(relation);
-            return Ok("CREATE TABLE");
-        }
-        // 1. The columns, so that every expression below knows their types.
-        for definition in &create.columns {
-            let column = self.column(&name, definition)?;
-            if relation.column(&column.name).is_some() {
-                let message = format!("column \"{}\" specified more than once", column.name);
-                return Err(SqlError::new("42701", message).at(definition.name.span.start));
-            }
-            relation.columns.push(column);
-        }
-        // 2. The constraints, those of columns first.
-        let known: Vec<(String, Typed)> =
-            relation.columns.iter().map(|c| (c.name.clone(), c.typed())).collect();
-        self.compiler.open_columns("", &known);
-        let mut clauses = Vec::new();
-        let mut generated = Vec::new();
-        for definition in &create.columns {
-            let own = std::slice::from_ref(&definition.name);
-            for option in &definition.options {
-                let named = option.name.as_ref();
-                match &option.option {
-                    ColumnOption::PrimaryKey(_) => self.key(&mut relation, named, 'p', own, &mut clauses)?,
-                    ColumnOption::Unique(_) => self.key(&mut relation, named, 'u', own, &mut clauses)?,
-                    ColumnOption::Check(check) => {
-                        self.check(&mut relation, named, &check.expr, Some(&definition.name), &mut clauses)?;
-                    }
-                    ColumnOption::ForeignKey(key) => {
-                        self.foreign_key(&mut relation, named, key, own, &mut clauses)?
-                    }
-                    ColumnOption::Generated { generation_expr: Some(expr), .. } => {
-                        let target = relation.column(&fold(&definition.name)).cloned();
-                        let target =
-                            target.ok_or_else(|| SqlError::syntax("a generated column has no name"))?;
-                        let frag = self.compiler.expr(expr)?;
-                        generated.push((target.name.clone(), self.compiler.assign(frag, &target)?));
-                    }
-                    _ => {}
-                }
-            }
-        }
-        for constraint in &create.constraints {
-            self.table_constraint(&mut relation, constraint, &mut clauses)?;
-        }
-        self.compiler.close_scope();
-        // 3. The default expressions must compile now, not at the first INSERT.
-        for column in relation.columns.iter().filter(|column| column.default.is_some()) {
-            self.compiler.default_of(column)?;
-        }
-        let mut lines = Vec::new();
-        for column in &relation.columns {
-            let mut line = storage_line(&column.name, column.typed());
-            if let Some((_, sql)) = generated.iter().find(|(name, _)| *name == column.name) {
-                line += &format!(" GENERATED ALWAYS AS ({sql}) STORED");
-            }
-            if column.not_null {
-                line += " NOT NULL";
-            }
-            lines.push(line);
-        }
-        lines.extend(clauses);
-        self.sql(format!("CREATE TABLE {} ({}) STRICT", quote(&name), lines.join(", ")));
-        self.put(relation);
-        Ok("CREATE TABLE")
-    }
-
-    /// A column's own part; its keys and checks come later.
-    fn column(&mut self, table: &str, definition: &ColumnDef) -> Result<Column> {
-        let (typed, serial) =
-            column_type(&definition.data_type).map_err(|error| error.at(definition.name.span.start))?;
-        let mut column = column(&fold(&definition.name), typed);
-        let mut sequence = serial.then_some((&[][..], typed.ty));
-        for option in &definition.options {
-            match &option.option {
-                ColumnOption::NotNull | ColumnOption::PrimaryKey(_) => column.not_null = true,
-                ColumnOption::Default(expr) => column.default = Some(expr.to_string()),
-                ColumnOption::Generated { generation_expr: Some(_), .. } => column.generated = true,
-                ColumnOption::Generated { generated_as, sequence_options, .. } => {
-                    let always = matches!(generated_as, GeneratedAs::Always);
-                    column.identity = Some(if always { Identity::Always } else { Identity::ByDefault });
-                    sequence = Some((sequence_options.as_deref().unwrap_or_default(), typed.ty));
-                }
-                ColumnOption::Null
-                | ColumnOption::Unique(_)
-                | ColumnOption::Check(_)
-                | ColumnOption::ForeignKey(_)
-                | ColumnOption::Collation(_)
-                | ColumnOption::Comment(_) => {}
-                other => return Err(SqlError::unsupported(format!("column option {other}"))),
-            }
-        }
-        if let Some((options, ty)) = sequence {
-            let name = format!("{table}_{}_seq", column.name);
-            self.free(&name, false)?;
-            let relation = self.relation(&name, Kind::Sequence);
-            self.put(Relation { parent: Some(table.to_owned()), ..relation });
-            self.steps.push(Step::PutSequence(sequence_of(&name, ty, options)?));
-            column.default = Some(format!("nextval('{}')", name.replace('\'', "''")));
-            column.not_null = true;
-        }
-        Ok(column)
-    }
-
-    fn table_constraint(
-        &mut self,
-        relation: &mut Relation,
-        constraint: &TableConstraint,
-        clauses: &mut Vec<String>,
-    ) -> Result<()> {
-        match constraint {
-            TableConstraint::PrimaryKey(key) => {
-                let columns = index_columns(&key.columns)?;
-                self.key(relation, key.name.as_ref(), 'p', &columns, clauses)
-            }
-            TableConstraint::Unique(key) => {
-                let columns = index_columns(&key.columns)?;
-                self.key(relation, key.name.as_ref(), 'u', &columns, clauses)
-            }
-            TableConstraint::Check(check) => {
-                self.check(relation, check.name.as_ref(), &check.expr, None, clauses)
-            }
-            TableConstraint::ForeignKey(key) => {
-                self.foreign_key(relation, key.name.as_ref(), key, &key.columns, clauses)
-            }
-            other => Err(SqlError::unsupported(format!("constraint {other}"))),
-        }
-    }
-
-    fn key(
-        &mut self,
-        relation: &mut Relation,
-        name: Option<&Ident>,
-        kind: char,
-        columns: &[Ident],
-        clauses: &mut Vec<String>,
-    ) -> Result<()> {
-        let names = self.constraint_columns(relation, columns)?;
-        if kind == 'p' {
-            if relation.constraints.iter().any(|constraint| constraint.kind == 'p') {
-                let message =
-                    format!("multiple primary keys for table \"{}\" are not allowed", relation.name);
-                return Err(SqlError::new("42P16", message));
-            }
-            for column in relation.columns.iter_mut().filter(|column| names.contains(&column.name)) {
-                column.not_null = true;
-            }
-        }
-        let word = if kind == 'p' { "PRIMARY KEY" } else { "UNIQUE" };
-        let fallback = match kind {
-            'p' => format!("{}_pkey", relation.name),
-            _ => format!("{}_{}_key", relation.name, names.join("_")),
-        };
-        let name = name.map_or(fallback, fold);
-        let quoted: Vec<String> = names.iter().map(|name| quote(name)).collect();
-        clauses.push(format!("CONSTRAINT {} {word} ({})", quote(&name), quoted.join(", ")));
-        let definition = format!("{word} ({})", names.join(", "));
-        relation.constraints.push(Constraint { name, kind, columns: names, definition });
-        Ok(())
-    }
-
-    fn check(
-        &mut self,
-        relation: &mut Relation,
-        name: Option<&Ident>,
-        expr: &Expr,
-        column: Option<&Ident>,
-        clauses: &mut Vec<String>,
-    ) -> Result<()> {
-        let condition = self.compiler.condition("CHECK", expr)?;
-        let base = match column {
-            Some(column) => format!("{}_{}_check", relation.name, fold(column)),
-            None => format!("{}_check", relation.name),
-        };
-        let taken = |name: &String| relation.constraints.iter().any(|constraint| constraint.name == *name);
-        let numbered = (1..).map(|n| format!("{base}{n}"));
-        let name = match name {
-            Some(name) => fold(name),
-            None => std::iter::once(base.clone()).chain(numbered).find(|name| !taken(name)).unwrap_or(base),
-        };
-        clauses.push(format!("CONSTRAINT {} CHECK ({condition})", quote(&name)));
-        let definition = format!("CHECK ({expr})");
-        relation.constraints.push(Constraint { name, kind: 'c', columns: Vec::new(), definition });
-        Ok(())
-    }
-
-    fn foreign_key(
-        &mut self,
-        relation: &mut Relation,
-        name: Option<&Ident>,
-        key: &ForeignKeyConstraint,
-        columns: &[Ident],
-        clauses: &mut Vec<String>,
-    ) -> Result<()> {
-        let names = self.constraint_columns(relation, columns)?;
-        let (_, foreign) = relation_name(&key.foreign_table)?;
-        let place = key.foreign_table.span().start;
-        let other = if foreign == relation.name { Some(&*relation) } else { self.catalog.get(&foreign) };
-        let other = other.filter(|other| other.kind == Kind::Table);
-        let other = other.ok_or_else(|| {
-            SqlError::new("42P01", format!("relation \"{foreign}\" does not exist")).at(place)
-        })?;
-        self.compiler.check(other, 'x')?;
-        let referred: Vec<String> = if key.referred_columns.is_empty() {
-            let primary = other.constraints.iter().find(|constraint| constraint.kind == 'p');
-            let message = format!("there is no primary key for referenced table \"{foreign}\"");
-            primary.ok_or_else(|| SqlError::new("42704", message).at(place))?.columns.clone()
-        } else {
-            key.referred_columns.iter().map(fold).collect()
-        };
-        let unique = other.constraints.iter().any(|c| matches!(c.kind, 'p' | 'u') && c.columns == referred)
-            || self
-                .catalog
-                .unique_name(&foreign, &referred.iter().map(String::as_str).collect::<Vec<_>>())
-                .is_some();
-        if !unique || referred.len() != names.len() {
-            let message = format!(
-                "there is no unique constraint matching given keys for referenced table \"{foreign}\""
-            );
-            return Err(SqlError::new("42830", message).at(place));
-        }
-        let mut actions = String::new();
-        for (event, action) in [("DELETE", key.on_delete), ("UPDATE", key.on_update)] {
-            if let Some(action) = action.filter(|action| *action != ReferentialAction::NoAction) {
-                actions += &format!(" ON {event} {action}");
-            }
-        }
-        let list = |names: &[String]| names.iter().map(|name| quote(name)).collect::<Vec<_>>().join(", ");
-        let name = name.map_or_else(|| format!("{}_{}_fkey", relation.name, names.join("_")), fold);
-        clauses.push(format!(
-            "CONSTRAINT {} FOREIGN KEY ({}) REFERENCES {} ({}){actions}",
-            quote(&name),
-            list(&names),
-            quote(&foreign),
-            list(&referred)
-        ));
-        let definition = format!(
-            "FOREIGN KEY ({}) REFERENCES {foreign}({}){actions}",
-            names.join(", "),
-            referred.join(", ")
-        );
-        relation.constraints.push(Constraint { name, kind: 'f', columns: names, definition });
-        Ok(())
-    }
-
-    fn constraint_columns(&self, relation: &Relation, columns: &[Ident]) -> Result<Vec<String>> {
-        let mut names = Vec::new();
-        for ident in columns {
-            let name = fold(ident);
-            if relation.column(&name).is_none() {
-                let message = format!("column \"{name}\" named in key does not exist");
-                return Err(SqlError::new("42703", message).at(ident.span.start));
-            }
-            names.push(name);
-        }
-        Ok(names)
-    }
-
     fn create_index(&mut self, create: &CreateIndex) -> Result<&'static str> {
         let table = self.compiler.target(&create.table_name)?;
         self.must_own(&table)?;
-        let known: Vec<(String, Typed)> = table.columns.iter().map(|c| (c.name.clone(), c.typed())).collect();
-        self.compiler.open_columns("", &known);
-        let mut terms = Vec::new();
-        let mut names = Vec::new();
+        self.compiler.open_columns("", &names_of(&table));
+        let mut columns = Vec::new();
         for index in &create.columns {
             let frag = self.compiler.expr(&index.column.expr)?;
-            let descending =
-                if matches!(index.column.options.sort, Some(OrderBySort::Desc)) { " DESC" } else { "" };
-            terms.push(format!("{}{descending}", frag.sql));
-            names.push(match &index.column.expr {
-                Expr::Identifier(ident) => (fold(ident), frag.typed),
-                _ => ("expr".to_owned(), frag.typed),
-            });
+            let (name, default) = match &index.column.expr {
+                Expr::Identifier(ident) => (fold(ident), None),
+                Expr::Nested(inner) => ("expr".to_owned(), Some(inner.to_string())),
+                other => ("expr".to_owned(), Some(other.to_string())),
+            };
+            let descending = matches!(index.column.options.sort, Some(OrderBySort::Desc));
+            columns.push(Column { default, descending, ..column(&name, frag.typed) });
         }
-        let predicate = match &create.predicate {
-            Some(expr) => {
-                format!(" WHERE {}", self.compiler.condition("WHERE", expr)?)
-            }
-            None => String::new(),
-        };
         self.compiler.close_scope();
-        let joined: Vec<&str> = names.iter().map(|(name, _)| name.as_str()).collect();
+        let joined: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
         let name = match &create.name {
             Some(name) => relation_name(name)?.1,
-            None => format!("{}_{}_idx", table.name, joined.join("_")),
+            None => {
+                let base = format!("{}_{}_idx", table.base(), joined.join("_"));
+                let numbered = (1..).map(|n| format!("{base}{n}"));
+                let mut names = std::iter::once(base.clone()).chain(numbered);
+                names.find(|name| self.catalog.get(&table.sibling(name)).is_none()).unwrap_or_default()
+            }
         };
-        if !self.free(&name, create.if_not_exists)? {
+        let key = table.sibling(&name);
+        if !self.free(&key, create.if_not_exists)? {
             return Ok("CREATE INDEX");
         }
-        let unique = if create.unique { "UNIQUE " } else { "" };
-        let (quoted, on) = (quote(&name), quote(&table.name));
-        self.sql(format!("CREATE {unique}INDEX {quoted} ON {on} ({}){predicate}", terms.join(", ")));
-        let mut relation = self.relation(&name, Kind::Index { unique: create.unique });
-        relation.columns = names.iter().map(|(name, typed)| column(name, *typed)).collect();
-        relation.parent = Some(table.name);
+        let mut relation = self.relation(&key, Kind::Index { unique: create.unique });
+        relation.columns = columns;
+        relation.parent = Some(table.name.clone());
+        relation.definition = create.predicate.as_ref().map(ToString::to_string);
+        self.make_index(&relation, &table)?;
         self.put(relation);
         Ok("CREATE INDEX")
     }
 
     fn create_view(&mut self, create: &CreateView) -> Result<&'static str> {
-        if create.materialized || create.temporary {
-            return Err(SqlError::unsupported("this kind of view").at(create.name.span().start));
+        let place = create.name.span().start;
+        if create.materialized {
+            return Err(SqlError::unsupported("a materialized view").at(place));
         }
-        let (_, name) = relation_name(&create.name)?;
-        let replaced = self.catalog.get(&name).filter(|old| create.or_replace && old.kind == Kind::View);
-        if let Some(old) = replaced {
+        let (schema, name) = relation_name(&create.name)?;
+        let schema = if create.temporary { Some(TEMPORARY.to_owned()) } else { schema };
+        let key = self.new_key(schema.as_deref(), &name).map_err(|error| error.at(place))?;
+        let replaced =
+            self.catalog.get(&key).filter(|old| create.or_replace && old.kind == Kind::View).cloned();
+        if let Some(old) = &replaced {
             self.must_own(old)?;
-            self.sql(format!("DROP VIEW {}", quote(&name)));
-        } else if !self.free(&name, create.if_not_exists)? {
+            self.sql(format!("DROP VIEW {}", stored(&key)));
+        } else if !self.free(&key, create.if_not_exists)? {
             return Ok("CREATE VIEW");
         }
-        let (sql, mut outputs) = self.compiler.query(&create.query)?;
+        let mut relation = self.relation(&key, Kind::View);
+        relation.columns =
+            create.columns.iter().map(|given| column(&fold(&given.name), Type::Text.into())).collect();
+        relation.definition = Some(create.query.to_string());
+        self.make_view(&mut relation)?;
+        if let Some(old) = replaced {
+            let kept = old
+                .columns
+                .iter()
+                .zip(&relation.columns)
+                .all(|(old, new)| (&old.name, old.type_oid) == (&new.name, new.type_oid));
+            if !kept || old.columns.len() > relation.columns.len() {
+                let message = "cannot drop columns from view, or change their names or types";
+                return Err(SqlError::new("42P16", message));
+            }
+            (relation.oid, relation.grants, relation.owner) = (old.oid, old.grants, old.owner);
+        }
+        self.put(relation);
+        Ok("CREATE VIEW")
+    }
+
+    /// A view's text for SQLite; its first columns may have names given to them.
+    fn make_view(&mut self, relation: &mut Relation) -> Result<()> {
+        let statements = super::parse(relation.definition.as_deref().unwrap_or_default())?;
+        let [Statement::Query(query)] = statements.as_slice() else {
+            return Err(SqlError::syntax("a view needs a query"));
+        };
+        let (sql, mut outputs) = self.compiler.query(query)?;
         if !self.compiler.params.is_empty() {
             return Err(SqlError::new("42P02", "there is no parameter $1"));
         }
-        for (output, given) in outputs.iter_mut().zip(&create.columns) {
-            output.name = fold(&given.name);
+        if self.compiler.volatile {
+            return Err(SqlError::unsupported("a view over the system catalogues"));
+        }
+        for (output, given) in outputs.iter_mut().zip(&relation.columns) {
+            output.name.clone_from(&given.name);
         }
         let names: Vec<String> = outputs.iter().map(|output| quote(&output.name)).collect();
-        self.sql(format!("CREATE VIEW {} ({}) AS {sql}", quote(&name), names.join(", ")));
-        let mut relation = self.relation(&name, Kind::View);
+        let temporary = if super::catalog::is_temporary(&relation.name) { "TEMP " } else { "" };
+        let name = quote(&relation.name);
+        self.sql(format!("CREATE {temporary}VIEW {name} ({}) AS {sql}", names.join(", ")));
         relation.columns = outputs.iter().map(|output| column(&output.name, output.typed)).collect();
-        relation.definition = Some(create.query.to_string());
-        self.put(relation);
-        Ok("CREATE VIEW")
+        Ok(())
     }
 
     fn create_sequence(
@@ -516,14 +309,20 @@ impl Maker<'_, '_> {
         if_not_exists: bool,
         options: &[SequenceOptions],
     ) -> Result<&'static str> {
-        let (_, name) = relation_name(name)?;
-        if self.free(&name, if_not_exists)? {
-            let relation = self.relation(&name, Kind::Sequence);
+        let (schema, name) = relation_name(name)?;
+        let key = self.new_key(schema.as_deref(), &name)?;
+        if self.free(&key, if_not_exists)? {
+            let relation = self.relation(&key, Kind::Sequence);
             self.put(relation);
-            self.steps.push(Step::PutSequence(sequence_of(&name, Type::Int8, options)?));
+            self.steps.push(Step::PutSequence(sequence_of(&key, Type::Int8, options)?));
         }
         Ok("CREATE SEQUENCE")
     }
+}
+
+/// The names and types of a relation's columns.
+fn names_of(relation: &Relation) -> Vec<(String, Typed)> {
+    relation.columns.iter().map(|column| (column.name.clone(), column.typed())).collect()
 }
 
 fn column(name: &str, typed: Typed) -> Column {
@@ -535,13 +334,9 @@ fn column(name: &str, typed: Typed) -> Column {
         default: None,
         identity: None,
         generated: false,
+        descending: false,
+        comment: None,
     }
-}
-
-/// A column in SQLite's terms: its name, its class, and how decimals compare.
-fn storage_line(name: &str, typed: Typed) -> String {
-    let collate = if typed.ty == Type::Numeric { " COLLATE sb_numeric" } else { "" };
-    format!("{} {}{collate}", quote(name), typed.ty.info().storage)
 }
 
 fn index_columns(columns: &[IndexColumn]) -> Result<Vec<Ident>> {

@@ -1,0 +1,66 @@
+//! PREPARE and EXECUTE as statements.
+
+use super::Session;
+use crate::sql::error::{Result, SqlError};
+use crate::sql::fold;
+use crate::sql::types::declared;
+use sqlparser::ast::{CastKind, DataType, Expr, Ident, ObjectName, Statement, Value, visit_expressions_mut};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+impl Session {
+    pub(super) fn prepare_statement(
+        &mut self,
+        name: &Ident,
+        types: &[DataType],
+        statement: &Statement,
+    ) -> Result<()> {
+        let name = fold(name);
+        if self.statements.contains_key(&name) {
+            return Err(SqlError::new("42P05", format!("prepared statement \"{name}\" already exists")));
+        }
+        let types =
+            types.iter().map(|ty| declared(ty).map(|typed| Some(typed.ty))).collect::<Result<Vec<_>>>()?;
+        let prepared = self.make_prepared(&statement.to_string(), Some(statement.clone()), &types)?;
+        self.statements.insert(name, Arc::new(prepared));
+        Ok(())
+    }
+
+    /// The statement that EXECUTE means: its arguments stand where the parameters stood.
+    pub(super) fn executed(&self, name: &ObjectName, arguments: &[Expr]) -> Result<Statement> {
+        let name = name.0.last().and_then(|part| part.as_ident()).map(fold).unwrap_or_default();
+        let prepared = self.statements.get(&name);
+        let prepared = prepared
+            .ok_or_else(|| SqlError::new("26000", format!("prepared statement \"{name}\" does not exist")))?;
+        let statement = prepared.statement.clone();
+        let mut statement = statement.ok_or_else(|| SqlError::syntax("the prepared statement is empty"))?;
+        if prepared.params.len() != arguments.len() {
+            let message = format!("wrong number of parameters for prepared statement \"{name}\"");
+            let detail =
+                format!("Expected {} parameters but got {}.", prepared.params.len(), arguments.len());
+            return Err(SqlError::syntax(message).detail(detail));
+        }
+        let mut values = Vec::new();
+        for (argument, ty) in arguments.iter().zip(&prepared.params) {
+            let parsed = crate::sql::parse_expr(&format!("NULL::{ty}"))?;
+            let Expr::Cast { data_type, .. } = parsed else { continue };
+            values.push(Expr::Cast {
+                kind: CastKind::DoubleColon,
+                expr: Box::new(Expr::Nested(Box::new(argument.clone()))),
+                data_type,
+                format: None,
+            });
+        }
+        let _ = visit_expressions_mut(&mut statement, |expr| {
+            if let Expr::Value(value) = expr
+                && let Value::Placeholder(placeholder) = &value.value
+                && let Some(index) = placeholder.strip_prefix('$').and_then(|n| n.parse::<usize>().ok())
+                && let Some(value) = values.get(index.wrapping_sub(1))
+            {
+                *expr = value.clone();
+            }
+            ControlFlow::<()>::Continue(())
+        });
+        Ok(statement)
+    }
+}

@@ -1,0 +1,73 @@
+//! SET, and what becomes of it when the transaction ends.
+//!
+//! A setting changed within a transaction is taken back with it; SET LOCAL holds until its end either way.
+
+use super::parameters::Parameters;
+use super::{Session, Transaction};
+use crate::sql::error::Result;
+
+/// The parameters to return to when the transaction ends.
+pub(super) struct Saved {
+    /// As they were when it began.
+    before: Parameters,
+    /// As they shall be once it has committed.
+    after: Parameters,
+}
+
+impl Session {
+    pub(super) fn set_parameter(&mut self, name: &str, value: Option<&str>, local: bool) -> Result<()> {
+        if self.transaction == Transaction::Idle && local {
+            let message = "SET LOCAL can only be used in transaction blocks";
+            return self.wire.notice("WARNING", "25P01", message);
+        }
+        if self.transaction != Transaction::Idle {
+            let parameters = &self.parameters;
+            let saved = self
+                .saved
+                .get_or_insert_with(|| Saved { before: parameters.clone(), after: parameters.clone() });
+            if !local {
+                saved.after.set(name, value)?;
+            }
+        }
+        let told = self.parameters.set(name, value)?;
+        self.parameters_changed();
+        match told {
+            Some((name, value)) => self.wire.parameter(&name, &value),
+            None => Ok(()),
+        }
+    }
+
+    /// Does what functions have asked for while a statement ran.
+    pub(super) fn apply_wanted(&mut self) -> Result<()> {
+        for (channel, message) in self.connection.wanted_messages() {
+            self.notify(&channel, &message);
+        }
+        for (name, value, local) in self.connection.wanted_settings() {
+            if !local || self.transaction != Transaction::Idle {
+                self.set_parameter(&name, Some(&value), local)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The transaction is over.
+    pub(super) fn settle_parameters(&mut self, committed: bool) -> Result<()> {
+        let Some(saved) = self.saved.take() else { return Ok(()) };
+        let settled = if committed { saved.after } else { saved.before };
+        let changed: Vec<(String, String)> = settled
+            .reported()
+            .zip(self.parameters.reported())
+            .filter(|(new, old)| new != old)
+            .map(|((name, value), _)| (name.to_owned(), value.to_owned()))
+            .collect();
+        self.parameters = settled;
+        self.parameters_changed();
+        changed.iter().try_for_each(|(name, value)| self.wire.parameter(name, value))
+    }
+
+    /// Plans depend on the search path, and SQL functions read parameters.
+    pub(super) fn parameters_changed(&mut self) {
+        self.plans.clear();
+        self.connection.know_settings(self.parameters.all(&self.server.settings).into_iter());
+    }
+}

@@ -1,0 +1,439 @@
+//! `pg_catalog`: its relations with rows.
+
+use super::objects::{collation, columns, default_shown, has_index, key_indexes, owner, relations};
+use super::relations::{access_list, pg_attribute, pg_class, pg_constraint, pg_index};
+use super::*;
+use crate::sql::catalog::{Kind, Relation, schema_key};
+
+pub(super) const PG: &[System] = &[
+    System {
+        name: "pg_namespace",
+        columns: "oid:oid nspname nspowner:oid nspacl:_text",
+        rows: |source| {
+            let row = |(oid, name): (i64, String)| {
+                let known = source.catalog.get(&schema_key(&name));
+                let of = known.map_or(10, |schema| owner(source, &schema.owner));
+                vec![n(oid), t(&name), n(of), known.map_or(Value::Null, access_list)]
+            };
+            schema_names(source.catalog).into_iter().map(row).collect()
+        },
+    },
+    System {
+        name: "pg_class",
+        columns: "oid:oid relname relnamespace:oid reltype:oid reloftype:oid relowner:oid relam:oid relfilenode:oid \
+            reltablespace:oid relpages:int4 reltuples:float4 relallvisible:int4 reltoastrelid:oid relhasindex:bool \
+            relisshared:bool relpersistence:char relkind:char relnatts:int2 relchecks:int2 relhasrules:bool \
+            relhastriggers:bool relhassubclass:bool relrowsecurity:bool relforcerowsecurity:bool \
+            relispopulated:bool relreplident:char relispartition:bool relrewrite:oid relacl:_text \
+            reloptions:_text relpartbound:text",
+        rows: pg_class,
+    },
+    System {
+        name: "pg_attribute",
+        columns: "attrelid:oid attname atttypid:oid attstattarget:int4 attlen:int2 attnum:int2 attndims:int4 \
+            atttypmod:int4 attnotnull:bool atthasdef:bool atthasmissing:bool attidentity:char attgenerated:char \
+            attisdropped:bool attislocal:bool attcollation:oid attcompression:char attstorage:char attacl:_text \
+            attoptions:_text attfdwoptions:_text",
+        rows: pg_attribute,
+    },
+    System {
+        name: "pg_attrdef",
+        columns: "oid:oid adrelid:oid adnum:int2 adbin:text",
+        rows: |source| {
+            let columns = columns(source.catalog).filter(|(_, _, column)| column.default.is_some());
+            columns
+                .filter(|(_, _, column)| column.identity.is_none())
+                .map(|(table, number, column)| {
+                    vec![
+                        n(3_000_000_000 + table.oid * 64 + number),
+                        n(table.oid),
+                        n(number),
+                        t(&default_shown(column)),
+                    ]
+                })
+                .collect()
+        },
+    },
+    System {
+        name: "pg_type",
+        columns: "oid:oid typname typnamespace:oid typowner:oid typlen:int2 typbyval:bool typtype:char \
+            typcategory:char typispreferred:bool typisdefined:bool typdelim:char typrelid:oid typsubscript:text \
+            typelem:oid typarray:oid typinput:text typoutput:text typreceive:text typsend:text typnotnull:bool \
+            typbasetype:oid typtypmod:int4 typndims:int4 typcollation:oid typalign:char typstorage:char \
+            typdefault:text typacl:_text",
+        rows: |_| {
+            let row = |info: &'static crate::sql::types::TypeInfo| {
+                let element = info.ty.element().map_or(0, |ty| i64::from(ty.oid()));
+                let array = info.ty.array().map_or(0, |ty| i64::from(ty.oid()));
+                let pseudo = matches!(info.ty, Type::Unknown | Type::Void);
+                let function = |suffix: &str| t(&format!("{}{suffix}", info.name));
+                vec![
+                    n(info.oid.into()),
+                    t(info.name),
+                    n(PG_CATALOG),
+                    n(10),
+                    n(info.size.into()),
+                    yes(matches!(info.size, 1..=8)),
+                    t(if pseudo { "p" } else { "b" }),
+                    t(&info.category.to_string()),
+                    yes(matches!(info.ty, Type::Text | Type::Bool | Type::Float8 | Type::Timestamptz)),
+                    yes(true),
+                    t(","),
+                    n(0),
+                    t(if element > 0 { "array_subscript_handler" } else { "-" }),
+                    n(element),
+                    n(array),
+                    if element > 0 { t("array_in") } else { function("in") },
+                    if element > 0 { t("array_out") } else { function("out") },
+                    if element > 0 { t("array_recv") } else { function("recv") },
+                    if element > 0 { t("array_send") } else { function("send") },
+                    yes(false),
+                    n(0),
+                    n(-1),
+                    n(0),
+                    n(collation(info.ty)),
+                    t("i"),
+                    t(if info.size < 0 { "x" } else { "p" }),
+                ]
+            };
+            TYPES.iter().map(row).collect()
+        },
+    },
+    System {
+        name: "pg_index",
+        columns: "indexrelid:oid indrelid:oid indnatts:int2 indnkeyatts:int2 indisunique:bool \
+            indnullsnotdistinct:bool indisprimary:bool indisexclusion:bool indimmediate:bool indisclustered:bool \
+            indisvalid:bool indcheckxmin:bool indisready:bool indislive:bool indisreplident:bool \
+            indkey:int2vector indcollation:int2vector indclass:int2vector indoption:int2vector indexprs:text \
+            indpred:text",
+        rows: pg_index,
+    },
+    System {
+        name: "pg_constraint",
+        columns: "oid:oid conname connamespace:oid contype:char condeferrable:bool condeferred:bool \
+            convalidated:bool conrelid:oid contypid:oid conindid:oid conparentid:oid confrelid:oid \
+            confupdtype:char confdeltype:char confmatchtype:char conislocal:bool coninhcount:int4 \
+            connoinherit:bool conkey:_int2 confkey:_int2 conpfeqop:_oid conppeqop:_oid conffeqop:_oid \
+            conexclop:_oid conbin:text",
+        rows: pg_constraint,
+    },
+    System {
+        name: "pg_roles",
+        columns: "rolname rolsuper:bool rolinherit:bool rolcreaterole:bool rolcreatedb:bool rolcanlogin:bool \
+            rolreplication:bool rolconnlimit:int4 rolpassword:text rolvaliduntil:timestamptz rolbypassrls:bool \
+            rolconfig:_text oid:oid",
+        rows: |source| {
+            let row = |role: &Role| {
+                let all = role.superuser;
+                vec![
+                    t(&role.name),
+                    yes(all),
+                    yes(true),
+                    yes(all),
+                    yes(all),
+                    yes(role.login),
+                    yes(all || role.replication),
+                    n(-1),
+                    t("********"),
+                    Value::Null,
+                    yes(all),
+                    Value::Null,
+                    n(role.oid),
+                ]
+            };
+            source.roles.iter().map(row).collect()
+        },
+    },
+    System {
+        name: "pg_user",
+        columns: "usename usesysid:oid usecreatedb:bool usesuper:bool userepl:bool usebypassrls:bool passwd:text \
+            valuntil:timestamptz useconfig:_text",
+        rows: |source| {
+            let roles = source.roles.iter().filter(|role| role.login);
+            roles
+                .map(|role| {
+                    let all = yes(role.superuser);
+                    vec![
+                        t(&role.name),
+                        n(role.oid),
+                        all.clone(),
+                        all.clone(),
+                        all.clone(),
+                        all,
+                        t("********"),
+                    ]
+                })
+                .collect()
+        },
+    },
+    System {
+        name: "pg_database",
+        columns: "oid:oid datname datdba:oid encoding:int4 datlocprovider:char datistemplate:bool \
+            datallowconn:bool datconnlimit:int4 datcollate:text datctype:text daticulocale:text \
+            datcollversion:text datacl:_text dattablespace:oid",
+        rows: |source| {
+            let row = |(oid, name, of): (i64, String, String)| {
+                vec![
+                    n(oid),
+                    t(&name),
+                    n(owner(source, &of)),
+                    n(6),
+                    t("c"),
+                    yes(false),
+                    yes(true),
+                    n(-1),
+                    t("C.UTF-8"),
+                    t("C.UTF-8"),
+                    Value::Null,
+                    Value::Null,
+                    Value::Null,
+                    n(1663),
+                ]
+            };
+            source.cluster.databases().into_iter().map(row).collect()
+        },
+    },
+    System {
+        name: "pg_stat_activity",
+        columns: "datid:oid datname pid:int4 leader_pid:int4 usesysid:oid usename application_name:text \
+            client_addr:text client_hostname:text client_port:int4 backend_start:timestamptz \
+            xact_start:timestamptz query_start:timestamptz state_change:timestamptz wait_event_type:text \
+            wait_event:text state:text backend_xid:text backend_xmin:text query_id:int8 query:text \
+            backend_type:text",
+        rows: |source| {
+            let databases = source.cluster.databases();
+            let row = |session: Activity| {
+                let database = databases.iter().find(|(_, name, _)| *name == session.database);
+                let mut row = vec![Value::Null; 22];
+                row[0] = database.map_or(Value::Null, |(oid, ..)| n(*oid));
+                row[1] = if session.replica { Value::Null } else { t(&session.database) };
+                row[2] = n(session.pid.into());
+                row[4] = n(owner(source, &session.user));
+                row[5] = t(&session.user);
+                row[16] = t(if session.active { "active" } else { "idle" });
+                row[21] = t(if session.replica { "walsender" } else { "client backend" });
+                row
+            };
+            source.cluster.sessions().into_iter().map(row).collect()
+        },
+    },
+    System {
+        name: "pg_stat_replication",
+        columns: "pid:int4 usesysid:oid usename application_name:text client_addr:text client_hostname:text \
+            client_port:int4 backend_start:timestamptz backend_xmin:text state:text sent_lsn:text write_lsn:text \
+            flush_lsn:text replay_lsn:text write_lag:interval flush_lag:interval replay_lag:interval \
+            sync_priority:int4 sync_state:text reply_time:timestamptz",
+        rows: |source| {
+            let connected = source.cluster.standbys().into_iter().filter(|standby| standby.pid != 0);
+            let row = |standby: Standby| {
+                let (address, port) = standby.address.rsplit_once(':').unwrap_or((&standby.address, ""));
+                let mut row = vec![Value::Null; 20];
+                row[0] = n(standby.pid.into());
+                row[1] = n(owner(source, &standby.user));
+                row[2] = t(&standby.user);
+                row[3] = t(&standby.name);
+                row[4] = t(address.trim_matches(['[', ']']));
+                row[6] = port.parse().map_or(Value::Null, n);
+                row[9] = t(if standby.caught_up { "streaming" } else { "catchup" });
+                row[10] = t(&standby.sent);
+                row[11] = t(&standby.flushed);
+                row[12] = t(&standby.flushed);
+                row[13] = t(&standby.applied);
+                row[17] = n(i64::from(standby.synchronous));
+                row[18] = t(if standby.synchronous { "quorum" } else { "async" });
+                row
+            };
+            connected.map(row).collect()
+        },
+    },
+    System {
+        name: "pg_replication_slots",
+        columns: "slot_name plugin slot_type:text datoid:oid database temporary:bool active:bool active_pid:int4 \
+            xmin:text catalog_xmin:text restart_lsn:text confirmed_flush_lsn:text wal_status:text \
+            safe_wal_size:int8 two_phase:bool",
+        rows: |source| {
+            let row = |standby: Standby| {
+                let mut row = vec![Value::Null; 15];
+                row[0] = t(&standby.name);
+                row[2] = t("physical");
+                row[5] = yes(false);
+                row[6] = yes(standby.pid != 0);
+                row[7] = if standby.pid == 0 { Value::Null } else { n(standby.pid.into()) };
+                row[10] = t(&standby.flushed);
+                row[12] = t(if standby.lost { "lost" } else { "reserved" });
+                row[14] = yes(false);
+                row
+            };
+            source.cluster.standbys().into_iter().map(row).collect()
+        },
+    },
+    System {
+        name: "pg_tables",
+        columns: "schemaname tablename tableowner tablespace hasindexes:bool hasrules:bool hastriggers:bool \
+            rowsecurity:bool",
+        rows: |source| {
+            let tables = relations(source.catalog).filter(|relation| relation.kind == Kind::Table);
+            tables
+                .map(|table| {
+                    let indexed = has_index(source.catalog, table);
+                    vec![
+                        t(table.schema()),
+                        t(table.base()),
+                        t(&table.owner),
+                        Value::Null,
+                        yes(indexed),
+                        yes(false),
+                        yes(false),
+                        yes(false),
+                    ]
+                })
+                .collect()
+        },
+    },
+    System {
+        name: "pg_views",
+        columns: "schemaname viewname viewowner definition:text",
+        rows: |source| {
+            let views = relations(source.catalog).filter(|relation| relation.kind == Kind::View);
+            views
+                .map(|view| {
+                    let definition = view.definition.as_deref().unwrap_or_default();
+                    vec![t(view.schema()), t(view.base()), t(&view.owner), t(definition)]
+                })
+                .collect()
+        },
+    },
+    System {
+        name: "pg_indexes",
+        columns: "schemaname tablename indexname tablespace indexdef:text",
+        rows: |source| {
+            let definitions = index_definitions(source.catalog);
+            let of = |oid: i64| definitions.iter().find(|(known, _)| *known == oid).map(|(_, text)| t(text));
+            let keys = key_indexes(source.catalog).map(|index| (index.table, index.name, index.oid));
+            let own = relations(source.catalog).filter_map(|relation| match relation.kind {
+                Kind::Index { .. } => {
+                    Some((source.catalog.get(relation.parent.as_deref()?)?, relation.base(), relation.oid))
+                }
+                _ => None,
+            });
+            let row = |(table, name, oid): (&Relation, &str, i64)| {
+                vec![t(table.schema()), t(table.base()), t(name), Value::Null, of(oid).unwrap_or(Value::Null)]
+            };
+            keys.chain(own).map(row).collect()
+        },
+    },
+    System {
+        name: "pg_sequence",
+        columns: "seqrelid:oid seqtypid:oid seqstart:int8 seqincrement:int8 seqmax:int8 seqmin:int8 seqcache:int8 \
+            seqcycle:bool",
+        rows: |source| {
+            let row = |sequence: Sequence| {
+                let relation = source.catalog.get(&sequence.name)?;
+                let ty = if sequence.max == i64::from(i32::MAX) { Type::Int4 } else { Type::Int8 };
+                let numbers = [sequence.start, sequence.increment, sequence.max, sequence.min, 1];
+                let mut row = vec![n(relation.oid), n(ty.oid().into())];
+                row.extend(numbers.map(n));
+                row.push(yes(sequence.cycle));
+                Some(row)
+            };
+            source.cluster.sequences().into_iter().filter_map(row).collect()
+        },
+    },
+    System {
+        name: "pg_depend",
+        columns: "classid:oid objid:oid objsubid:int4 refclassid:oid refobjid:oid refobjsubid:int4 deptype:char",
+        rows: |source| {
+            let owned = columns(source.catalog).filter_map(|(table, number, column)| {
+                let sequence = source.catalog.get(&crate::sql::sequence_key(column.default.as_deref()?)?)?;
+                sequence.parent.as_ref().filter(|of| **of == table.name)?;
+                let kind = if column.identity.is_some() { "i" } else { "a" };
+                Some(vec![n(1259), n(sequence.oid), n(0), n(1259), n(table.oid), n(number), t(kind)])
+            });
+            owned.collect()
+        },
+    },
+    System {
+        name: "pg_settings",
+        columns: "name:text setting:text unit:text category:text short_desc:text extra_desc:text context:text \
+            vartype:text source:text min_val:text max_val:text enumvals:_text boot_val:text reset_val:text \
+            sourcefile:text sourceline:int4 pending_restart:bool",
+        rows: |source| {
+            let row = |(name, value): (String, String)| {
+                let setting = settings::by_name(&name);
+                let mut row = vec![t(&name), t(&value), Value::Null, t("Ungrouped")];
+                row.push(t(setting.map_or("", |setting| setting.doc)));
+                row.extend([
+                    Value::Null,
+                    t(if setting.is_some() { "postmaster" } else { "user" }),
+                    t("string"),
+                ]);
+                row.push(t("default"));
+                row.extend([
+                    Value::Null,
+                    Value::Null,
+                    Value::Null,
+                    Value::Null,
+                    t(&value),
+                    Value::Null,
+                    Value::Null,
+                ]);
+                row.push(yes(false));
+                row
+            };
+            source.cluster.settings().into_iter().map(row).collect()
+        },
+    },
+    System {
+        name: "pg_sequences",
+        columns: "schemaname sequencename sequenceowner data_type:regtype start_value:int8 min_value:int8 \
+            max_value:int8 increment_by:int8 cycle:bool cache_size:int8 last_value:int8",
+        rows: |source| {
+            let row = |sequence: Sequence| {
+                let relation = source.catalog.get(&sequence.name)?;
+                let mut row = vec![t(relation.schema()), t(relation.base()), t(&relation.owner), n(20)];
+                row.extend([sequence.start, sequence.min, sequence.max, sequence.increment].map(n));
+                let last = if sequence.called { n(sequence.last) } else { Value::Null };
+                row.extend([yes(sequence.cycle), n(1), last]);
+                Some(row)
+            };
+            source.cluster.sequences().into_iter().filter_map(row).collect()
+        },
+    },
+    System {
+        name: "pg_description",
+        columns: "objoid:oid classoid:oid objsubid:int4 description:text",
+        rows: |source| {
+            let row = |(oid, class, number, text): (i64, i64, i64, &str)| {
+                vec![n(oid), n(class), n(number), t(text)]
+            };
+            comments(source.catalog).into_iter().map(row).collect()
+        },
+    },
+    System {
+        name: "pg_am",
+        columns: "oid:oid amname amhandler:text amtype:char",
+        rows: |_| {
+            vec![
+                vec![n(2), t("heap"), t("heap_tableam_handler"), t("t")],
+                vec![n(403), t("btree"), t("bthandler"), t("i")],
+            ]
+        },
+    },
+    System {
+        name: "pg_collation",
+        columns: "oid:oid collname collnamespace:oid collowner:oid collprovider:char collisdeterministic:bool \
+            collencoding:int4 collcollate:text collctype:text",
+        rows: |_| {
+            [(100, "default", "d"), (950, "C", "c")]
+                .map(|(oid, name, provider)| {
+                    vec![n(oid), t(name), n(PG_CATALOG), n(10), t(provider), yes(true), n(-1), t("C"), t("C")]
+                })
+                .into()
+        },
+    },
+    System {
+        name: "pg_tablespace",
+        columns: "oid:oid spcname spcowner:oid spcacl:_text spcoptions:_text",
+        rows: |_| vec![vec![n(1663), t("pg_default"), n(10)]],
+    },
+];

@@ -1,0 +1,183 @@
+//! How an image came to be, as SLSA provenance 1.0 (<https://slsa.dev/spec/v1.0/provenance>): the predicate of an in-toto
+//! statement about the image. All of it follows from the image and the sources, but for `runDetails`.
+
+use serde_json::{Value, json};
+
+use crate::auditable::Scope;
+use crate::elf;
+use crate::error::Result;
+use crate::inventory::Inventory;
+
+/// The statement's predicate type.
+pub const PREDICATE_TYPE: &str = "https://slsa.dev/provenance/v1";
+
+/// What an image was built from.
+#[derive(Clone, Debug, Default)]
+pub struct Build {
+    /// The repository of the sources.
+    pub source: String,
+    /// The commit; with `-dirty` behind it where files were changed.
+    pub revision: String,
+    /// The image's name in images.toml.
+    pub image: String,
+    /// Its variant.
+    pub variant: String,
+    /// Its platforms: one, or for an index all.
+    pub platforms: Vec<String>,
+    /// The time of files in layers, in seconds since 1970.
+    pub layer_time: u64,
+    /// What compiled the programs: the compiler's version, the target and the flags, of each platform.
+    pub compilers: Vec<Compiler>,
+    /// The reference and digest of the base, where there is one.
+    pub base: Option<(String, String)>,
+    /// Each layer's digest and what it was made from; for an index its images instead.
+    pub parts: Vec<(String, String)>,
+}
+
+/// What compiled the programs of a platform.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Compiler {
+    /// `rustc 1.89.0 (29483883e 2025-08-04)`.
+    pub version: String,
+    /// The target triple.
+    pub target: String,
+    /// The flags beyond the profile's.
+    pub flags: Vec<String>,
+    /// The C compiler and linker, where it is not the host's own.
+    pub linker: Option<String>,
+}
+
+/// The fields that name the run.
+#[derive(Clone, Debug, Default)]
+pub struct Run {
+    /// Who built: a URI.
+    pub builder: String,
+    /// The version of the builder.
+    pub builder_version: String,
+    /// Which run, where the builder gives it a name.
+    pub invocation: Option<String>,
+    /// When the statement was made, RFC 3339.
+    pub finished: String,
+}
+
+/// The predicate.
+pub fn predicate(build: &Build, inventory: &Inventory, run: &Run) -> Value {
+    let commit = build.revision.trim_end_matches("-dirty");
+    let mut dependencies = vec![match build.revision.is_empty() {
+        true => json!({ "uri": format!("git+{}", build.source) }),
+        false => json!({
+            "uri": format!("git+{}@{}", build.source, build.revision),
+            "digest": { "gitCommit": commit },
+            "name": "sources",
+        }),
+    }];
+    if let Some((reference, digest)) = &build.base {
+        let hex = digest.trim_start_matches("sha256:");
+        dependencies.push(json!({ "uri": reference, "digest": { "sha256": hex }, "name": "base" }));
+    }
+    for component in inventory.components.iter().filter(|c| c.scope.is_some()) {
+        let mut dependency = json!({
+            "uri": component.purl,
+            "name": format!("{} {}", component.name, component.version),
+            "annotations": { "scope": if component.scope == Some(Scope::Build) { "build" } else { "runtime" } },
+        });
+        if let Some(checksum) = &component.checksum {
+            dependency["digest"] = json!({ "sha256": checksum });
+        }
+        if let Some(url) = &component.download {
+            dependency["downloadLocation"] = json!(url);
+        }
+        dependencies.push(dependency);
+    }
+    let compilers: Vec<Value> = build
+        .compilers
+        .iter()
+        .map(|c| json!({ "rustc": c.version, "target": c.target, "flags": c.flags, "linker": c.linker }))
+        .collect();
+    let parts: Vec<Value> = build
+        .parts
+        .iter()
+        .map(|(digest, from)| {
+            json!({ "name": from, "digest": { "sha256": digest.trim_start_matches("sha256:") } })
+        })
+        .collect();
+    let mut metadata = json!({ "finishedOn": run.finished });
+    if let Some(invocation) = &run.invocation {
+        metadata["invocationId"] = json!(invocation);
+    }
+    json!({
+        "buildDefinition": {
+            "buildType": format!("{}/blob/main/docs/supply-chain.md#build-type", build.source),
+            "externalParameters": {
+                "command": format!(
+                    "cargo xtask image {} --variant {} --platform {}",
+                    build.image, build.variant, build.platforms.join(",")
+                ),
+                "source": build.source,
+                "revision": build.revision,
+            },
+            "internalParameters": { "compilers": compilers, "sourceDateEpoch": build.layer_time },
+            "resolvedDependencies": dependencies,
+        },
+        "runDetails": {
+            "builder": { "id": run.builder, "version": { "xtask": run.builder_version } },
+            "metadata": metadata,
+            "byproducts": parts,
+        },
+    })
+}
+
+/// The rustc that a program says it was compiled with, in its section `.comment`: `rustc version 1.89.0 (…)`.
+///
+/// # Errors
+/// [`crate::Error::Invalid`] when the program is damaged.
+pub fn compiler(program: &[u8]) -> Result<Option<String>> {
+    let Some(comment) = elf::section(program, ".comment")? else { return Ok(None) };
+    let text = String::from_utf8_lossy(comment);
+    Ok(text.split('\0').find_map(|line| line.strip_prefix("rustc version ")).map(|v| format!("rustc {v}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn build() -> Build {
+        Build {
+            source: "https://example.org/x".into(),
+            revision: "0123-dirty".into(),
+            image: "server".into(),
+            variant: "alpine".into(),
+            platforms: vec!["linux/amd64".into()],
+            base: Some(("docker.io/library/alpine:3".into(), "sha256:ab".into())),
+            parts: vec![("sha256:cd".into(), "the server layer".into())],
+            ..Build::default()
+        }
+    }
+
+    #[test]
+    fn all_but_the_run_follows_from_the_image() {
+        let inventory = Inventory::default();
+        let run = |time: &str| Run { finished: time.into(), ..Run::default() };
+        let first = predicate(&build(), &inventory, &run("1"));
+        let second = predicate(&build(), &inventory, &run("2"));
+        assert_eq!(first["buildDefinition"], second["buildDefinition"]);
+        assert_ne!(first, second);
+        let dependencies = &first["buildDefinition"]["resolvedDependencies"];
+        assert_eq!(dependencies[0]["uri"], "git+https://example.org/x@0123-dirty");
+        assert_eq!(dependencies[0]["digest"]["gitCommit"], "0123");
+        assert_eq!(dependencies[1]["digest"]["sha256"], "ab");
+        assert_eq!(first["runDetails"]["byproducts"][0]["digest"]["sha256"], "cd");
+    }
+
+    #[test]
+    fn the_compiler_that_a_program_names() {
+        let program = elf::with_section(
+            &elf::sample(64),
+            ".comment",
+            b"GCC: (Debian) 12\0rustc version 1.89.0 (29483883e 2025-08-04)\0",
+        )
+        .unwrap();
+        assert_eq!(compiler(&program).unwrap().as_deref(), Some("rustc 1.89.0 (29483883e 2025-08-04)"));
+        assert_eq!(compiler(&elf::sample(32)).unwrap(), None);
+    }
+}

@@ -1,0 +1,233 @@
+//! `cargo xtask ci`: the whole gate, the same on a laptop and in CI.
+//!
+//! A step is a command that anybody can run alone: its line is printed before it runs, and its time after it. The first
+//! that fails ends the gate. What this machine lacks is said as skipped and never counts as passed.
+
+use std::ffi::OsString;
+use std::time::Instant;
+
+use anyhow::{Result, bail};
+use oci::Cache;
+use oci_spec::image::Platform;
+use plan::{Facts, Selection, Spec};
+
+use crate::bases;
+use crate::engine::Engine;
+use crate::facts::{self, Workspace};
+use crate::ui::Ui;
+
+/// Run the whole gate: format, lints, generated files, tests, images, container tests
+///
+/// What it needs beyond Rust and a C compiler is optional: bases that are not at hand and engines that do not answer
+/// are said as skipped.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Only what needs no image: format, lints, generated files, tests
+    #[arg(long)]
+    fast: bool,
+    /// Say what would be run, and what would be skipped and why
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// One command of the gate.
+#[derive(Debug, PartialEq, Eq)]
+enum Step {
+    /// `cargo` with these arguments.
+    Run(&'static str, Vec<String>),
+    /// What can't be run here, and why.
+    Skip(&'static str, String),
+}
+
+/// What the machine has for the container tests.
+#[derive(Debug, Default)]
+struct Machine {
+    /// Variants whose base is at hand, by name.
+    variants: Vec<String>,
+    /// Variants whose base is not.
+    missing: Vec<String>,
+    /// Platforms that can be compiled for.
+    platforms: Vec<String>,
+    /// What the others lack.
+    foreign: Vec<String>,
+    /// Why images can't be run, if they can't.
+    no_engine: Option<String>,
+}
+
+impl Args {
+    /// Runs the command.
+    pub fn run(self, workspace: &Workspace, ui: &Ui) -> Result<()> {
+        let machine = if self.fast { Machine::default() } else { look(workspace)? };
+        let steps = steps(self.fast, &machine);
+        if self.dry_run {
+            steps.iter().for_each(|step| println!("{}", shown(step)));
+            return Ok(());
+        }
+        let start = Instant::now();
+        let mut times = Vec::new();
+        for step in &steps {
+            let (name, arguments) = match step {
+                Step::Run(name, arguments) => (*name, arguments),
+                Step::Skip(name, why) => {
+                    ui.line("skipped", format_args!("{name}: {why}"));
+                    continue;
+                }
+            };
+            ui.line("gate", shown(step));
+            let begun = Instant::now();
+            // The steps' own output is what is asked for here.
+            let words = arguments.iter().map(OsString::from);
+            let status = duct::cmd(facts::cargo(), words).dir(&workspace.root).unchecked().run()?.status;
+            let seconds = begun.elapsed().as_secs_f64();
+            if !status.success() {
+                bail!(
+                    "the gate's step `{name}` failed after {seconds:.0} s; run it alone: `{}`",
+                    shown(step)
+                );
+            }
+            times.push((name, seconds));
+        }
+        for (name, seconds) in &times {
+            println!("{name}: {seconds:.1} s");
+        }
+        let skipped = steps.iter().filter(|step| matches!(step, Step::Skip(..))).count();
+        println!(
+            "the gate is green: {} steps in {:.0} s, {skipped} skipped",
+            times.len(),
+            start.elapsed().as_secs_f64()
+        );
+        Ok(())
+    }
+}
+
+/// The gate's steps in their order.
+fn steps(fast: bool, machine: &Machine) -> Vec<Step> {
+    let run = |name, line: &str| Step::Run(name, line.split(' ').map(String::from).collect());
+    let mut steps = vec![
+        run("format", "fmt --all --check"),
+        run("lints", "clippy --workspace --all-targets --locked --quiet -- -D warnings"),
+        run("generated files", "xtask generate --check"),
+        run("tests", "test --workspace"),
+    ];
+    if fast {
+        return steps;
+    }
+    for variant in &machine.missing {
+        steps.push(Step::Skip(
+            "images",
+            format!(
+                "{variant}: its base is not at hand; run `cargo xtask base import {variant} ROOTFS.tar.gz`"
+            ),
+        ));
+    }
+    let variants = machine.variants.join(",");
+    let load = if machine.no_engine.is_none() { " --load" } else { "" };
+    steps.push(run("images", &format!("xtask image --variant {variants}{load}")));
+    for platform in &machine.foreign {
+        steps.push(Step::Skip("platforms", platform.clone()));
+    }
+    // After --load: it takes the names in the layout, as one index of every platform.
+    let platforms = machine.platforms.join(",");
+    steps.push(run("platforms", &format!("xtask image --variant distroless --platform {platforms}")));
+    if let Some(why) = &machine.no_engine {
+        steps.push(Step::Skip("running images", why.clone()));
+    }
+    steps.push(run("container tests", &format!("xtask verify --variant {variants} --rebuild")));
+    steps
+}
+
+fn shown(step: &Step) -> String {
+    match step {
+        Step::Run(_, arguments) => format!("cargo {}", arguments.join(" ")),
+        Step::Skip(name, why) => format!("skipped: {name}: {why}"),
+    }
+}
+
+/// Looks at what the machine has.
+fn look(workspace: &Workspace) -> Result<Machine> {
+    let spec = workspace.spec()?;
+    let facts = workspace.facts(&spec)?;
+    let cache = Cache::create(&workspace.cache_dir())?;
+    let image = &spec.images[&spec.project.default_image];
+    let (variants, missing) =
+        image.variants.iter().map(ToString::to_string).partition(|name| at_hand(&spec, &facts, &cache, name));
+    let mut machine = Machine { variants, missing, ..Machine::default() };
+    for name in spec.platforms.keys() {
+        match can_build(&spec, &facts, name)? {
+            None => machine.platforms.push(name.clone()),
+            Some(lack) => machine.foreign.push(lack),
+        }
+    }
+    machine.no_engine = Engine::find().err().map(|e| e.to_string());
+    Ok(machine)
+}
+
+fn at_hand(spec: &Spec, facts: &Facts, cache: &Cache, variant: &str) -> bool {
+    let reference = &spec.variants[variant].base;
+    reference == "scratch"
+        || bases::imported(cache, reference, &facts.host).is_some()
+        || facts
+            .lock
+            .bases
+            .get(reference)
+            .is_some_and(|locked| has_pulled(cache, &locked.digest, &facts.host))
+}
+
+fn has_pulled(cache: &Cache, digest: &oci_spec::image::Digest, platform: &Platform) -> bool {
+    bases::cached_root(cache.blobs(), digest)
+        .and_then(|root| oci::base::manifest_for(cache.blobs(), &root, platform).ok())
+        .and_then(|manifest| oci::layout::closure(cache.blobs(), &manifest).ok())
+        .is_some_and(|parts| parts.iter().all(|part| cache.blobs().contains(part)))
+}
+
+/// What is missing to compile for a platform; rustup adds targets by itself.
+fn can_build(spec: &Spec, facts: &Facts, platform: &str) -> Result<Option<String>> {
+    let selection = Selection {
+        variants: vec!["distroless".into()],
+        platforms: vec![platform.into()],
+        ..Selection::default()
+    };
+    let plan = plan::plan(spec, facts, &selection)?;
+    Ok(plan.targets.iter().find(|target| !target.toolchain.has_program).map(|target| {
+        format!("{platform} needs {}; on Debian run `{}`", target.toolchain.program, target.toolchain.install)
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(fast: bool, machine: &Machine) -> Vec<String> {
+        steps(fast, machine).iter().map(shown).collect()
+    }
+
+    #[test]
+    fn the_fast_gate_needs_no_image() {
+        let lines = lines(true, &Machine::default());
+        assert!(lines.iter().all(|line| !line.contains("image")), "{lines:?}");
+        assert!(lines.iter().any(|line| line.contains("cargo test --workspace")), "{lines:?}");
+    }
+
+    #[test]
+    fn what_is_missing_is_said_and_the_rest_is_run() {
+        let machine = Machine {
+            variants: vec!["alpine".into(), "distroless".into()],
+            missing: vec!["debian".into()],
+            platforms: vec!["linux/amd64".into()],
+            foreign: vec!["linux/arm64 needs a compiler".into()],
+            no_engine: Some("there is no engine".into()),
+        };
+        let found = lines(false, &machine);
+        let has = |expect: &str| assert!(found.iter().any(|l| l.contains(expect)), "{expect}: {found:?}");
+        has("skipped: images: debian: its base is not at hand; run `cargo xtask base import debian");
+        has("skipped: platforms: linux/arm64 needs a compiler");
+        has("skipped: running images: there is no engine");
+        has("cargo xtask image --variant alpine,distroless");
+        has("cargo xtask verify --variant alpine,distroless --rebuild");
+        assert!(found.iter().all(|line| !line.contains("--load")), "{found:?}");
+        let whole = Machine { missing: vec![], foreign: vec![], no_engine: None, ..machine };
+        let found = lines(false, &whole);
+        assert!(found.iter().any(|l| l.ends_with("alpine,distroless --load")), "{found:?}");
+        assert!(found.iter().all(|l| !l.contains("skipped")), "{found:?}");
+    }
+}
