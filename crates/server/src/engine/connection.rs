@@ -142,6 +142,14 @@ impl Connection {
         functions::signals(&self.sqlite, signal).map_err(|error| self.error(&error))
     }
 
+    /// Teaches the connection what to answer about replication.
+    pub fn teach_replication(
+        &self,
+        ask: impl Fn(&str, &Value) -> Result<Value> + Send + 'static,
+    ) -> Result<()> {
+        functions::replication(&self.sqlite, ask).map_err(|error| self.error(&error))
+    }
+
     /// Teaches the connection advisory locks: by the function's name and the lock's number.
     pub fn teach_locks(&self, lock: impl Fn(&str, i64) -> Result<bool> + Send + 'static) -> Result<()> {
         functions::locks(&self.sqlite, lock).map_err(|error| self.error(&error))
@@ -245,6 +253,7 @@ impl Connection {
         if self.holds_lock {
             return Ok(());
         }
+        self.database.gate.check()?;
         self.database.lock_writer(&self.interrupt)?;
         self.holds_lock = true;
         // In a snapshot an upgrade is tried by the statement itself, and fails with 40001 if others wrote.
@@ -270,7 +279,11 @@ impl Connection {
             self.release();
             return self.database.wait_durable();
         }
-        let result = self.persist_sequences().and_then(|()| self.batch("COMMIT"));
+        let open = if self.holds_lock { self.database.gate.check() } else { Ok(()) };
+        let result = open
+            .and_then(|()| self.persist_sequences())
+            .and_then(|()| self.count_definitions())
+            .and_then(|()| self.batch("COMMIT"));
         if result.is_err() {
             self.rollback();
             return result;
@@ -279,11 +292,23 @@ impl Connection {
             self.database.definitions_changed();
             self.seen = None;
         }
-        if self.holds_lock {
-            self.database.committed();
-        }
+        let ticket = self.holds_lock.then(|| self.database.committed());
         self.release();
-        self.database.wait_durable()
+        let Some(ticket) = ticket else { return self.database.wait_durable() };
+        self.database.gate.wake();
+        self.database.wait_durable()?;
+        self.database.gate.wait_replicated(&self.database.tickets, ticket, &self.interrupt)
+    }
+
+    /// The file's own count of changed definitions tells replicas when to read them again.
+    fn count_definitions(&self) -> Result<()> {
+        if !self.changed_definitions {
+            return Ok(());
+        }
+        let version = self.sqlite.query_row("PRAGMA user_version", [], |row| row.get::<_, i32>(0));
+        let version = version.map_err(|error| self.error(&error))?.wrapping_add(1) & i32::MAX;
+        let sql = format!("PRAGMA user_version = {version}");
+        self.sqlite.execute_batch(&sql).map_err(|error| self.error(&error))
     }
 
     /// Takes everything back.

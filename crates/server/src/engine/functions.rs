@@ -165,6 +165,17 @@ pub fn signals(
     })
 }
 
+/// `sb_replication(name, argument)`, behind Postgres' functions about replication.
+pub fn replication(
+    sqlite: &Sqlite,
+    ask: impl Fn(&str, &Value) -> Result<Value> + Send + 'static,
+) -> rusqlite::Result<()> {
+    impure(sqlite, "sb_replication", 2, move |c| {
+        let argument = Value::try_from(c.get_raw(1)).unwrap_or(Value::Null);
+        ask(c.get_raw(0).as_str().unwrap_or_default(), &argument)
+    })
+}
+
 /// `sb_lock(function, number)`, behind the advisory locks.
 pub fn locks(
     sqlite: &Sqlite,

@@ -10,11 +10,15 @@ mod connection;
 mod database;
 mod error;
 mod functions;
+mod gate;
 mod global;
 mod json;
+pub mod pages;
+pub mod wal;
 
 pub use backup::{Snapshot, check};
 pub use connection::{Connection, Interrupt, Reason};
 pub use database::Database;
+pub use gate::{Gate, Tickets};
 pub use global::{Global, Role};
 pub use rusqlite::types::{Value, ValueRef};

@@ -201,7 +201,11 @@ impl Session {
             }
             Action::Savepoint(name) => {
                 self.needs_block("SAVEPOINT")?;
-                self.connection.begin_write()?;
+                if !self.server.cluster.gate.is_closed() {
+                    self.connection.begin_write()?;
+                } else if !self.connection.in_transaction() {
+                    self.connection.begin_snapshot()?;
+                }
                 self.connection.savepoint(name)?;
                 self.savepoints.push(name.clone());
             }
@@ -262,6 +266,11 @@ impl Session {
                 let message =
                     format!("cannot execute {} in a read-only transaction", plan.tag.trim_end_matches(" 0"));
                 return Err(SqlError::new("25006", message));
+            }
+            _ if plan.writes && self.server.cluster.gate.is_closed() => {
+                let tag = plan.tag.trim_end_matches(" 0");
+                let message = format!("cannot execute {tag} in a read-only transaction");
+                return Err(SqlError::new("25006", message).hint(self.server.replication.why_closed()));
             }
             Transaction::Open { snapshot: true, .. }
                 if !self.connection.in_transaction() && plan.tag != "COMMIT" =>
@@ -365,6 +374,10 @@ impl Session {
     }
 
     fn change_cluster(&mut self, change: &ClusterChange) -> Result<()> {
+        if self.server.cluster.gate.is_closed() {
+            let message = "cannot change roles or databases in a read-only transaction";
+            return Err(SqlError::new("25006", message).hint(self.server.replication.why_closed()));
+        }
         if self.transaction != Transaction::Idle {
             let database =
                 matches!(change, ClusterChange::CreateDatabase { .. } | ClusterChange::DropDatabase { .. });
@@ -373,10 +386,17 @@ impl Session {
         }
         // A user may change its own password, and nothing else.
         let own = matches!(change, ClusterChange::AlterRole { name, role } if *name == self.user
-            && role.superuser.is_none() && role.login.is_none());
+            && role.superuser.is_none() && role.login.is_none() && role.replication.is_none());
         if !self.superuser && !own {
             return Err(SqlError::new("42501", "permission denied: only superusers may do this"));
         }
+        let cluster = &self.server.cluster;
+        cluster.gate.check()?;
+        self.make_change(change)?;
+        self.server.cluster.settle(&self.seat.interrupt)
+    }
+
+    fn make_change(&self, change: &ClusterChange) -> Result<()> {
         let cluster = &self.server.cluster;
         let missing = |name: &str| SqlError::new("42704", format!("role \"{name}\" does not exist"));
         match change {
@@ -400,7 +420,13 @@ impl Session {
                 if cluster.role(name)?.is_some() {
                     return Err(SqlError::new("42710", format!("role \"{name}\" already exists")));
                 }
-                let fresh = Role { name: name.clone(), verifier: None, superuser: false, login: false };
+                let fresh = Role {
+                    name: name.clone(),
+                    verifier: None,
+                    superuser: false,
+                    login: false,
+                    replication: false,
+                };
                 cluster.put_role(&changed(fresh, role)?)
             }
             ClusterChange::AlterRole { name, role } => {
@@ -472,6 +498,7 @@ pub(super) fn closure(members: &[(String, String)], role: &str) -> Vec<String> {
 fn changed(mut role: Role, change: &RoleChange) -> Result<Role> {
     role.login = change.login.unwrap_or(role.login);
     role.superuser = change.superuser.unwrap_or(role.superuser);
+    role.replication = change.replication.unwrap_or(role.replication);
     if let Some(password) = &change.password {
         role.verifier = password.as_deref().map(scram::verifier).transpose()?;
     }

@@ -354,7 +354,9 @@ pub const SCALARS: &[Scalar] = &[
     row("json_typeof", &[Type::Json], Text, |a| json_typeof(text(a, 0)?)),
     row("jsonb_typeof", &[Type::Jsonb], Text, |a| json_typeof(text(a, 0)?)),
     row("pg_encoding_to_char", &[Int4], Type::Name, |_| text_result("UTF8".to_owned())),
-    row("pg_is_in_recovery", &[], Type::Bool, |_| Ok(int(0))),
+    row("pg_wal_lsn_diff", &[Text, Text], Int8, |a| {
+        crate::replication::status::distance(text(a, 0)?, text(a, 1)?).map(int)
+    }),
 ];
 
 fn text<'a>(args: &[ValueRef<'a>], index: usize) -> Result<&'a str> {

@@ -310,6 +310,8 @@ pub struct RoleChange {
     pub login: Option<bool>,
     /// May do everything.
     pub superuser: Option<bool>,
+    /// May copy the cluster.
+    pub replication: Option<bool>,
     /// Its password; `Some(None)` removes it.
     pub password: Option<Option<String>>,
 }

@@ -212,6 +212,40 @@ impl Compiler<'_> {
                 "(SELECT \"page_count\" * \"page_size\" FROM pragma_page_count, pragma_page_size)",
                 Type::Int8,
             ))),
+            (
+                "pg_is_in_recovery"
+                | "pg_current_wal_lsn"
+                | "pg_last_wal_receive_lsn"
+                | "pg_last_wal_replay_lsn"
+                | "pg_last_xact_replay_timestamp"
+                | "pg_switch_wal",
+                [],
+            ) => {
+                let ty = match name {
+                    "pg_is_in_recovery" => Type::Bool,
+                    "pg_last_xact_replay_timestamp" => Type::Timestamptz,
+                    _ => Type::Text,
+                };
+                Ok(Some(Frag::new(format!("sb_replication('{name}', NULL)"), ty)))
+            }
+            ("pg_promote", args @ ([] | [_] | [_, _])) => {
+                let wait = match args.first() {
+                    Some(wait) => self.coerce(wait.clone(), Type::Bool)?.sql,
+                    None => "1".to_owned(),
+                };
+                let seconds = match args.get(1) {
+                    Some(seconds) => self.coerce(seconds.clone(), Type::Int4)?.sql,
+                    None => "60".to_owned(),
+                };
+                let sql = format!(
+                    "sb_replication('pg_promote', CASE WHEN {wait} THEN nullif({seconds}, 0) ELSE 0 END)"
+                );
+                Ok(Some(Frag::new(sql, Type::Bool)))
+            }
+            ("pg_drop_replication_slot", [slot]) => {
+                let slot = self.coerce(slot.clone(), Type::Text)?.sql;
+                Ok(Some(Frag::new(format!("sb_replication('{name}', {slot})"), Type::Text)))
+            }
             ("pg_relation_is_publishable", [_]) => Ok(Some(Frag::new("0", Type::Bool))),
             _ => Ok(None),
         }

@@ -123,7 +123,12 @@ pub fn cluster(statement: &Statement) -> Result<Option<(ClusterChange, &'static 
                 return Err(SqlError::unsupported("several roles at once"));
             };
             let password = create.password.as_ref().map(password).transpose()?;
-            let role = RoleChange { login: create.login, superuser: create.superuser, password };
+            let role = RoleChange {
+                login: create.login,
+                superuser: create.superuser,
+                replication: create.replication,
+                password,
+            };
             (ClusterChange::CreateRole { name: relation_name(name)?.1, role }, "CREATE ROLE")
         }
         Statement::AlterRole { name, operation: AlterRoleOperation::WithOptions { options } } => {
@@ -132,6 +137,7 @@ pub fn cluster(statement: &Statement) -> Result<Option<(ClusterChange, &'static 
                 match option {
                     RoleOption::Login(on) => role.login = Some(*on),
                     RoleOption::SuperUser(on) => role.superuser = Some(*on),
+                    RoleOption::Replication(on) => role.replication = Some(*on),
                     RoleOption::Password(given) => role.password = Some(password(given)?),
                     other => return Err(SqlError::unsupported(format!("role option {other}"))),
                 }
