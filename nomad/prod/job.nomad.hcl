@@ -37,7 +37,7 @@ job "scratchbird-prod" {
 
     task "db" {
       driver = "docker"
-      kill_timeout = "1min"
+      kill_timeout = "60s"
 
       config {
         image           = "scratchbird:0.1.0-alpine"

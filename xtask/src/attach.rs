@@ -2,13 +2,13 @@
 //! The same key, image and document give the same bytes, so attaching twice changes nothing.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use oci_spec::image::{Descriptor, DescriptorBuilder, Digest, ImageManifest, MediaType};
 use serde_json::{Value, json};
 use signing::bundle::{self, Bundle};
-use signing::{PrivateKey, dsse, simple};
+use signing::{PrivateKey, PublicKey, dsse, simple};
 
 use crate::facts;
 use crate::store::Store;
@@ -16,7 +16,7 @@ use crate::store::Store;
 /// With which key is signed.
 #[derive(Clone, Debug, clap::Args)]
 pub struct KeyArgs {
-    /// The private key: P-256 in PKCS#8 PEM, or cosign's encrypted form
+    /// The private key: P-256 in PKCS#8 PEM, or cosign's encrypted form; env://NAME reads it from a variable
     #[arg(long, value_name = "FILE")]
     pub key: Option<PathBuf>,
     /// The file that holds the key's password [default: COSIGN_PASSWORD]
@@ -29,7 +29,13 @@ impl KeyArgs {
     pub fn read(&self) -> Result<Option<PrivateKey>> {
         let Some(path) = &self.key else { return Ok(None) };
         let shown = path.display();
-        let pem = std::fs::read_to_string(path).with_context(|| format!("--key {shown}: cannot read"))?;
+        // cosign's own way of naming one: a CI keeps it out of files.
+        let pem = match path.to_str().and_then(|text| text.strip_prefix("env://")) {
+            Some(name) => facts::secret(name).with_context(|| {
+                format!("--key {shown}: the variable `{name}` is not set; put the key into it")
+            })?,
+            None => std::fs::read_to_string(path).with_context(|| format!("--key {shown}: cannot read"))?,
+        };
         let password = match &self.password_file {
             None => facts::cosign_password(),
             Some(file) => {
@@ -40,6 +46,13 @@ impl KeyArgs {
         };
         PrivateKey::parse(&pem, password.as_deref()).map(Some).with_context(|| format!("--key {shown}"))
     }
+}
+
+/// Reads a public key.
+pub fn public_key(path: &Path) -> Result<PublicKey> {
+    let pem =
+        std::fs::read_to_string(path).with_context(|| format!("--key {}: cannot read", path.display()))?;
+    PublicKey::parse(&pem).with_context(|| format!("--key {}", path.display()))
 }
 
 /// Signs `manifest` in cosign's first format. Other signatures that lie there stay. Tells whether this one was new.
@@ -138,6 +151,29 @@ pub fn attest(
     let is_new = !there.iter().any(|d| d.digest() == document.digest());
     store.put_referrer(manifest.digest(), &document)?;
     Ok(is_new)
+}
+
+/// The bundles that refer to `digest`, each with its referrer's digest. What claims to and does not is an error.
+pub fn bundles(store: &Store, digest: &Digest) -> Result<Vec<(Digest, Bundle)>> {
+    let mut found = Vec::new();
+    for referrer in store.referrers(digest, Some(bundle::MEDIA_TYPE))? {
+        let document: ImageManifest = store.read(&referrer)?;
+        let subject = document.subject().as_ref().map(|s| s.digest().to_string());
+        ensure!(
+            subject.as_deref() == Some(digest.as_ref()),
+            "the referrer {} is of another image: its subject is {}, not {digest}",
+            referrer.digest(),
+            subject.as_deref().unwrap_or("missing"),
+        );
+        for layer in document.layers() {
+            store.fetch(layer)?;
+            let bytes = store.blobs().read(layer)?;
+            let bundle =
+                Bundle::parse(&bytes).with_context(|| format!("the referrer {}", referrer.digest()))?;
+            found.push((referrer.digest().clone(), bundle));
+        }
+    }
+    Ok(found)
 }
 
 /// Carries everything that is attached to an image in a layout over to where it was pushed. Tells how much was new.

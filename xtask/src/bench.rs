@@ -3,13 +3,16 @@
 //! These are no tests: machines are noisy. Contenders take turns (round by round, not one after the other), the
 //! median counts, and the spread is shown beside it.
 
+mod container;
+mod memory;
+mod registry;
 mod server;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
@@ -21,11 +24,13 @@ use plan::{Facts, Selection, Spec};
 use serde::Serialize;
 use xshell::{Shell, cmd};
 
-use crate::bases::Found;
+use crate::bases::{self, Found, Sources};
 use crate::build;
 use crate::facts::{self, Workspace};
 use crate::image::{self, Format, Scene};
 use crate::ui::Ui;
+
+use registry::Registry;
 
 /// Measure, against peers and limits in the same run
 #[derive(clap::Args)]
@@ -45,6 +50,17 @@ enum Command {
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
+    /// A container against the same program without one: starts, work, processor, memory, writes
+    Container {
+        /// The image, by the engine's name
+        image: String,
+        /// How often each contender runs
+        #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u32).range(1..))]
+        rounds: u32,
+        /// How results are printed
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
     /// Building images: assembly against BuildKit and gzip, and a run with nothing changed
     Image {
         /// Also build xtask, and a fresh clone's first image, from nothing: takes minutes
@@ -57,6 +73,21 @@ enum Command {
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
+    /// Pushing to a registry on loopback: unchanged, and with new layers against `skopeo copy`
+    Registry {
+        /// How often each contender runs
+        #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u32).range(1..))]
+        rounds: u32,
+        /// How results are printed
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// The most memory that `base import` and `image` take with a base of this size
+    Memory {
+        /// Bytes of the base, in GB
+        #[arg(long, default_value_t = 2)]
+        gigabytes: u64,
+    },
 }
 
 impl Args {
@@ -64,7 +95,12 @@ impl Args {
     pub fn run(self, workspace: &Workspace, ui: &Ui) -> Result<()> {
         let (table, format) = match self.command {
             Command::Server { rounds, format } => (server::bench(workspace, rounds, ui)?, format),
+            Command::Container { image, rounds, format } => {
+                (container::bench(workspace, &image, rounds, ui)?, format)
+            }
             Command::Image { cold, rounds, format } => (bench_image(workspace, cold, rounds, ui)?, format),
+            Command::Registry { rounds, format } => (registry::bench(workspace, rounds, ui)?, format),
+            Command::Memory { gigabytes } => return memory::bench(workspace, gigabytes, ui),
         };
         match format {
             Format::Human => print!("{}", table.render()),
@@ -196,6 +232,7 @@ const BUILDKIT: &str = "docker build --no-cache (BuildKit), nothing compressed";
 const PUSH: &str = "docker build --no-cache and push to a local registry";
 const GZIP: &str = "gzip -6 | sha256sum of the same layers";
 const NOTHING: &str = "cargo xtask image, nothing changed";
+const NOTHING_ALL: &str = "cargo xtask image, nothing changed, every variant at hand for every platform";
 const CARGO: &str = "cargo's own checks in it: build xtask, build server";
 
 fn bench_image(workspace: &Workspace, cold: bool, rounds: u32, ui: &Ui) -> Result<Table> {
@@ -220,8 +257,9 @@ fn bench_image(workspace: &Workspace, cold: bool, rounds: u32, ui: &Ui) -> Resul
 
     let quiet = Ui::new(true);
     let sh = workspace.shell()?;
-    let docker = buildkit();
+    let docker = image::buildkit::client();
     let registry = RefCell::new(None);
+    let variants = variants_at_hand(workspace, &spec, &facts, &mut skipped)?;
     let mut contenders = vec![
         Contender {
             what: ASSEMBLE,
@@ -247,6 +285,20 @@ fn bench_image(workspace: &Workspace, cold: bool, rounds: u32, ui: &Ui) -> Resul
                 let cargo = facts::cargo();
                 let output = temp.path().join("unchanged");
                 let run = cmd!(sh, "{cargo} xtask --quiet image --variant distroless --output {output}");
+                Ok(run.quiet().ignore_stdout().ignore_stderr().run()?)
+            }),
+        },
+        Contender {
+            what: NOTHING_ALL,
+            against: Some(CARGO),
+            prepare: nothing(),
+            run: Box::new(|| {
+                let cargo = facts::cargo();
+                let output = temp.path().join("unchanged-all");
+                let run = cmd!(
+                    sh,
+                    "{cargo} xtask --quiet image --offline --variant {variants} --platform all --output {output}"
+                );
                 Ok(run.quiet().ignore_stdout().ignore_stderr().run()?)
             }),
         },
@@ -310,6 +362,35 @@ fn bench_image(workspace: &Workspace, cold: bool, rounds: u32, ui: &Ui) -> Resul
         skipped.push("cold builds: give --cold".into());
     }
     Ok(Table { machine: machine(&sh), rows, figures: Vec::new(), skipped })
+}
+
+/// The variants whose bases are in the cache for every platform, as a list with commas.
+fn variants_at_hand(
+    workspace: &Workspace,
+    spec: &Spec,
+    facts: &Facts,
+    skipped: &mut Vec<String>,
+) -> Result<String> {
+    let (cache, ui) = (Cache::create(&workspace.cache_dir())?, Ui::new(true));
+    let sources = Sources { spec, cache: &cache, offline: true, ui: &ui };
+    let all = vec!["all".to_string()];
+    let selection = Selection { variants: all.clone(), platforms: all, ..Selection::default() };
+    let mut names = Vec::new();
+    for planned in plan::plan(spec, facts, &selection)?.images {
+        let missing = planned
+            .platforms
+            .iter()
+            .find(|platform| bases::find(&planned.base, &planned.variant, platform, &sources).is_err());
+        match missing {
+            None => names.push(planned.variant.to_string()),
+            Some(platform) => skipped.push(format!(
+                "nothing changed, {}: its base for {} is not in the cache",
+                planned.variant,
+                oci::platform::display(platform)
+            )),
+        }
+    }
+    Ok(names.join(","))
 }
 
 /// What a run does after the server is built, with an empty cache and no layout.
@@ -383,64 +464,6 @@ fn docker_build(docker: &Path, context: &Path, name: &str) -> Result<()> {
         .stderr_capture()
         .run()?;
     Ok(())
-}
-
-/// A Docker client that builds with BuildKit and whose engine answers.
-fn buildkit() -> Option<PathBuf> {
-    let works = |docker: &PathBuf| {
-        let quiet = |args: &[&str]| {
-            duct::cmd(docker, args)
-                .stdout_null()
-                .stderr_null()
-                .unchecked()
-                .run()
-                .is_ok_and(|o| o.status.success())
-        };
-        // Since 23 the client needs its buildx plugin for that; before, BuildKit was part of it.
-        let version = duct::cmd!(docker, "version", "--format", "{{.Client.Version}}").stderr_null().read();
-        let major = version.ok().and_then(|v| v.split('.').next()?.parse::<u32>().ok())?;
-        ((major < 23 || quiet(&["buildx", "version"])) && quiet(&["info"])).then_some(())
-    };
-    facts::find_programs("docker").into_iter().find(|docker| works(docker).is_some())
-}
-
-/// A registry on loopback that ends with this value.
-struct Registry {
-    address: String,
-    process: duct::Handle,
-}
-
-impl Registry {
-    fn start(temp: &Path) -> Result<Registry> {
-        let program = facts::find_program("docker-registry").context("there is no docker-registry")?;
-        let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let address = format!("127.0.0.1:{port}");
-        let config = temp.join("registry.yml");
-        let storage = tempfile::tempdir_in(temp)?.keep();
-        fs::write(
-            &config,
-            format!(
-                "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: {address}}}\n",
-                storage.display()
-            ),
-        )?;
-        let log = File::create(temp.join("registry.log"))?;
-        let process =
-            duct::cmd!(program, "serve", &config).stdout_null().stderr_file(log).unchecked().start()?;
-        let deadline = Instant::now() + std::time::Duration::from_secs(30);
-        while std::net::TcpStream::connect(&address).is_err() {
-            anyhow::ensure!(Instant::now() < deadline, "docker-registry does not answer at {address}");
-            std::thread::sleep(std::time::Duration::from_millis(50));
-        }
-        Ok(Registry { address, process })
-    }
-}
-
-impl Drop for Registry {
-    fn drop(&mut self) {
-        // It is ours and holds nothing that anybody needs.
-        let _ = self.process.kill();
-    }
 }
 
 /// Once each: they take minutes, and their budgets are minutes.

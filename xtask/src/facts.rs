@@ -128,7 +128,7 @@ impl Workspace {
     }
 
     /// The catalogue's file; within the workspace from its root.
-    fn spec_path(&self) -> PathBuf {
+    pub fn spec_path(&self) -> PathBuf {
         self.catalogue.clone().unwrap_or_else(|| SPEC.into())
     }
 
@@ -329,6 +329,11 @@ pub fn github_files() -> Option<(PathBuf, PathBuf)> {
     Some((file("GITHUB_OUTPUT")?, file("GITHUB_STEP_SUMMARY")?))
 }
 
+/// What a variable holds that the user named; none where it is empty.
+pub fn secret(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|text| !text.is_empty())
+}
+
 /// The password of an encrypted key, in cosign's variable.
 pub fn cosign_password() -> Option<String> {
     env::var("COSIGN_PASSWORD").ok()
@@ -450,6 +455,9 @@ pub fn build_influences() -> Vec<String> {
                 "CFLAGS" | "TARGET_CFLAGS" | "HOST_CFLAGS" | "CPPFLAGS" | "LDFLAGS" | "CC" | "TARGET_CC"
             ) || name.starts_with("CARGO_PROFILE_")
                 || (name.starts_with("CARGO_TARGET_") && name != "CARGO_TARGET_DIR")
+                // What `cargo run` says of xtask: ring's build script asks to run again when it changes, and then all
+                // above it is compiled again whenever xtask has another version or was started by hand.
+                || ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_"].iter().any(|p| name.starts_with(p))
         })
         .collect()
 }

@@ -59,7 +59,7 @@ pub fn all(spec: &Spec, lock: &Lock) -> Vec<GeneratedFile> {
     let mut files = vec![plan::docs::reference(spec)];
     files.extend(plan::dockerfile::all(spec, lock));
     files.extend(plan::ci::all(spec));
-    files.extend(plan::stack::all(spec, &Default::default()));
+    files.extend(plan::stack::all(spec, &plan::stack::Pins::new()));
     files
 }
 
@@ -93,16 +93,26 @@ fn orphans(workspace: &Workspace, files: &[GeneratedFile]) -> Vec<String> {
 fn stale(workspace: &Workspace, files: &[GeneratedFile]) -> Vec<String> {
     files
         .iter()
-        .filter(|file| workspace.read(&file.path).ok().as_ref() != Some(&file.contents))
+        .filter(|file| {
+            std::fs::read(workspace.sources().join(&file.path)).ok().as_deref()
+                != Some(file.contents.as_bytes())
+        })
         .map(|file| file.path.clone())
         .collect()
 }
 
-/// Writes those of the files that are missing or different.
+/// Prints whole files, each under its path.
+pub fn print(files: &[GeneratedFile]) {
+    for file in files {
+        println!("==> {} <==\n{}", file.path, file.contents);
+    }
+}
+
+/// Writes those of the files that are missing or different, below the catalogue's folder.
 pub fn write(workspace: &Workspace, files: &[GeneratedFile], ui: &Ui) -> Result<()> {
     let stale = stale(workspace, files);
     for file in files.iter().filter(|file| stale.contains(&file.path)) {
-        let path = workspace.root.join(&file.path);
+        let path = workspace.sources().join(&file.path);
         let dir = path.parent().unwrap_or(&workspace.root);
         std::fs::create_dir_all(dir)?;
         oci::cache::write_atomically(&path, dir, file.contents.as_bytes())?;

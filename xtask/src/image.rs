@@ -113,6 +113,29 @@ impl From<LayerCompression> for Compression {
 }
 
 impl Args {
+    /// The command that builds these images of one variant and loads them into the engine.
+    pub fn load(images: Vec<String>, variant: String) -> Args {
+        Args {
+            image: images,
+            category: Vec::new(),
+            variant: vec![variant],
+            platform: Vec::new(),
+            base: Vec::new(),
+            output: None,
+            archive: None,
+            load: true,
+            push: None,
+            builder: Builder::default(),
+            builder_name: None,
+            compression: Default::default(),
+            offline: false,
+            locked: false,
+            explain: false,
+            dry_run: false,
+            format: Format::default(),
+        }
+    }
+
     /// Runs the command.
     pub fn run(self, workspace: &Workspace, ui: &Ui) -> Result<()> {
         let spec = workspace.spec()?;

@@ -9,6 +9,7 @@ mod bench;
 mod build;
 mod carry;
 mod ci;
+mod compose;
 mod crates;
 mod dockerfile;
 mod doctor;
@@ -16,14 +17,17 @@ mod engine;
 mod facts;
 mod generate;
 mod image;
+mod k8s;
 mod line;
 mod merge;
 mod notes;
+mod pins;
 mod promote;
 mod publish;
 mod push;
 mod release;
 mod sbom;
+mod scan;
 mod shell;
 mod sign;
 mod stackbrew;
@@ -33,6 +37,7 @@ mod symbols;
 mod tags;
 mod ui;
 mod verify;
+mod verify_rebuild;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -69,13 +74,17 @@ enum Command {
     Notes(notes::Args),
     Stackbrew(stackbrew::Args),
     Base(base::Args),
+    Compose(compose::Args),
+    K8s(k8s::Args),
     Verify(verify::Args),
+    VerifyRebuild(verify_rebuild::Args),
     Bench(bench::Args),
     Ci(ci::Args),
     Sbom(sbom::Args),
     Sign(sign::Args),
     Attest(attest::Args),
     Carry(carry::Args),
+    Scan(scan::Args),
     Doctor(doctor::Args),
     Docs(generate::DocsArgs),
     Dockerfile(dockerfile::Args),
@@ -102,13 +111,17 @@ fn main() -> ExitCode {
         Command::Stackbrew(args) => args.run(&workspace, &ui),
         Command::Notes(args) => args.run(&workspace, &ui),
         Command::Base(args) => args.run(&workspace, &ui),
+        Command::Compose(args) => args.run(&workspace, &ui),
+        Command::K8s(args) => args.run(&workspace, &ui),
         Command::Verify(args) => args.run(&workspace, &ui),
+        Command::VerifyRebuild(args) => args.run(&workspace, &ui),
         Command::Bench(args) => args.run(&workspace, &ui),
         Command::Ci(args) => args.run(&workspace, &ui),
         Command::Sbom(args) => args.run(&workspace, &ui),
         Command::Sign(args) => args.run(&workspace, &ui),
         Command::Attest(args) => args.run(&workspace, &ui),
         Command::Carry(args) => args.run(&workspace, &ui),
+        Command::Scan(args) => args.run(&workspace, &ui),
         Command::Doctor(args) => args.run(&workspace, &ui),
         Command::Dockerfile(args) => args.run(&workspace, &ui),
         Command::Docs(args) => args.run(&workspace, &ui),

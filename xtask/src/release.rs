@@ -93,7 +93,8 @@ impl Args {
                     .commit_of("HEAD")
                     .context("no commit is checked out; a release is of a commit")?;
                 let version = next(&workspace.version, &ask)?;
-                State::new(&asked, version, workspace.version.clone(), head, facts::clock())
+                let now = facts::source_date_epoch()?.unwrap_or_else(facts::clock);
+                State::new(&asked, version, workspace.version.clone(), head, now)
             }
         };
         let branch = workspace.branch().unwrap_or_default();

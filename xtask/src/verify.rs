@@ -15,7 +15,11 @@ mod operation;
 mod readers;
 mod rebuild;
 mod structure;
+mod trust;
 
+pub use trust::POLICY;
+
+use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Result, bail};
@@ -43,6 +47,13 @@ pub struct Args {
     /// Also build the checked-out commit a second time, in another folder with another CARGO_HOME, and compare
     #[arg(long)]
     rebuild: bool,
+    /// Don't run the images (registry references, or oci:DIR:TAG): check signature, SBOMs and provenance with this
+    /// public key
+    #[arg(long, value_name = "FILE", requires = "image")]
+    key: Option<PathBuf>,
+    /// The same by the keys and rules of a policy
+    #[arg(long, value_name = "FILE", requires = "image", num_args = 0..=1, default_missing_value = trust::POLICY)]
+    policy: Option<PathBuf>,
     /// How results are printed
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -99,7 +110,7 @@ pub fn skip<T>(why: impl Into<String>) -> Result<T> {
 
 /// A line of the table.
 #[derive(Serialize)]
-struct Line {
+pub struct Line {
     subject: String,
     probe: &'static str,
     #[serde(flatten)]
@@ -112,6 +123,19 @@ impl Args {
     pub fn run(self, workspace: &Workspace, ui: &Ui) -> Result<()> {
         let spec = workspace.spec()?;
         let facts = workspace.facts(&spec)?;
+        if self.key.is_some() || self.policy.is_some() {
+            let trust = trust::Trust::read(workspace, self.key.as_deref(), self.policy.as_deref())?;
+            let mut lines = Vec::new();
+            for image in &self.image {
+                trust::check(
+                    image,
+                    &trust,
+                    &trust::World { workspace, spec: &spec, facts: &facts, ui },
+                    &mut lines,
+                )?;
+            }
+            return finish(&lines, self.format);
+        }
         let by_name = match self.engine.as_deref() {
             Some(name) => Engine::named(name).map(Some)?,
             None => None,
@@ -176,7 +200,8 @@ fn own_images(spec: &Spec, facts: &Facts, variants: &[String]) -> Result<Vec<Pla
     Ok(plan::plan(spec, facts, &Selection { variants, ..Selection::default() })?.images)
 }
 
-fn outcome(result: Result<()>) -> Outcome {
+/// What became of a probe that returned this.
+pub fn outcome(result: Result<()>) -> Outcome {
     match result {
         Ok(()) => Outcome::Passed,
         Err(e) => match e.downcast::<Skip>() {
@@ -186,7 +211,14 @@ fn outcome(result: Result<()>) -> Outcome {
     }
 }
 
-fn record(lines: &mut Vec<Line>, ui: &Ui, subject: &str, probe: &'static str, run: impl FnOnce() -> Outcome) {
+/// Runs a probe, tells of it and writes it down.
+pub fn record(
+    lines: &mut Vec<Line>,
+    ui: &Ui,
+    subject: &str,
+    probe: &'static str,
+    run: impl FnOnce() -> Outcome,
+) {
     let start = Instant::now();
     let outcome = run();
     let seconds = start.elapsed().as_secs_f64();
@@ -200,7 +232,7 @@ fn record(lines: &mut Vec<Line>, ui: &Ui, subject: &str, probe: &'static str, ru
 }
 
 /// Prints the result and fails if anything did.
-fn finish(lines: &[Line], format: Format) -> Result<()> {
+pub fn finish(lines: &[Line], format: Format) -> Result<()> {
     let count = |wanted: fn(&Outcome) -> bool| lines.iter().filter(|l| wanted(&l.outcome)).count();
     let failed = count(|o| matches!(o, Outcome::Failed(_)));
     let passed = count(|o| matches!(o, Outcome::Passed));

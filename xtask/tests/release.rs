@@ -411,3 +411,105 @@ fn platforms_built_apart_give_the_digests_of_one_machine() {
     project.fails(&["merge", "target/a", "target/b", "target/c"], 1, "have different images for linux/arm64");
     project.fails(&["push", "--layout", "target/merged"], 1, "was made from");
 }
+
+#[test]
+fn attestations_are_made_before_anything_is_public() {
+    let server = Server::start();
+    let project = Project::new(&[&server.host]);
+    let spec = project.read("docker/images.toml");
+    let attest = "attest = [\"attest {{image}} --key env://RELEASE_KEY\", \"sign {{image}} --key env://RELEASE_KEY\"]\n";
+    project.write("docker/images.toml", &spec.replace("checks =", &format!("{attest}checks =")));
+    project.commit("chore: sign");
+    let run = |key: Option<&str>| {
+        let mut command = project.command(env!("CARGO_BIN_EXE_xtask"));
+        command
+            .args(["release", "1.0.0", "--execute"])
+            .envs(key.map(|key| ("RELEASE_KEY", key)))
+            .output()
+            .unwrap()
+    };
+    let refused = run(None);
+    let stderr = String::from_utf8_lossy(&refused.stderr);
+    assert!(stderr.contains("the variable `RELEASE_KEY` is not set"), "{stderr}");
+    assert!(server.take_log().is_empty(), "nothing is public");
+    let output = run(Some(include_str!("../../crates/signing/tests/keys/openssl.pem")));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let client = Client::new(Config::default()).unwrap();
+    let repository = Repository::parse(&project.to[0]).unwrap();
+    let latest = client.resolve(&repository.tagged("latest").unwrap()).unwrap();
+    let signature = format!("sha256-{}.sig", latest.digest().digest());
+    assert!(client.resolve(&repository.tagged(&signature).unwrap()).is_ok(), "{signature}");
+    let referrers = client.referrers(&repository, latest.digest(), None).unwrap();
+    assert!(referrers.len() >= 2, "a signature and provenance: {referrers:?}");
+}
+
+/// What a guide shows is what one sees. Its `console` blocks run in order, in a project of their own; the registry in
+/// it is called ghcr.io, digests are other ones, and a line `…` stands for any number of lines.
+#[test]
+fn the_guide_shows_what_is_printed() {
+    let guide = include_str!("../../docs/release.md");
+    let server = Server::start();
+    let project = Project::new(&[&server.host]);
+    let mut commands = 0;
+    for part in guide.split("```console\n").skip(1).map(|part| part.split("```").next().unwrap()) {
+        for block in part.split("$ ").skip(1) {
+            let (command, shown) = block.split_once('\n').unwrap_or((block, ""));
+            let refused = command.split_once("  # the registry refuses ").map(|(_, path)| path.to_string());
+            server.on(move |_, r| {
+                let hit =
+                    refused.as_ref().is_some_and(|path| r.method == "PUT" && r.path.ends_with(path.as_str()));
+                hit.then(|| Fault::Answer(403, Vec::new(), ""))
+            });
+            let line = command.split("  #").next().unwrap().trim();
+            let printed = project.says(line).replace(&server.host, "ghcr.io");
+            let printed = printed.replace(&format!("{}/", project.dir.path().display()), "");
+            let (printed, shown) = (anonymous(&printed), anonymous(shown));
+            assert!(matches(&shown, &printed), "docs/release.md: `{command}` prints\n{}", printed.join("\n"));
+            commands += 1;
+        }
+    }
+    assert!(commands >= 12, "{commands} commands");
+}
+
+impl Project {
+    /// What a command prints, to stdout and stderr.
+    fn says(&self, line: &str) -> String {
+        let line = line.replace("cargo xtask", env!("CARGO_BIN_EXE_xtask"));
+        let mut command = self.command("sh");
+        command.env("SOURCE_DATE_EPOCH", "1767225600");
+        let output = command.args(["-c", &format!("({line}) 2>&1")]).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    }
+}
+
+/// The lines that are not empty, with `<digest>` for every digest and commit.
+fn anonymous(text: &str) -> Vec<String> {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(start) = rest.find(|c: char| c.is_ascii_hexdigit()) {
+        let end = rest[start..].find(|c: char| !c.is_ascii_hexdigit()).map_or(rest.len(), |i| start + i);
+        out.push_str(&rest[..start]);
+        let word = &rest[start..end];
+        if word.len() >= 12 && word.bytes().any(|b| b.is_ascii_digit()) {
+            out.push_str("<digest>");
+        } else {
+            out.push_str(word);
+        }
+        rest = &rest[end..];
+    }
+    out.push_str(rest);
+    out.lines().map(|line| line.trim_end().to_string()).filter(|line| !line.is_empty()).collect()
+}
+
+/// Whether the lines are those shown, where `…` stands for any.
+fn matches(shown: &[String], printed: &[String]) -> bool {
+    match shown.split_first() {
+        None => printed.is_empty(),
+        Some((first, rest)) if first == "…" => {
+            (0..=printed.len()).any(|skip| matches(rest, &printed[skip..]))
+        }
+        Some((first, rest)) => {
+            printed.split_first().is_some_and(|(line, more)| line == first && matches(rest, more))
+        }
+    }
+}

@@ -3,7 +3,7 @@
 //! One small file a format; each takes a [`Stack`] and returns whole files. What they share is here: which image a
 //! service runs, what its variables are without a user's environment, and one service for each of its replicas.
 
-mod ci;
+pub mod ci;
 mod compose;
 mod env_example;
 mod grafana;
@@ -273,6 +273,11 @@ fn size(text: &str, units: &[(&str, u64)]) -> String {
     let bytes = settings::parse_size(text, 1).unwrap_or(0);
     let (unit, factor) = units.iter().find(|(_, factor)| bytes.is_multiple_of(*factor)).unwrap_or(&("", 1));
     format!("{}{unit}", bytes / factor)
+}
+
+/// A time as Go writes it, which Docker and Nomad read.
+fn go_duration(text: &str) -> String {
+    format!("{}s", settings::parse_time(text, 1000).unwrap_or(0) / 1000)
 }
 
 /// As Compose writes sizes.

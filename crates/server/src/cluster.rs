@@ -321,6 +321,17 @@ impl Cluster {
         self.changed(result)
     }
 
+    /// Which role each role is a member of: role and member.
+    pub fn members(&self) -> Result<Vec<(String, String)>> {
+        self.global().members()
+    }
+
+    /// Makes a role a member of another, or ends that.
+    pub fn set_member(&self, role: &str, member: &str, give: bool) -> Result<()> {
+        let result = self.global().set_member(role, member, give);
+        self.changed(result)
+    }
+
     /// Removes a role.
     pub fn drop_role(&self, name: &str) -> Result<bool> {
         let result = self.global().drop_role(name);

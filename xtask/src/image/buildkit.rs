@@ -12,6 +12,7 @@ use plan::{BaseChoice, PlannedImage};
 use super::Scene;
 use crate::bases::Found;
 use crate::engine::Engine;
+use crate::facts;
 use crate::stage::StagedImage;
 use crate::ui::Usage;
 
@@ -84,9 +85,16 @@ impl Job {
     }
 
     /// Builds it.
-    pub fn run(&self, builder: Builder, instance: Option<&str>, sink: &Sink, epoch: u64) -> Result<()> {
+    pub fn run(
+        &self,
+        docker: &Path,
+        builder: Builder,
+        instance: Option<&str>,
+        sink: &Sink,
+        epoch: u64,
+    ) -> Result<()> {
         let args = self.command(builder, instance, sink);
-        let output = duct::cmd("docker", &args)
+        let output = duct::cmd(docker, &args)
             .env("DOCKER_BUILDKIT", "1")
             .env("SOURCE_DATE_EPOCH", epoch.to_string())
             .stdout_null()
@@ -105,24 +113,40 @@ impl Job {
     }
 }
 
-/// Checks before anything is built that somebody will answer.
-pub fn check(builder: Builder) -> Result<()> {
+/// The Docker client to build with, once it is known that somebody will answer.
+///
+/// # Errors
+/// With every way out there is.
+pub fn check(builder: Builder) -> Result<PathBuf> {
     let docker = Engine::named("docker").with_context(ways_out)?;
-    let has_buildx = || docker.output(&["buildx", "version"]).is_ok();
     match builder {
-        Builder::Native => Ok(()),
-        Builder::Docker => {
+        Builder::Native | Builder::Docker => {
             let format = "{{.Client.Version}} {{.Server.Version}}";
             let versions = docker.output(&["version", "--format", format]).with_context(ways_out)?;
             let client = versions.split(' ').next().unwrap_or_default();
-            if needs_buildx(client) && !has_buildx() {
-                bail!("the docker client {client} builds through buildx, which is not installed; {BUILDX}");
-            }
-            Ok(())
+            self::client().with_context(|| {
+                format!("the docker client {client} builds through buildx, which is not installed; {BUILDX}")
+            })
         }
-        Builder::Buildx if has_buildx() => Ok(()),
-        Builder::Buildx => bail!("`docker buildx` is not installed; {BUILDX}"),
+        Builder::Buildx => facts::find_programs("docker")
+            .into_iter()
+            .find(|docker| answers(docker, &["buildx", "version"]))
+            .with_context(|| format!("`docker buildx` is not installed; {BUILDX}")),
     }
+}
+
+/// A Docker client that builds with BuildKit and whose engine answers, of all on the PATH.
+pub fn client() -> Option<PathBuf> {
+    facts::find_programs("docker").into_iter().find(|docker| {
+        let version = duct::cmd!(docker, "version", "--format", "{{.Client.Version}}").stderr_null().read();
+        version.is_ok_and(|version| !needs_buildx(&version) || answers(docker, &["buildx", "version"]))
+            && answers(docker, &["info"])
+    })
+}
+
+fn answers(docker: &Path, args: &[&str]) -> bool {
+    let run = duct::cmd(docker, args).stdout_null().stderr_null().unchecked().run();
+    run.is_ok_and(|output| output.status.success())
 }
 
 const BUILDX: &str = "on Debian 13 run `apt-get install docker-buildx`";

@@ -1,5 +1,7 @@
 //! `cargo xtask image --builder docker|buildx`: the same plan, carried out by BuildKit.
 
+use std::path::Path;
+
 use anyhow::{Context as _, Result};
 use oci::Cache;
 use oci::stream::Compression;
@@ -44,7 +46,7 @@ impl Args {
                 "--compression zstd: BuildKit compresses as its output says; leave it out with --builder";
             return Err(Usage(way.into()).into());
         }
-        buildkit::check(self.builder)?;
+        let docker = buildkit::check(self.builder)?;
         build::prepare(workspace, &plan.targets, self.offline, ui)?;
         let cache = Cache::create(&workspace.cache_dir())?;
         let sources = Sources { spec, cache: &cache, offline: self.offline, ui };
@@ -72,7 +74,7 @@ impl Args {
                 None => buildkit::dockerfile_job(&scene, planned, &workspace.sources(), names.clone())
                     .context("an image that is neither staged nor has a Dockerfile")?,
             };
-            run(&job, self, &sink, facts, ui)?;
+            run(&docker, &job, self, &sink, facts, ui)?;
             if planned.wanted {
                 images.push(output(planned, &sink, &names)?);
             }
@@ -87,9 +89,9 @@ impl Args {
     }
 }
 
-fn run(job: &Job, args: &Args, sink: &Sink, facts: &Facts, ui: &Ui) -> Result<()> {
+fn run(docker: &Path, job: &Job, args: &Args, sink: &Sink, facts: &Facts, ui: &Ui) -> Result<()> {
     let start = std::time::Instant::now();
-    job.run(args.builder, args.builder_name.as_deref(), sink, facts.layer_time())?;
+    job.run(docker, args.builder, args.builder_name.as_deref(), sink, facts.layer_time())?;
     let seconds = start.elapsed().as_secs_f64();
     ui.line("built", format_args!("{} by BuildKit in {seconds:.1} s", job.names[0]));
     Ok(())

@@ -119,24 +119,20 @@ fn platforms(layout: &Layout, index: &ImageIndex, image: &PlannedImage) -> Resul
 /// Gives each image what refers to it: manifests with it, or with one of its platforms, as their subject, manifests
 /// with those as theirs, and what cosign names after a digest (`sha256-<hex>.sig`).
 fn companions(layout: &Layout, images: &mut [Recorded]) -> Result<()> {
-    let index = layout.index()?;
+    let candidates = candidates(layout)?;
     for image in images {
         let mut family: BTreeSet<String> = image.manifests().map(|d| d.digest().to_string()).collect();
         loop {
             let before = image.companions.len();
-            for descriptor in index.manifests() {
-                let mut root = descriptor.clone();
-                root.set_annotations(None);
-                let tag = ref_name(descriptor).filter(|name| named_after(name, &family)).map(String::from);
-                let refers = || {
-                    Ok::<_, anyhow::Error>(subject(layout, descriptor)?.is_some_and(|s| family.contains(&s)))
+            for (companion, subject) in &candidates {
+                let belongs = match (&companion.tag, subject) {
+                    (Some(tag), _) => named_after(tag, &family),
+                    (None, Some(subject)) => family.contains(subject),
+                    (None, None) => false,
                 };
-                let companion = Companion { root, tag };
-                let known = image.companions.contains(&companion)
-                    || (companion.tag.is_none() && family.contains(&descriptor.digest().to_string()));
-                if !known && (companion.tag.is_some() || refers()?) {
-                    family.insert(descriptor.digest().to_string());
-                    image.companions.push(companion);
+                if belongs && !image.companions.contains(companion) {
+                    family.insert(companion.root.digest().to_string());
+                    image.companions.push(companion.clone());
                 }
             }
             if image.companions.len() == before {
@@ -147,8 +143,36 @@ fn companions(layout: &Layout, images: &mut [Recorded]) -> Result<()> {
     Ok(())
 }
 
-/// Whether the tag is `sha256-<hex>.KIND` of one of these digests. Without a kind it would be a list of referrers,
-/// which each registry has of its own.
+/// All that may refer to an image, with the subject that it says: what the layout names, and what stands in the lists
+/// that it keeps as a registry without the referrers API does (distribution-spec, "Referrers Tag Schema"). Those lists
+/// themselves stay here: each registry has its own.
+fn candidates(layout: &Layout) -> Result<Vec<(Companion, Option<String>)>> {
+    let bare = |descriptor: &Descriptor| {
+        Descriptor::new(descriptor.media_type().clone(), descriptor.size(), descriptor.digest().clone())
+    };
+    let mut found = Vec::new();
+    for descriptor in layout.index()?.manifests() {
+        let name = ref_name(descriptor).unwrap_or_default();
+        if is_list_of_referrers(name) {
+            let list: ImageIndex = layout::document(layout.blobs(), descriptor)?;
+            for referrer in list.manifests() {
+                let companion = Companion { root: bare(referrer), tag: None };
+                found.push((companion, subject(layout, referrer)?));
+            }
+            continue;
+        }
+        let tag = name.starts_with("sha256-").then(|| name.to_string());
+        found.push((Companion { root: bare(descriptor), tag }, subject(layout, descriptor)?));
+    }
+    Ok(found)
+}
+
+/// Whether a tag is `sha256-<hex>`.
+fn is_list_of_referrers(tag: &str) -> bool {
+    tag.strip_prefix("sha256-").is_some_and(|hex| hex.len() == 64 && !hex.contains('.'))
+}
+
+/// Whether the tag is `sha256-<hex>.KIND` of one of these digests.
 fn named_after(tag: &str, family: &BTreeSet<String>) -> bool {
     let stem = tag.split_once('.').and_then(|(stem, _)| stem.strip_prefix("sha256-"));
     stem.is_some_and(|hex| family.contains(&format!("sha256:{hex}")))

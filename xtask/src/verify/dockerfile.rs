@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufWriter, Read as _};
+use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 use oci::Cache;
@@ -28,13 +29,14 @@ pub const PROBES: &[LayoutProbe] =
 const REPOSITORY: &str = "localhost/xtask-verify";
 
 fn same(subject: &Subject) -> Result<()> {
-    if let Err(e) = buildkit::check(Builder::Docker) {
-        return skip(format!("{e:#}"));
-    }
+    let client = match buildkit::check(Builder::Docker) {
+        Ok(client) => client,
+        Err(e) => return skip(format!("{e:#}")),
+    };
     let docker = Engine::named("docker")?;
     for planned in subject.images {
         let name = |kind: &str| format!("{REPOSITORY}:{}-{kind}", planned.variant);
-        let result = build(subject, planned, &docker, &name("dockerfile"))
+        let result = build(subject, planned, &docker, &client, &name("dockerfile"))
             .and_then(|()| load(subject, planned, &docker, &format!("{}-native", planned.variant)))
             .and_then(|()| compare(&docker, &name("native"), &name("dockerfile")));
         let _ = docker.raw(&["rmi", "--force", &name("native"), &name("dockerfile")]);
@@ -44,7 +46,13 @@ fn same(subject: &Subject) -> Result<()> {
 }
 
 /// Builds one image with BuildKit from its generated Dockerfile.
-fn build(subject: &Subject, planned: &PlannedImage, docker: &Engine, name: &str) -> Result<()> {
+fn build(
+    subject: &Subject,
+    planned: &PlannedImage,
+    docker: &Engine,
+    client: &Path,
+    name: &str,
+) -> Result<()> {
     let Subject { workspace, spec, facts, .. } = subject;
     let ui = Ui::new(true);
     let planned = PlannedImage { platforms: vec![facts.host.clone()], ..planned.clone() };
@@ -83,7 +91,7 @@ fn build(subject: &Subject, planned: &PlannedImage, docker: &Engine, name: &str)
         planned.variant
     );
     let job = buildkit::staged_job(&scene, staged, context.path(), base, vec![name.to_string()]);
-    job.run(Builder::Docker, None, &Sink::Engine, facts.layer_time())
+    job.run(client, Builder::Docker, None, &Sink::Engine, facts.layer_time())
 }
 
 /// Loads the native image under another name.

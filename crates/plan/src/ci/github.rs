@@ -226,6 +226,9 @@ fn release(spec: &Spec, ci: &CiSpec) -> String {
     text += &merged(ci, "publish", "", "      id-token: write\n      packages: write\n");
     text += &run("cargo xtask release --publish --execute");
     text += &logins(spec);
+    for name in spec.publish.secrets() {
+        let _ = writeln!(text, "          {name}: ${{{{ secrets.{name} }}}}");
+    }
     text += &run("cargo xtask notes --github --output notes.md");
     text += &logins(spec);
     text += &uses(ci, "actions/upload-artifact");

@@ -56,7 +56,9 @@ pub fn withdrawal(
             returns.push(Return {
                 rank: rank(&grammar, &tag),
                 why: match best {
-                    Some(best) => format!("{withdrawn} is withdrawn, and {best} is the highest one else"),
+                    Some(best) => {
+                        format!("{withdrawn} is withdrawn, and {best} is the highest other release")
+                    }
                     None => format!("{withdrawn} is withdrawn, and no other release has this name: it stays"),
                 },
                 withdrawn: own.clone(),

@@ -86,6 +86,21 @@ impl PublishSpec {
     }
 }
 
+impl PublishSpec {
+    /// The variables that attestations read keys from: `env://NAME`, and the key's password.
+    pub fn secrets(&self) -> Vec<String> {
+        let words = self.attest.iter().flat_map(|line| line.split_whitespace());
+        let mut names: Vec<String> =
+            words.filter_map(|word| Some(word.strip_prefix("env://")?.to_string())).collect();
+        names.sort();
+        names.dedup();
+        if !names.is_empty() {
+            names.push("COSIGN_PASSWORD".into());
+        }
+        names
+    }
+}
+
 /// Whether the line is about one image.
 pub fn is_per_image(line: &str) -> bool {
     line.contains("{{image}}")

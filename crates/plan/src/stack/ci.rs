@@ -73,7 +73,7 @@ pub fn environment(service: &ServiceSpec) -> Map<String, Value> {
 }
 
 /// What a client under test finds the database with.
-fn client(stack: &Stack, host: &str) -> Value {
+pub fn client(stack: &Stack, host: &str) -> Value {
     let service = stack.stack.services.values().next();
     let set = |name: &str| service.and_then(|service| literal(service.env.get(name)?));
     let setting = |name: &str| set(name).unwrap_or_else(|| default(name));

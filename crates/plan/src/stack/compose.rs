@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Instance, MARK, Stack, docker_size, yaml};
+use super::{Instance, MARK, Stack, docker_size, go_duration, yaml};
 use crate::spec::HealthcheckSpec;
 
 /// `compose.yaml`.
@@ -121,7 +121,7 @@ fn service(stack: &Stack, instance: &Instance) -> Value {
     put("mem_limit", json!(service.memory.as_deref().map(docker_size)));
     put("cpus", json!(service.cpus));
     put("pids_limit", json!(service.pids));
-    put("stop_grace_period", json!(service.stop_grace));
+    put("stop_grace_period", json!(service.stop_grace.as_deref().map(go_duration)));
     put("logging", json!({ "driver": "json-file", "options": { "max-size": "10m", "max-file": "3" } }));
     Value::Object(out)
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::variable::literal;
-use super::{Instance, Stack};
+use super::{Instance, Stack, go_duration};
 
 /// `job.nomad.hcl`.
 pub fn render(stack: &Stack) -> String {
@@ -72,7 +72,7 @@ fn task(text: &mut String, stack: &Stack, instance: &Instance) {
     let (name, service) = (&instance.name, instance.service);
     let _ = write!(text, "\n    task {} {{\n      driver = \"docker\"\n", quote(name));
     if let Some(grace) = &service.stop_grace {
-        let _ = writeln!(text, "      kill_timeout = {}", quote(grace));
+        let _ = writeln!(text, "      kill_timeout = {}", quote(&go_duration(grace)));
     }
     let _ = write!(
         text,

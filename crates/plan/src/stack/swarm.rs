@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::compose::healthcheck;
 use super::variable::literal;
-use super::{Instance, MARK, Stack, docker_size, yaml};
+use super::{Instance, MARK, Stack, docker_size, go_duration, yaml};
 
 /// `stack.yaml`.
 pub fn render(stack: &Stack) -> String {
@@ -95,7 +95,7 @@ fn service(stack: &Stack, instance: &Instance) -> Value {
         ("volumes", mounts.into()),
         ("configs", configs.into()),
         ("user", json!(service.user)),
-        ("stop_grace_period", json!(service.stop_grace)),
+        ("stop_grace_period", json!(service.stop_grace.as_deref().map(go_duration))),
         ("healthcheck", stack.healthcheck(service).map_or(Value::Null, healthcheck)),
     ];
     for (key, value) in optional {

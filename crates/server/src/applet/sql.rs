@@ -195,7 +195,14 @@ pub(super) fn connection_options(flags: &[(char, String)]) -> Result<Given, Fail
 /// Where to connect. The settings of this container's server fill the gaps, where they can be read.
 pub(super) fn find(given: &Given) -> Result<Target, Failure> {
     let settings = super::resolve(&[]).ok();
-    target::resolve(given, &|name| std::env::var(name).ok(), settings.as_ref()).map_err(Failure::new)
+    let found = target::resolve(given, &|name| std::env::var(name).ok(), settings.as_ref());
+    let mut target = found.map_err(Failure::new)?;
+    // A client's container may have the secret that the server's has: it is the superuser's.
+    if let Some(settings) = settings.filter(|settings| settings.text("user") == target.user) {
+        let own = Some(settings.text("password").to_owned()).filter(|password| !password.is_empty());
+        target.password = target.password.or(own);
+    }
+    Ok(target)
 }
 
 /// Connects, and asks for a password where one is needed and somebody is there to be asked.

@@ -92,8 +92,6 @@ pub(super) struct SessionState {
     pub last: Option<i64>,
     /// Sequences to be written with the transaction.
     pub touched: HashSet<String>,
-    /// The session's parameters, by their names in lower case.
-    pub settings: HashMap<String, String>,
     /// What set_config wants: parameter, value, and whether only for the transaction.
     pub wanted: Vec<(String, String, bool)>,
     /// What pg_notify wants: channel and message.
@@ -186,6 +184,11 @@ impl Connection {
         Ok(Arc::clone(&self.catalog))
     }
 
+    /// Reads the definitions again before the next statement.
+    pub fn forget_definitions(&mut self) {
+        self.seen = None;
+    }
+
     /// Whether the session has, or had, temporary tables.
     fn has_temporary(&self) -> Result<bool> {
         let mut found = false;
@@ -205,12 +208,6 @@ impl Connection {
     /// The database's sequences.
     pub fn sequences(&self) -> Vec<Sequence> {
         lock(&self.database.sequences).values().cloned().collect()
-    }
-
-    /// Tells SQL functions the session's parameters.
-    pub fn know_settings(&self, settings: impl Iterator<Item = (String, String)>) {
-        lock(&self.state).settings =
-            settings.map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
     }
 
     /// What set_config has asked for since the last look: parameter, value, and whether only for the transaction.

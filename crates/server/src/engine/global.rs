@@ -16,6 +16,12 @@ const BOOTSTRAP: &str = "
     ) STRICT;
     CREATE TABLE option (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;";
 
+/// Which role is a member of which; files of an earlier make have no such table.
+const MEMBERS: &str = "
+    CREATE TABLE IF NOT EXISTS member (
+        role TEXT NOT NULL, member TEXT NOT NULL, PRIMARY KEY (role, member)
+    ) STRICT, WITHOUT ROWID;";
+
 /// A role.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Role {
@@ -48,6 +54,7 @@ impl Global {
     pub fn create(path: &Path) -> Result<Self> {
         let sqlite = open_file(path, true)?;
         sqlite.execute_batch(BOOTSTRAP).map_err(|error| simple(&error))?;
+        sqlite.execute_batch(MEMBERS).map_err(|error| simple(&error))?;
         Ok(Self { sqlite })
     }
 
@@ -61,6 +68,7 @@ impl Global {
             let sql = "ALTER TABLE role ADD COLUMN replication INTEGER NOT NULL DEFAULT 0";
             sqlite.execute_batch(sql).map_err(|error| simple(&error))?;
         }
+        sqlite.execute_batch(MEMBERS).map_err(|error| simple(&error))?;
         Ok(Self { sqlite })
     }
 
@@ -98,8 +106,28 @@ impl Global {
         self.change(sql, values).map(|_| ())
     }
 
+    /// Which role each role is a member of: role and member.
+    pub fn members(&self) -> Result<Vec<(String, String)>> {
+        let read = || -> rusqlite::Result<Vec<(String, String)>> {
+            let mut statement = self.sqlite.prepare_cached("SELECT role, member FROM member")?;
+            statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+        };
+        read().map_err(|error| simple(&error))
+    }
+
+    /// Makes a role a member of another, or ends that.
+    pub fn set_member(&self, role: &str, member: &str, give: bool) -> Result<()> {
+        let sql = if give {
+            "INSERT OR IGNORE INTO member (role, member) VALUES (?1, ?2)"
+        } else {
+            "DELETE FROM member WHERE role = ?1 AND member = ?2"
+        };
+        self.change(sql, [role, member]).map(|_| ())
+    }
+
     /// Removes a role; says whether there was one.
     pub fn drop_role(&self, name: &str) -> Result<bool> {
+        self.change("DELETE FROM member WHERE role = ?1 OR member = ?1", [name])?;
         self.change("DELETE FROM role WHERE name = ?1", [name]).map(|count| count > 0)
     }
 

@@ -4,6 +4,7 @@
 //! one client's handle on it. SQLite's own waiting polls, so writers queue in process at
 //! [`Database`]'s lock, which is taken at the first writing statement and released at its end.
 
+mod aggregates;
 mod backup;
 mod connection;
 mod database;

@@ -104,10 +104,16 @@ impl Session {
         let setting = self.parameters.show("search_path", &self.server.settings)?;
         let path = Context::existing_path(&catalog, &setting, &self.user);
         let temporary = format!("{TEMPORARY}_{}", self.seat.pid);
+        let memberships = if self.superuser {
+            vec![self.user.clone()]
+        } else {
+            closure(&self.server.cluster.members()?, &self.user)
+        };
         let context = Context {
             path: &path,
             temporary: &temporary,
-            memberships: std::slice::from_ref(&self.user),
+            memberships: &memberships,
+            login: &self.login.0,
             catalog: &catalog,
             user: &self.user,
             superuser: self.superuser,
@@ -223,6 +229,7 @@ impl Session {
                 let count = self.fetch(name, *steps, *silent, rows)?;
                 return Ok(format!("{tag} {count}"));
             }
+            Action::SetRole(name) => self.set_role(name.as_deref())?,
             Action::Close(name) => self.close_cursor(name.as_deref())?,
             Action::Listen(channel) => self.listen(channel),
             Action::Unlisten(channel) => self.unlisten(channel.as_deref()),
@@ -244,6 +251,7 @@ impl Session {
                 self.statements.clear();
                 self.cursors.clear();
                 self.unlisten(None);
+                self.set_role(None)?;
                 self.set_parameter("all", None, false)?;
             }
             Action::Nothing => {}
@@ -350,6 +358,21 @@ impl Session {
         found.ok_or_else(|| SqlError::new("3B001", format!("savepoint \"{name}\" does not exist")))
     }
 
+    /// SET ROLE: what may be done is from now on what that role may do.
+    fn set_role(&mut self, name: Option<&str>) -> Result<()> {
+        let (login, all) = self.login.clone();
+        let name = name.unwrap_or(&login);
+        let role = self.server.cluster.role(name)?;
+        let role = role.ok_or_else(|| SqlError::new("22023", format!("role \"{name}\" does not exist")))?;
+        if !all && !closure(&self.server.cluster.members()?, &login).iter().any(|known| known == name) {
+            return Err(SqlError::new("42501", format!("permission denied to set role \"{name}\"")));
+        }
+        self.superuser = role.superuser;
+        self.user = role.name;
+        self.replan();
+        Ok(())
+    }
+
     fn change_cluster(&mut self, change: &ClusterChange) -> Result<()> {
         if self.server.cluster.gate.is_closed() {
             let message = "cannot change roles or databases in a read-only transaction";
@@ -410,6 +433,19 @@ impl Session {
                 let known = cluster.role(name)?.ok_or_else(|| missing(name))?;
                 cluster.put_role(&changed(known, role)?)
             }
+            ClusterChange::Member { roles, members, give } => {
+                for name in roles.iter().chain(members) {
+                    cluster.role(name)?.ok_or_else(|| missing(name))?;
+                }
+                for (role, member) in roles.iter().flat_map(|role| members.iter().map(move |m| (role, m))) {
+                    if *give && closure(&cluster.members()?, role).contains(member) {
+                        let message = format!("role \"{role}\" is a member of role \"{member}\"");
+                        return Err(SqlError::new("0LP01", message));
+                    }
+                    cluster.set_member(role, member, *give)?;
+                }
+                Ok(())
+            }
             ClusterChange::DropRole { name, .. } if *name == self.user => {
                 Err(SqlError::new("55006", "current user cannot be dropped"))
             }
@@ -444,6 +480,19 @@ impl Session {
             log::event(log::Level::Info, "statement", &fields);
         }
     }
+}
+
+/// A role and all that it is a member of, directly or not.
+pub(super) fn closure(members: &[(String, String)], role: &str) -> Vec<String> {
+    let mut found = vec![role.to_owned()];
+    let mut next = 0;
+    while let Some(member) = found.get(next).cloned() {
+        let more = members.iter().filter(|(_, of)| *of == member).map(|(role, _)| role);
+        let fresh: Vec<String> = more.filter(|role| !found.contains(role)).cloned().collect();
+        found.extend(fresh);
+        next += 1;
+    }
+    found
 }
 
 fn changed(mut role: Role, change: &RoleChange) -> Result<Role> {

@@ -68,6 +68,8 @@ struct Session {
     parameters: Parameters,
     user: String,
     superuser: bool,
+    /// The role that logged in, and whether it may do everything.
+    login: (String, bool),
     transaction: Transaction,
     savepoints: Vec<String>,
     statements: HashMap<String, Arc<Prepared>>,
@@ -127,7 +129,6 @@ pub fn serve(server: &Arc<Server>, stream: Stream) {
 
 impl Session {
     fn run(&mut self) {
-        self.parameters_changed();
         let (server, user, superuser) = (Arc::clone(&self.server), self.user.clone(), self.superuser);
         let asked = Arc::clone(&server);
         let signal = move |pid, reason| server.interrupt(pid, reason, &user, superuser);

@@ -254,6 +254,10 @@ impl system::Cluster for Surroundings<'_> {
         roles.map(role).collect()
     }
 
+    fn members(&self) -> Vec<(String, String)> {
+        self.server.cluster.members().unwrap_or_default()
+    }
+
     fn databases(&self) -> Vec<(i64, String, String)> {
         self.server.cluster.databases_with_owners().unwrap_or_default()
     }

@@ -168,6 +168,7 @@ impl Greeting {
                 wire,
                 connection,
                 parameters,
+                login: (self.role.name.clone(), self.role.superuser),
                 user: self.role.name,
                 superuser: self.role.superuser,
                 transaction: Transaction::Idle,

@@ -1,6 +1,8 @@
 //! A real server in a directory of its own, for the tests.
 #![allow(missing_docs, dead_code, reason = "each test binary uses a part of the harness")]
 
+pub mod postgres;
+
 use std::io::Read;
 use std::net::TcpListener;
 use std::process::{Child, Command, ExitStatus, Stdio};

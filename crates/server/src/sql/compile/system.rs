@@ -26,7 +26,7 @@ const NULLS: &[(&str, Type)] = &[
     ("pg_table_size", Type::Int8),
     ("pg_indexes_size", Type::Int8),
     ("pg_total_relation_size", Type::Int8),
-    ("pg_size_pretty", Type::Text),
+    ("pg_tablespace_size", Type::Int8),
     ("inet_server_addr", Type::Text),
     ("inet_client_addr", Type::Text),
 ];
@@ -53,6 +53,13 @@ const ALWAYS: &[&str] = &[
     "pg_operator_is_visible",
     "pg_opclass_is_visible",
     "pg_collation_is_visible",
+    "pg_conversion_is_visible",
+    "pg_statistics_obj_is_visible",
+    "pg_opfamily_is_visible",
+    "pg_ts_dict_is_visible",
+    "pg_ts_config_is_visible",
+    "pg_ts_parser_is_visible",
+    "pg_ts_template_is_visible",
     "has_schema_privilege",
     "has_database_privilege",
     "has_table_privilege",
@@ -232,6 +239,13 @@ impl Compiler<'_> {
                 let slot = self.coerce(slot.clone(), Type::Text)?.sql;
                 Ok(Some(Frag::new(format!("sb_replication('{name}', {slot})"), Type::Text)))
             }
+            ("getdatabaseencoding", []) => text("'UTF8'".to_owned()),
+            ("pg_char_to_encoding", [_]) => Ok(Some(Frag::new("6", Type::Int4))),
+            ("pg_client_encoding", []) => text("'UTF8'".to_owned()),
+            ("pg_database_size", [_]) => Ok(Some(Frag::new(
+                "(SELECT \"page_count\" * \"page_size\" FROM pragma_page_count, pragma_page_size)",
+                Type::Int8,
+            ))),
             ("pg_relation_is_publishable", [_]) => Ok(Some(Frag::new("0", Type::Bool))),
             _ => Ok(None),
         }

@@ -1,6 +1,7 @@
 //! Definitions: what CREATE, ALTER and DROP change, as a list of steps.
 
 mod alter;
+mod column;
 mod comment;
 mod drop;
 mod grant;
@@ -77,6 +78,12 @@ pub fn cluster(statement: &Statement) -> Result<Option<(ClusterChange, &'static 
                 return Err(SqlError::unsupported("dropping several roles at once"));
             };
             (ClusterChange::DropRole { name: relation_name(name)?.1, if_exists: *if_exists }, "DROP ROLE")
+        }
+        Statement::Grant(grant) if grant.objects.is_none() => {
+            (grant::membership(&grant.privileges, &grant.grantees, true)?, "GRANT ROLE")
+        }
+        Statement::Revoke(revoke) if revoke.objects.is_none() => {
+            (grant::membership(&revoke.privileges, &revoke.grantees, false)?, "REVOKE ROLE")
         }
         Statement::CreateRole(create) => {
             let [name] = create.names.as_slice() else {

@@ -24,6 +24,8 @@ pub use names::*;
 pub trait Cluster {
     /// All roles.
     fn roles(&self) -> Vec<Role>;
+    /// Which role each role is a member of: role and member.
+    fn members(&self) -> Vec<(String, String)>;
     /// All databases: number, name, owner.
     fn databases(&self) -> Vec<(i64, String, String)>;
     /// Who is connected.
@@ -98,6 +100,10 @@ pub struct Nothing;
 #[cfg(test)]
 impl Cluster for Nothing {
     fn roles(&self) -> Vec<Role> {
+        Vec::new()
+    }
+
+    fn members(&self) -> Vec<(String, String)> {
         Vec::new()
     }
 

@@ -353,6 +353,17 @@ pub(super) const PG: &[System] = &[
         },
     },
     System {
+        name: "pg_auth_members",
+        columns: "oid:oid roleid:oid member:oid grantor:oid admin_option:bool",
+        rows: |source| {
+            let row = |(number, (role, member)): (i64, (String, String))| {
+                let (role, member) = (owner(source, &role), owner(source, &member));
+                vec![n(number), n(role), n(member), n(10), yes(false)]
+            };
+            (15_000..).zip(source.cluster.members()).map(row).collect()
+        },
+    },
+    System {
         name: "pg_settings",
         columns: "name:text setting:text unit:text category:text short_desc:text extra_desc:text context:text \
             vartype:text source:text min_val:text max_val:text enumvals:_text boot_val:text reset_val:text \

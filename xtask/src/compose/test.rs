@@ -1,0 +1,134 @@
+//! `cargo xtask compose test`: every stack, started for real with the images that the engine has, and used.
+//!
+//! A stack runs from its generated files, in a folder and a project of its own, on ports that were free; only the
+//! images are replaced: ours by the ones just loaded, HAProxy and Prometheus by this machine's programs
+//! ([`stand_ins`]), since their images can't be had everywhere. What runs ends with its value.
+
+mod backup;
+mod ci;
+mod fail_over;
+mod files;
+mod metrics;
+mod persistence;
+mod running;
+mod stand_ins;
+
+use std::collections::BTreeMap;
+
+use anyhow::{Result, bail};
+use plan::Spec;
+use plan::stack::{self, Pins};
+
+use super::run::own_images;
+use crate::engine::Engine;
+use crate::facts::Workspace;
+use crate::image::Format;
+use crate::ui::Ui;
+use crate::verify::{finish, outcome, record};
+
+#[derive(clap::Args)]
+pub struct TestArgs {
+    /// Only what this word is part of
+    only: Option<String>,
+    /// How results are printed
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+/// What every test needs.
+pub struct Scene<'a> {
+    spec: &'a Spec,
+    engine: &'a Engine,
+    /// The engine's ids of our images, by reference.
+    images: BTreeMap<String, String>,
+}
+
+/// A promise about a stack.
+struct Promise {
+    stack: &'static str,
+    name: &'static str,
+    keep: fn(&Scene) -> Result<()>,
+}
+
+const PROMISES: &[Promise] = &[
+    Promise { stack: "all", name: "Compose takes every file", keep: files::compose },
+    Promise { stack: "swarm", name: "Docker takes the stacks for Swarm", keep: files::swarm },
+    Promise { stack: "k8s", name: "kustomize builds the base and every overlay", keep: files::kustomize },
+    Promise { stack: "monitoring", name: "promtool takes configuration and rules", keep: files::promtool },
+    Promise { stack: "multi-node", name: "HAProxy takes its configuration", keep: files::haproxy },
+    Promise { stack: "basic", name: "keeps its rows, closed and bounded", keep: persistence::basic },
+    Promise { stack: "prod", name: "keeps its rows, and logs JSON", keep: persistence::prod },
+    Promise { stack: "dev", name: "keeps its rows, and logs each statement", keep: persistence::dev },
+    Promise {
+        stack: "development",
+        name: "begins with its seed, and its client asks",
+        keep: persistence::development,
+    },
+    Promise { stack: "ci-cd", name: "serves the tests beside it", keep: ci::service_container },
+    Promise { stack: "with-backup", name: "restores what was copied under load", keep: backup::under_load },
+    Promise { stack: "monitoring", name: "has series for every expression", keep: metrics::every_expression },
+    Promise {
+        stack: "multi-node",
+        name: "goes on within 10 s after its primary died",
+        keep: fail_over::primary_dies,
+    },
+];
+
+impl TestArgs {
+    /// Runs the command.
+    pub fn run(self, workspace: &Workspace, ui: &Ui) -> Result<()> {
+        let spec = workspace.spec()?;
+        let engine = Engine::named("docker")?;
+        let mut images = BTreeMap::new();
+        let none = Pins::new();
+        for name in spec.stacks.keys() {
+            for (reference, image, variant) in own_images(&stack::find(&spec, name, &none)?) {
+                let Some(id) = engine.image_id(&reference) else {
+                    bail!(
+                        "the engine has no {reference}; run `cargo xtask image --image {image} --variant {variant} --load`"
+                    );
+                };
+                images.insert(reference, format!("sha256:{id}"));
+            }
+        }
+        let scene = Scene { spec: &spec, engine: &engine, images };
+        let wanted = |promise: &&Promise| {
+            let only = self.only.as_deref().unwrap_or("");
+            promise.stack.contains(only) || promise.name.contains(only)
+        };
+        let mut lines = Vec::new();
+        for promise in PROMISES.iter().filter(wanted) {
+            record(&mut lines, ui, promise.stack, promise.name, || outcome((promise.keep)(&scene)));
+        }
+        if lines.is_empty() {
+            bail!("`{}` is part of no test's name", self.only.unwrap_or_default());
+        }
+        finish(&lines, self.format)
+    }
+}
+
+/// Whether a program is installed; else the test is skipped, saying what installs it.
+fn need(program: &str, package: &str) -> Result<()> {
+    if crate::facts::find_program(program).is_none() {
+        return crate::verify::skip(format!("no {program}; on Debian run `apt-get install {package}`"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_stack_is_tried() {
+        let spec = Workspace::find(None).unwrap().spec().unwrap();
+        for name in spec.stacks.keys() {
+            assert!(PROMISES.iter().any(|promise| promise.stack == name), "nothing tries the stack {name}");
+        }
+    }
+
+    #[test]
+    fn a_broken_promise_fails() {
+        assert!(matches!(outcome(Err(anyhow::anyhow!("x"))), crate::verify::Outcome::Failed(_)));
+    }
+}
