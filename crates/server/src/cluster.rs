@@ -328,7 +328,8 @@ impl Cluster {
 
     /// Makes a role a member of another, or ends that.
     pub fn set_member(&self, role: &str, member: &str, give: bool) -> Result<()> {
-        self.global().set_member(role, member, give)
+        let result = self.global().set_member(role, member, give);
+        self.changed(result)
     }
 
     /// Removes a role.

@@ -32,6 +32,8 @@ fn a_replica_copies_follows_serves_reads_and_refuses_writes() {
     until("the new database", || ask_in(&replica, "second", "SELECT a FROM s") == "42");
     run_sql(&primary, "CREATE ROLE reader LOGIN PASSWORD 'r'");
     same(&primary, &replica, "SELECT count(*) FROM pg_roles");
+    run_sql(&primary, "CREATE ROLE readers; GRANT readers TO reader");
+    same(&primary, &replica, "SELECT count(*) FROM pg_auth_members");
     run_sql(&primary, "DROP DATABASE second");
     until("the database to be gone", || ask_in(&replica, "second", "SELECT 1").contains("error"));
     // Reads only.

@@ -61,7 +61,6 @@ impl Global {
     /// Opens the file.
     pub fn open(path: &Path) -> Result<Self> {
         let sqlite = open_file(path, false)?;
-        sqlite.execute_batch(MEMBERS).map_err(|error| simple(&error))?;
         let known = "SELECT count(*) FROM pragma_table_info('role') WHERE name = 'replication'";
         let known =
             sqlite.query_row(known, [], |row| row.get::<_, i64>(0)).map_err(|error| simple(&error))?;
@@ -69,6 +68,7 @@ impl Global {
             let sql = "ALTER TABLE role ADD COLUMN replication INTEGER NOT NULL DEFAULT 0";
             sqlite.execute_batch(sql).map_err(|error| simple(&error))?;
         }
+        sqlite.execute_batch(MEMBERS).map_err(|error| simple(&error))?;
         Ok(Self { sqlite })
     }
 

@@ -205,13 +205,6 @@ impl Compiler<'_> {
                 let terminate = u8::from(name == "pg_terminate_backend");
                 Ok(Some(Frag::new(format!("sb_signal({pid}, {terminate})"), Type::Bool)))
             }
-            ("getdatabaseencoding", []) => text("'UTF8'".to_owned()),
-            ("pg_char_to_encoding", [_]) => Ok(Some(Frag::new("6", Type::Int4))),
-            ("pg_client_encoding", []) => text("'UTF8'".to_owned()),
-            ("pg_database_size", [_]) => Ok(Some(Frag::new(
-                "(SELECT \"page_count\" * \"page_size\" FROM pragma_page_count, pragma_page_size)",
-                Type::Int8,
-            ))),
             (
                 "pg_is_in_recovery"
                 | "pg_current_wal_lsn"
@@ -246,6 +239,13 @@ impl Compiler<'_> {
                 let slot = self.coerce(slot.clone(), Type::Text)?.sql;
                 Ok(Some(Frag::new(format!("sb_replication('{name}', {slot})"), Type::Text)))
             }
+            ("getdatabaseencoding", []) => text("'UTF8'".to_owned()),
+            ("pg_char_to_encoding", [_]) => Ok(Some(Frag::new("6", Type::Int4))),
+            ("pg_client_encoding", []) => text("'UTF8'".to_owned()),
+            ("pg_database_size", [_]) => Ok(Some(Frag::new(
+                "(SELECT \"page_count\" * \"page_size\" FROM pragma_page_count, pragma_page_size)",
+                Type::Int8,
+            ))),
             ("pg_relation_is_publishable", [_]) => Ok(Some(Frag::new("0", Type::Bool))),
             _ => Ok(None),
         }
