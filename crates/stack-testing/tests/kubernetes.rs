@@ -73,16 +73,19 @@ fn lost(path: &str, from: &Value, to: &Value) -> Result<(), String> {
             let path = format!("{path}.{key}");
             lost(&path, value, to.get(key).ok_or_else(|| format!("{path} is unknown"))?)
         }),
-        (Value::Array(from), Value::Array(to)) if from.len() == to.len() => {
-            from.iter().zip(to).enumerate().try_for_each(|(i, (from, to))| lost(&format!("{path}[{i}]"), from, to))
-        }
+        (Value::Array(from), Value::Array(to)) if from.len() == to.len() => from
+            .iter()
+            .zip(to)
+            .enumerate()
+            .try_for_each(|(i, (from, to))| lost(&format!("{path}[{i}]"), from, to)),
         _ if from == to => Ok(()),
         _ => Err(format!("{path}: {from} became {to}")),
     }
 }
 
 fn catalogues() -> Vec<Spec> {
-    let texts = [include_str!("../../../docker/images.toml"), include_str!("../../../examples/webapp/images.toml")];
+    let texts =
+        [include_str!("../../../docker/images.toml"), include_str!("../../../examples/webapp/images.toml")];
     let parse = |text| {
         let mut spec = Spec::parse("images.toml", text).unwrap();
         spec.project.version.get_or_insert(semver::Version::new(1, 2, 3));
@@ -130,7 +133,11 @@ fn a_field_that_is_none_is_found() {
         assert!(problem.contains(expect), "{problem}");
     };
     wrong("/spec/replics", json!(1), "StatefulSet.spec.replics is unknown");
-    wrong("/spec/template/spec/containers/0/readinesProbe", json!({}), "containers[0].readinesProbe is unknown");
+    wrong(
+        "/spec/template/spec/containers/0/readinesProbe",
+        json!({}),
+        "containers[0].readinesProbe is unknown",
+    );
     wrong("/spec/replicas", json!("many"), "invalid type");
 }
 
