@@ -2,13 +2,13 @@
 //! The same key, image and document give the same bytes, so attaching twice changes nothing.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use oci_spec::image::{Descriptor, DescriptorBuilder, Digest, ImageManifest, MediaType};
 use serde_json::{Value, json};
 use signing::bundle::{self, Bundle};
-use signing::{PrivateKey, dsse, simple};
+use signing::{PrivateKey, PublicKey, dsse, simple};
 
 use crate::facts;
 use crate::store::Store;
@@ -46,6 +46,13 @@ impl KeyArgs {
         };
         PrivateKey::parse(&pem, password.as_deref()).map(Some).with_context(|| format!("--key {shown}"))
     }
+}
+
+/// Reads a public key.
+pub fn public_key(path: &Path) -> Result<PublicKey> {
+    let pem =
+        std::fs::read_to_string(path).with_context(|| format!("--key {}: cannot read", path.display()))?;
+    PublicKey::parse(&pem).with_context(|| format!("--key {}", path.display()))
 }
 
 /// Signs `manifest` in cosign's first format. Other signatures that lie there stay. Tells whether this one was new.
@@ -144,6 +151,29 @@ pub fn attest(
     let is_new = !there.iter().any(|d| d.digest() == document.digest());
     store.put_referrer(manifest.digest(), &document)?;
     Ok(is_new)
+}
+
+/// The bundles that refer to `digest`, each with its referrer's digest. What claims to and does not is an error.
+pub fn bundles(store: &Store, digest: &Digest) -> Result<Vec<(Digest, Bundle)>> {
+    let mut found = Vec::new();
+    for referrer in store.referrers(digest, Some(bundle::MEDIA_TYPE))? {
+        let document: ImageManifest = store.read(&referrer)?;
+        let subject = document.subject().as_ref().map(|s| s.digest().to_string());
+        ensure!(
+            subject.as_deref() == Some(digest.as_ref()),
+            "the referrer {} is of another image: its subject is {}, not {digest}",
+            referrer.digest(),
+            subject.as_deref().unwrap_or("missing"),
+        );
+        for layer in document.layers() {
+            store.fetch(layer)?;
+            let bytes = store.blobs().read(layer)?;
+            let bundle =
+                Bundle::parse(&bytes).with_context(|| format!("the referrer {}", referrer.digest()))?;
+            found.push((referrer.digest().clone(), bundle));
+        }
+    }
+    Ok(found)
 }
 
 /// Carries everything that is attached to an image in a layout over to where it was pushed. Tells how much was new.

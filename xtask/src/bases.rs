@@ -89,6 +89,17 @@ pub fn find(choice: &BaseChoice, variant: &Variant, platform: &Platform, sources
     }
 }
 
+/// The base `reference` at a digest, whatever the lock or an import says.
+pub fn at(
+    reference: &str,
+    digest: &Digest,
+    variant: &Variant,
+    platform: &Platform,
+    sources: &Sources,
+) -> Result<Found> {
+    found(sources.cache, &pinned(reference, digest, variant, platform, sources)?, reference.to_string())
+}
+
 /// The name of a base that has none in a registry.
 fn local_name(variant: &Variant) -> String {
     format!("localhost/{variant}:imported")

@@ -3,6 +3,7 @@
 //! These are no tests: machines are noisy. Contenders take turns (round by round, not one after the other), the
 //! median counts, and the spread is shown beside it.
 
+mod container;
 mod memory;
 mod registry;
 mod server;
@@ -49,6 +50,17 @@ enum Command {
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
+    /// A container against the same program without one: starts, work, processor, memory, writes
+    Container {
+        /// The image, by the engine's name
+        image: String,
+        /// How often each contender runs
+        #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u32).range(1..))]
+        rounds: u32,
+        /// How results are printed
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
     /// Building images: assembly against BuildKit and gzip, and a run with nothing changed
     Image {
         /// Also build xtask, and a fresh clone's first image, from nothing: takes minutes
@@ -83,6 +95,9 @@ impl Args {
     pub fn run(self, workspace: &Workspace, ui: &Ui) -> Result<()> {
         let (table, format) = match self.command {
             Command::Server { rounds, format } => (server::bench(workspace, rounds, ui)?, format),
+            Command::Container { image, rounds, format } => {
+                (container::bench(workspace, &image, rounds, ui)?, format)
+            }
             Command::Image { cold, rounds, format } => (bench_image(workspace, cold, rounds, ui)?, format),
             Command::Registry { rounds, format } => (registry::bench(workspace, rounds, ui)?, format),
             Command::Memory { gigabytes } => return memory::bench(workspace, gigabytes, ui),

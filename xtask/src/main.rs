@@ -25,8 +25,10 @@ mod pins;
 mod promote;
 mod publish;
 mod push;
+mod rebase;
 mod release;
 mod sbom;
+mod scan;
 mod shell;
 mod sign;
 mod stackbrew;
@@ -36,6 +38,7 @@ mod symbols;
 mod tags;
 mod ui;
 mod verify;
+mod verify_rebuild;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -75,12 +78,15 @@ enum Command {
     Compose(compose::Args),
     K8s(k8s::Args),
     Verify(verify::Args),
+    VerifyRebuild(verify_rebuild::Args),
     Bench(bench::Args),
     Ci(ci::Args),
     Sbom(sbom::Args),
     Sign(sign::Args),
     Attest(attest::Args),
     Carry(carry::Args),
+    Scan(scan::Args),
+    Rebase(rebase::Args),
     Doctor(doctor::Args),
     Docs(generate::DocsArgs),
     Dockerfile(dockerfile::Args),
@@ -110,12 +116,15 @@ fn main() -> ExitCode {
         Command::Compose(args) => args.run(&workspace, &ui),
         Command::K8s(args) => args.run(&workspace, &ui),
         Command::Verify(args) => args.run(&workspace, &ui),
+        Command::VerifyRebuild(args) => args.run(&workspace, &ui),
         Command::Bench(args) => args.run(&workspace, &ui),
         Command::Ci(args) => args.run(&workspace, &ui),
         Command::Sbom(args) => args.run(&workspace, &ui),
         Command::Sign(args) => args.run(&workspace, &ui),
         Command::Attest(args) => args.run(&workspace, &ui),
         Command::Carry(args) => args.run(&workspace, &ui),
+        Command::Scan(args) => args.run(&workspace, &ui),
+        Command::Rebase(args) => args.run(&workspace, &ui),
         Command::Doctor(args) => args.run(&workspace, &ui),
         Command::Dockerfile(args) => args.run(&workspace, &ui),
         Command::Docs(args) => args.run(&workspace, &ui),

@@ -15,7 +15,11 @@ mod operation;
 mod readers;
 mod rebuild;
 mod structure;
+mod trust;
 
+pub use trust::POLICY;
+
+use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Result, bail};
@@ -43,6 +47,13 @@ pub struct Args {
     /// Also build the checked-out commit a second time, in another folder with another CARGO_HOME, and compare
     #[arg(long)]
     rebuild: bool,
+    /// Don't run the images (registry references, or oci:DIR:TAG): check signature, SBOMs and provenance with this
+    /// public key
+    #[arg(long, value_name = "FILE", requires = "image")]
+    key: Option<PathBuf>,
+    /// The same by the keys and rules of a policy
+    #[arg(long, value_name = "FILE", requires = "image", num_args = 0..=1, default_missing_value = trust::POLICY)]
+    policy: Option<PathBuf>,
     /// How results are printed
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -112,6 +123,19 @@ impl Args {
     pub fn run(self, workspace: &Workspace, ui: &Ui) -> Result<()> {
         let spec = workspace.spec()?;
         let facts = workspace.facts(&spec)?;
+        if self.key.is_some() || self.policy.is_some() {
+            let trust = trust::Trust::read(workspace, self.key.as_deref(), self.policy.as_deref())?;
+            let mut lines = Vec::new();
+            for image in &self.image {
+                trust::check(
+                    image,
+                    &trust,
+                    &trust::World { workspace, spec: &spec, facts: &facts, ui },
+                    &mut lines,
+                )?;
+            }
+            return finish(&lines, self.format);
+        }
         let by_name = match self.engine.as_deref() {
             Some(name) => Engine::named(name).map(Some)?,
             None => None,

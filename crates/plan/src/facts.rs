@@ -49,6 +49,12 @@ pub fn rfc3339(seconds: u64) -> String {
     humantime::format_rfc3339_seconds(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)).to_string()
 }
 
+/// RFC 3339 in UTC as seconds since 1970; none where it is no such time.
+pub fn seconds(rfc3339: &str) -> Option<u64> {
+    let time = humantime::parse_rfc3339(rfc3339).ok()?;
+    time.duration_since(SystemTime::UNIX_EPOCH).ok().map(|since| since.as_secs())
+}
+
 impl Facts {
     /// The time of every file that we put into a layer, in seconds since 1970.
     pub fn layer_time(&self) -> u64 {

@@ -13,7 +13,7 @@
 //! script of the first start failed, `init.failed` says so, and no start goes on from there.
 
 use crate::auth::scram;
-use crate::engine::{Database, Global, Role, Snapshot};
+use crate::engine::{Database, Gate, Global, Interrupt, Role, Snapshot, Tickets};
 use crate::sql::error::{Result, SqlError};
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -21,6 +21,7 @@ use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// The number of the data directory's format.
 pub const FORMAT: &str = "1";
@@ -29,7 +30,7 @@ const VERSION_FILE: &str = "SCRATCHBIRD_VERSION";
 const FAILED_FILE: &str = "init.failed";
 /// Where a cluster is built before it counts.
 const BUILD: &str = "init.tmp";
-const OURS: &[&str] = &["lock", BUILD, "global.db", "global.db-wal", "global.db-shm", "base"];
+const OURS: &[&str] = &["lock", BUILD, "global.db", "global.db-wal", "global.db-shm", "base", "replication"];
 /// What volumes hold that nobody put there.
 const TOLERATED: &[&str] = &["lost+found", ".snapshot", ".snapshots", ".DS_Store"];
 
@@ -52,6 +53,10 @@ pub struct Cluster {
     _lock: File,
     global: Mutex<Global>,
     databases: Mutex<HashMap<String, Arc<Database>>>,
+    /// Whether the cluster may be written, and who waits for replicas.
+    pub gate: Arc<Gate>,
+    /// The changes of roles and databases, counted.
+    pub tickets: Tickets,
     /// Clients are not asked for a password.
     pub trust: bool,
     /// Random bytes of this cluster, for the salts of unknown users.
@@ -151,7 +156,13 @@ pub fn initialise(directory: &Path, init: &Init) -> Result<()> {
     let base = build.join("base");
     let global = Global::create(&build.join("global.db"))?;
     let verifier = init.password.as_deref().map(scram::verifier).transpose()?;
-    global.put_role(&Role { name: init.user.clone(), verifier, superuser: true, login: true })?;
+    global.put_role(&Role {
+        name: init.user.clone(),
+        verifier,
+        superuser: true,
+        login: true,
+        replication: true,
+    })?;
     global.set_option("trust", if init.trust { "on" } else { "off" })?;
     let mut seed = [0_u8; 16];
     getrandom::fill(&mut seed).map_err(|error| plain(format!("no random numbers: {error}")))?;
@@ -277,6 +288,8 @@ impl Cluster {
             _lock: lock,
             global: Mutex::new(global),
             databases,
+            gate: Arc::default(),
+            tickets: Tickets::default(),
             trust,
             seed,
         })
@@ -304,12 +317,24 @@ impl Cluster {
 
     /// Adds or changes a role.
     pub fn put_role(&self, role: &Role) -> Result<()> {
-        self.global().put_role(role)
+        let result = self.global().put_role(role);
+        self.changed(result)
+    }
+
+    /// Which role each role is a member of: role and member.
+    pub fn members(&self) -> Result<Vec<(String, String)>> {
+        self.global().members()
+    }
+
+    /// Makes a role a member of another, or ends that.
+    pub fn set_member(&self, role: &str, member: &str, give: bool) -> Result<()> {
+        self.global().set_member(role, member, give)
     }
 
     /// Removes a role.
     pub fn drop_role(&self, name: &str) -> Result<bool> {
-        self.global().drop_role(name)
+        let result = self.global().drop_role(name);
+        self.changed(result)
     }
 
     /// All databases' names.
@@ -326,7 +351,7 @@ impl Cluster {
         let oid = self.global().database(name)?;
         let oid =
             oid.ok_or_else(|| SqlError::fatal("3D000", format!("database \"{name}\" does not exist")))?;
-        let database = Arc::new(Database::open(name, &self.file(oid))?);
+        let database = Arc::new(Database::open(name, oid, &self.file(oid), Arc::clone(&self.gate))?);
         databases.insert(name.to_owned(), Arc::clone(&database));
         Ok(database)
     }
@@ -345,12 +370,23 @@ impl Cluster {
         sync(&path)
             .and_then(|()| sync(&self.directory.join("base")))
             .map_err(|error| unreadable(&path, &error))?;
-        global.add_database(oid, name, owner)
+        let result = global.add_database(oid, name, owner);
+        drop(global);
+        self.changed(result)
     }
 
     /// DROP DATABASE: the entry first, then the file; nobody may be connected.
     pub fn drop_database(&self, name: &str) -> Result<bool> {
         let mut databases = self.databases();
+        // A checkpoint or a replica may look at it for a moment.
+        for _ in 0..20 {
+            if databases.get(name).is_none_or(|database| Arc::strong_count(database) == 1) {
+                break;
+            }
+            drop(databases);
+            std::thread::sleep(Duration::from_millis(10));
+            databases = self.databases();
+        }
         if databases.get(name).is_some_and(|database| Arc::strong_count(database) > 1) {
             return Err(SqlError::new(
                 "55006",
@@ -360,8 +396,54 @@ impl Cluster {
         let Some(oid) = self.global().database(name)? else { return Ok(false) };
         databases.remove(name);
         self.global().drop_database(name)?;
+        drop(databases);
         remove_database_files(&self.file(oid));
-        Ok(true)
+        self.changed(Ok(true))
+    }
+
+    /// Waits until the changes of roles and databases so far are safe on enough replicas.
+    pub fn settle(&self, interrupt: &Interrupt) -> Result<()> {
+        self.gate.wait_replicated(&self.tickets, self.tickets.last(), interrupt)
+    }
+
+    fn changed<T>(&self, result: Result<T>) -> Result<T> {
+        if result.is_ok() {
+            self.tickets.take();
+            self.gate.wake();
+        }
+        result
+    }
+
+    /// The file of a database; number 0 is the one of roles and databases.
+    pub fn path(&self, oid: i64) -> PathBuf {
+        if oid == 0 { self.directory.join("global.db") } else { self.file(oid) }
+    }
+
+    /// A database by its number, if it is open.
+    pub fn opened(&self, oid: i64) -> Option<Arc<Database>> {
+        self.databases().values().find(|database| database.oid == oid).cloned()
+    }
+
+    /// Opens every database there is.
+    pub fn open_all(&self) -> Result<Vec<Arc<Database>>> {
+        self.database_names()?.iter().map(|name| self.database(name)).collect()
+    }
+
+    /// Does something while no role and no database changes.
+    pub fn exclusively<T>(&self, work: impl FnOnce() -> T) -> T {
+        let _global = self.global();
+        work()
+    }
+
+    /// Lets go of databases that are no more, after another server's pages changed the list; gives their names.
+    pub fn adopt_databases(&self, gone: &[i64]) -> Vec<String> {
+        let mut databases = self.databases();
+        let names: Vec<String> =
+            databases.values().filter(|d| gone.contains(&d.oid)).map(|d| d.name.clone()).collect();
+        databases.retain(|_, database| !gone.contains(&database.oid));
+        drop(databases);
+        gone.iter().for_each(|oid| remove_database_files(&self.file(*oid)));
+        names
     }
 
     /// Each database's name, and the sizes of its file and of its write-ahead log.
@@ -399,7 +481,8 @@ impl Cluster {
     }
 }
 
-fn remove_database_files(path: &Path) {
+/// Removes a database's file and its logs.
+pub fn remove_database_files(path: &Path) {
     for suffix in ["", "-wal", "-shm"] {
         let mut name = path.as_os_str().to_owned();
         name.push(suffix);
@@ -418,4 +501,20 @@ fn unreadable(path: &Path, error: &std::io::Error) -> SqlError {
 
 fn plain(message: String) -> SqlError {
     SqlError::new("58000", message)
+}
+
+/// Removes a cluster from its directory, whose lock is held; some names stay. A kill on the way leaves no cluster.
+pub fn discard(directory: &Path, keep: &[&str]) -> Result<()> {
+    let io = |error: std::io::Error| plain(format!("can't empty `{}`: {error}", directory.display()));
+    let remove = |name: &str| {
+        let path = directory.join(name);
+        let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        match removed {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(io(error)),
+            _ => Ok(()),
+        }
+    };
+    remove(VERSION_FILE)?;
+    sync(directory).map_err(io)?;
+    OURS.iter().filter(|name| **name != "lock" && !keep.contains(name)).try_for_each(|name| remove(name))
 }

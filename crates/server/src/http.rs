@@ -1,4 +1,4 @@
-//! The HTTP probes and metrics: `/livez`, `/readyz`, `/health`, `/metrics`.
+//! The HTTP probes and metrics: `/livez`, `/readyz`, `/primary`, `/replica`, `/health`, `/metrics`.
 //!
 //! It answers from the first moment on, because a first start may take its time and must not be killed as
 //! dead; ready is only what serves clients. One request a connection, everything bounded: the length of a
@@ -43,8 +43,16 @@ impl Health {
         match self.server.get() {
             None => "starting",
             Some(server) if server.is_stopping() => "stopping",
-            Some(_) => "ready",
+            Some(server) => {
+                let limit = Duration::from_millis(server.settings.time("max_replica_lag"));
+                let lags = server.replication.lag().is_some_and(|lag| !limit.is_zero() && lag > limit);
+                if lags { "lagging" } else { "ready" }
+            }
         }
+    }
+
+    fn role(&self) -> &str {
+        self.server.get().map_or(&self.role, |server| server.replication.role().name())
     }
 }
 
@@ -140,20 +148,34 @@ fn answer(path: &str, health: &Health) -> Answer {
         // Alive is what can answer at all: what else fails is no reason to kill it.
         "/livez" => text("200 OK", "alive"),
         "/readyz" => text(code, status),
+        "/primary" | "/replica" => {
+            let role = health.role();
+            let wanted = if path == "/replica" {
+                role == "replica"
+            } else {
+                ["primary", "standalone"].contains(&role)
+            };
+            let fits = status == "ready" && wanted;
+            text(if fits { "200 OK" } else { "503 Service Unavailable" }, &format!("{role} {status}"))
+        }
         "/health" => {
-            let body = serde_json::json!({
+            let mut body = serde_json::json!({
                 "status": status,
                 "version": env!("CARGO_PKG_VERSION"),
                 "uptime_seconds": health.started.elapsed().as_secs(),
-                "role": health.role,
+                "role": health.role(),
             });
+            if let Some(lag) = health.server.get().and_then(|server| server.replication.lag()) {
+                // A replica that was never up to date has no figure.
+                body["lag_seconds"] = (lag != Duration::MAX).then_some(lag.as_secs_f64()).into();
+            }
             Answer { status: code, kind: "application/json", body: format!("{body}\n") }
         }
         "/metrics" => {
             let body = health.server.get().map_or_else(metrics::starting, |server| metrics::render(server));
             Answer { status: "200 OK", kind: "text/plain; version=0.0.4; charset=utf-8", body }
         }
-        _ => text("404 Not Found", "known are /livez, /readyz, /health and /metrics"),
+        _ => text("404 Not Found", "known are /livez, /readyz, /primary, /replica, /health and /metrics"),
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! A client's bytes walk [`session`] → [`sql`] → [`engine`] and back, never sideways. [`cluster`] owns
 //! the data directory, [`auth`] knows who may come in, [`applet`] is what the command line can start,
-//! [`client`] is the other end of the protocol, [`http`] the probes,
-//! [`backup`] the archives.
+//! [`client`] is the other end of the protocol, [`http`] the probes, [`backup`] the archives,
+//! [`replication`] what primary and replica do.
 
 pub mod applet;
 pub mod auth;
@@ -14,5 +14,6 @@ pub mod engine;
 pub mod http;
 pub mod log;
 pub mod metrics;
+pub mod replication;
 pub mod session;
 pub mod sql;

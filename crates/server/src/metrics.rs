@@ -1,5 +1,6 @@
 //! What is counted, and the text that Prometheus reads. docs/metrics.md explains every name.
 
+use crate::replication::status;
 use crate::session::Server;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -153,6 +154,13 @@ pub fn render(server: &Server) -> String {
     page.family("scratchbird_wal_size_bytes", "gauge", "The size of a database's write-ahead log.");
     for (name, _, wal) in &sizes {
         page.value("scratchbird_wal_size_bytes", Some(("database", name)), wal);
+    }
+    for (name, kind, help, values) in status::figures(server) {
+        page.family(name, kind, help);
+        for (label, value) in values {
+            let label = label.as_ref().map(|(name, value)| (*name, value.as_str()));
+            page.value(name, label, value);
+        }
     }
     if let Some(bytes) = resident() {
         let help = "Memory that the process holds.";

@@ -122,6 +122,15 @@ fn the_catalogues_join_like_tables() {
         assert_eq!(client.query_one(&count, &[]).await.unwrap().get::<_, i64>(0), 1);
         client.batch_execute("CREATE ROLE other").await.unwrap();
         assert_eq!(client.query_one(&count, &[]).await.unwrap().get::<_, i64>(0), 2);
+        // A description says which table's column a result is, as sqlx's checks at compile time want it.
+        let described =
+            client.prepare("SELECT name, price + 1 AS more FROM par WHERE id = $1").await.unwrap();
+        let table = common::text(&client, "SELECT 'par'::regclass::oid").await.parse().unwrap();
+        let origins: Vec<_> = described.columns().iter().map(|c| (c.table_oid(), c.column_id())).collect();
+        assert_eq!(origins, [(Some(table), Some(2)), (None, None)]);
+        let explain =
+            "PREPARE s AS SELECT name FROM par WHERE id = $1; EXPLAIN (VERBOSE, FORMAT JSON) EXECUTE s(NULL)";
+        assert!(common::text(&client, explain).await.starts_with("[{\"Plan\":"));
         // One session ends another.
         let second = node.connect().await;
         let pid = common::text(&second, "SELECT pg_backend_pid()").await;

@@ -174,7 +174,7 @@ fn a_start_that_can_not_work_says_why() {
             c.args(["-c", "replication_mode=replica"]);
         },
         1,
-        &["replication_mode", "replica"],
+        &["a replica needs `primary_host`", "SCRATCHBIRD_PRIMARY_HOST"],
     );
     check(
         &|_, c| {

@@ -413,7 +413,7 @@ mod tests {
             warnings.contains("setting `work_mem`, from the command line, is accepted and has no effect")
         );
         assert_eq!(resolved.warnings.len(), 2);
-        assert!(run(&[("replication_mode", "replica")], &[]).is_err());
+        assert!(run(&[("replication_mode", "follower")], &[]).is_err());
         assert!(run(&[("replication_mode", "standalone")], &[]).is_ok());
     }
 }

@@ -31,7 +31,7 @@ const MEMORY: Setting = Setting { group: Group::Memory, effect: Effect::Accepted
 const WAL: Setting = Setting { group: Group::Wal, ..BASE };
 const LOG: Setting = Setting { group: Group::Logging, apply: Apply::Reload, ..BASE };
 const STATEMENT: Setting = Setting { group: Group::Statements, ..BASE };
-const REPLICATION: Setting = Setting { group: Group::Replication, effect: Effect::AcceptedNoEffect, ..BASE };
+const REPLICATION: Setting = Setting { group: Group::Replication, ..BASE };
 
 /// Every setting.
 pub const TABLE: &[Setting] = &[
@@ -198,7 +198,7 @@ pub const TABLE: &[Setting] = &[
         env: "SCRATCHBIRD_HTTP_PORT",
         kind: Kind::Int { min: 0, max: 65535 },
         default: "0",
-        doc: "The port of the HTTP probes `/livez`, `/readyz`, `/health` and of `/metrics`, on the addresses of `listen_addresses`; 0 is none.",
+        doc: "The port of the HTTP probes `/livez`, `/readyz`, `/primary`, `/replica`, `/health` and of `/metrics`, on the addresses of `listen_addresses`; 0 is none.",
         ..BASE
     },
     Setting {
@@ -327,14 +327,14 @@ pub const TABLE: &[Setting] = &[
         env: "SCRATCHBIRD_REPLICATION_MODE",
         kind: Kind::Enum(&["standalone", "primary", "replica"]),
         default: "standalone",
-        effect: Effect::Refused,
-        doc: "This server's role. This version runs alone: `primary` and `replica` stop the start.",
+        doc: "What this server is to others. A `replica` begins by copying the primary into its empty data directory, and takes no writes. What was promoted stays a primary.",
         ..REPLICATION
     },
     Setting {
         name: "primary_host",
         env: "SCRATCHBIRD_PRIMARY_HOST",
-        doc: "The host that a replica follows.",
+        kind: Kind::List,
+        doc: "Where the primary may be: hosts, or `host:port`, separated by commas. A replica follows the one that is the primary; a primary asks them whether another was promoted.",
         ..REPLICATION
     },
     Setting {
@@ -342,13 +342,13 @@ pub const TABLE: &[Setting] = &[
         env: "SCRATCHBIRD_PRIMARY_PORT",
         kind: Kind::Int { min: 1, max: 65535 },
         default: "5432",
-        doc: "The port that a replica follows.",
+        doc: "The port of the hosts in `primary_host` that name none.",
         ..REPLICATION
     },
     Setting {
         name: "replication_user",
         env: "SCRATCHBIRD_REPLICATION_USER",
-        doc: "The user a replica logs in as.",
+        doc: "The role that replicas log in as; it has the attribute REPLICATION. A primary with `replication_password` makes it if there is none.",
         ..REPLICATION
     },
     Setting {
@@ -356,6 +356,83 @@ pub const TABLE: &[Setting] = &[
         env: "SCRATCHBIRD_REPLICATION_PASSWORD",
         secret: true,
         doc: "The password of the replication user.",
+        ..REPLICATION
+    },
+    Setting {
+        name: "replication_slot",
+        env: "SCRATCHBIRD_REPLICATION_SLOT",
+        doc: "A replica's name at the primary; the machine's name and something random where it is not set.",
+        ..REPLICATION
+    },
+    Setting {
+        name: "replication_ssl_ca_file",
+        env: "SCRATCHBIRD_REPLICATION_SSL_CA_FILE",
+        kind: Kind::Path,
+        doc: "The certificate authority, PEM, that the primary's certificate must come from. With it replication goes under TLS only, and the certificate must be for the host's name.",
+        ..REPLICATION
+    },
+    Setting {
+        name: "replication_timeout",
+        env: "SCRATCHBIRD_REPLICATION_TIMEOUT",
+        kind: Kind::Time { unit: 1, min: 2 * SECOND, max: DAY },
+        default: "10s",
+        doc: "How long the other side may be silent before the connection is given up; the primary speaks every second.",
+        ..REPLICATION
+    },
+    Setting {
+        name: "synchronous_replicas",
+        env: "SCRATCHBIRD_SYNCHRONOUS_REPLICAS",
+        kind: Kind::Int { min: 0, max: 100 },
+        default: "0",
+        apply: Apply::Reload,
+        doc: "How many replicas must have a commit on their disks before it is acknowledged; 0 waits for none.",
+        ..REPLICATION
+    },
+    Setting {
+        name: "max_replica_lag",
+        env: "SCRATCHBIRD_MAX_REPLICA_LAG",
+        kind: Kind::Time { unit: SECOND, min: 0, max: DAY },
+        default: "30s",
+        doc: "A replica that was not up to date for longer answers 503 at `/readyz` and `/replica`; 0 is no limit.",
+        ..REPLICATION
+    },
+    Setting {
+        name: "wal_keep_size",
+        env: "SCRATCHBIRD_WAL_KEEP_SIZE",
+        kind: Kind::Size { unit: MB, min: 0, max: 16 * TB },
+        default: "64MB",
+        doc: "How much of the replication log is kept although every known replica has it.",
+        ..REPLICATION
+    },
+    Setting {
+        name: "max_slot_wal_keep_size",
+        env: "SCRATCHBIRD_MAX_SLOT_WAL_KEEP_SIZE",
+        kind: Kind::Size { unit: MB, min: MB, max: 16 * TB },
+        default: "1GB",
+        doc: "How much of the replication log is kept for a replica that is behind. One that is further behind must copy everything.",
+        ..REPLICATION
+    },
+    Setting {
+        name: "archive_directory",
+        env: "SCRATCHBIRD_ARCHIVE_DIRECTORY",
+        kind: Kind::Path,
+        doc: "Where the log's segments and copies of the cluster go, for point-in-time recovery; none if it is empty. The log is kept until it is archived.",
+        ..REPLICATION
+    },
+    Setting {
+        name: "archive_timeout",
+        env: "SCRATCHBIRD_ARCHIVE_TIMEOUT",
+        kind: Kind::Time { unit: SECOND, min: SECOND, max: DAY },
+        default: "1min",
+        doc: "The longest time before what was committed is archived.",
+        ..REPLICATION
+    },
+    Setting {
+        name: "archive_base_interval",
+        env: "SCRATCHBIRD_ARCHIVE_BASE_INTERVAL",
+        kind: Kind::Time { unit: SECOND, min: 60 * SECOND, max: 365 * DAY },
+        default: "1d",
+        doc: "How often a copy of the whole cluster goes into the archive.",
         ..REPLICATION
     },
 ];

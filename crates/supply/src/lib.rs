@@ -6,12 +6,16 @@
 //! rest, `tests/boundaries.rs` in xtask checks the dependencies).
 
 pub mod auditable;
+pub mod checks;
 pub mod elf;
 pub mod error;
+pub mod finding;
 pub mod inventory;
 pub mod licence;
 pub mod packages;
+pub mod policy;
 pub mod provenance;
+pub mod rustsec;
 pub mod sbom;
 
 pub use error::{Error, Result};

@@ -19,7 +19,7 @@ const PROFILE: &str = include_str!("../../../docker/seccomp.json");
 fn used(container: &Container, what: &str) -> Result<()> {
     container.ready()?;
     container.query(
-        "create table birds (id int primary key); insert into birds select generate_series(1, 1000)",
+        "create table birds (id int primary key); insert into birds select n from generate_series(1, 1000) as n",
     )?;
     let rows = container.query("select count(*) from birds where id > 0")?;
     ensure!(rows == "1000", "{what}: there are {rows} rows, not 1000");

@@ -178,7 +178,7 @@ fn commands(subject: &Subject) -> Result<()> {
         (&["restore", "--help"], 0, "usage: restore"),
         (&["sql", "--version"], 0, "psql (ScratchBird)"),
         (&["psql", "--version"], 0, "psql (ScratchBird)"),
-        (&["--version"], 0, "scratchbird "),
+        (&["--version"], 0, "(scratchbird) "),
         (&["no-such-command"], 127, "no-such-command"),
         (&["--no-such-option"], 2, "--no-such-option"),
     ] {
@@ -217,7 +217,7 @@ fn provenance(subject: &Subject) -> Result<()> {
     ensure!(output.status.success(), "`config` fails: {said}");
     for (name, value, source) in [
         ("port", "6001", "environment"),
-        ("work_mem", "8MB", "scratchbird.conf"),
+        ("work_mem", "8MB", "configuration file"),
         ("log_level", "debug", "command line"),
         ("max_connections", "100", "default"),
         ("http_port", "8080", "environment"),

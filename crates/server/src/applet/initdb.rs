@@ -5,6 +5,7 @@ use super::scripts::{self, Running};
 use crate::client::target::Target;
 use crate::cluster::{self, Cluster, Init};
 use crate::log;
+use crate::replication::Replication;
 use crate::session::Server;
 use settings::Resolved;
 use std::path::Path;
@@ -68,7 +69,7 @@ fn create(
     cluster::initialise(directory, init)?;
     if let Some(running) = scripts.filter(|_| !after.is_empty()) {
         let lock = lock.try_clone().map_err(Failure::new)?;
-        let server = Server::new(Cluster::open(directory, lock)?, settings.clone());
+        let server = Server::new(Cluster::open(directory, lock)?, settings.clone(), Replication::none());
         let target = Target {
             host: String::new(),
             port: u16::try_from(settings.int("port")).map_err(Failure::new)?,

@@ -8,6 +8,7 @@ mod healthcheck;
 mod initdb;
 mod options;
 mod ready;
+mod replica;
 mod restore;
 mod scripts;
 mod serve;
@@ -49,6 +50,21 @@ const APPLETS: &[Applet] = &[
     Applet { name: "sql", help: "a small client with psql's options; also called psql", run: sql::run },
     Applet { name: "createdb", help: "create a database", run: databases::create },
     Applet { name: "dropdb", help: "drop a database", run: databases::drop },
+    Applet {
+        name: "promote",
+        help: "make the replica that runs in the data directory the primary",
+        run: replica::promote,
+    },
+    Applet {
+        name: "rebuild",
+        help: "discard the data directory's data, so that it can be a replica's (--yes)",
+        run: replica::rebuild,
+    },
+    Applet {
+        name: "recover",
+        help: "build a data directory from an archive (--archive DIRECTORY --to TIME|latest)",
+        run: replica::recover,
+    },
     Applet {
         name: "backup",
         help: "archive the whole cluster while it runs, once or on a schedule",

@@ -6,6 +6,7 @@ use crate::auth::Access;
 use crate::cluster::Cluster;
 use crate::http::{self, Health};
 use crate::log;
+use crate::replication::{capture, start};
 use crate::session::{Server, Stream, serve};
 use rustix::process::WaitOptions;
 use settings::Resolved;
@@ -14,8 +15,9 @@ use signal_hook::iterator::Signals;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
-use std::path::PathBuf;
-use std::process::ExitCode;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
@@ -25,6 +27,8 @@ use std::time::{Duration, Instant};
 const STACK: usize = if cfg!(debug_assertions) { 128 << 20 } else { 16 << 20 };
 /// Clients that have not logged in yet may be this many more than `max_connections`.
 const STRANGERS: usize = 100;
+/// How long a shutdown waits for replicas to take the rest of the log.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 pub(super) fn run(args: &[String]) -> Result<ExitCode, Failure> {
     let started = Instant::now();
@@ -43,12 +47,19 @@ pub(super) fn run(args: &[String]) -> Result<ExitCode, Failure> {
     let health = Health::new(settings.text("replication_mode"));
     let probes = listen_http(&settings, &health)?;
     let cluster = open(&settings, &events)?;
-    let server = Server::new(cluster, settings);
+    let replication = start::open(&cluster, &settings)?;
+    let server = Server::new(cluster, settings, replication);
     server.set_access(access);
+    let applier = start::recover(&server)?;
     let mut sockets = listen(&server)?;
     health.ready(&server);
     sockets.extend(probes);
     checkpoints(&server)?;
+    let sender = events.sender.clone();
+    start::threads(&server, applier, move || {
+        // The main thread waits for this, or has left already.
+        let _ = sender.send(Event::Again);
+    })?;
     let milliseconds = started.elapsed().as_millis().to_string();
     let fields = [("version", env!("CARGO_PKG_VERSION")), ("start_ms", milliseconds.as_str())];
     log::event(log::Level::Info, &format!("ready for connections on {}", sockets.join(", ")), &fields);
@@ -59,6 +70,7 @@ pub(super) fn run(args: &[String]) -> Result<ExitCode, Failure> {
                 reload(&server, args);
                 continue;
             }
+            Event::Again => return Err(again(&server)),
             Event::Signal(SIGQUIT) => return Ok(quit()),
             Event::Signal(SIGINT) => Duration::ZERO,
             Event::Signal(SIGTERM) => Duration::from_millis(server.settings.time("shutdown_timeout")),
@@ -73,6 +85,8 @@ enum Event {
     Signal(i32),
     Opened(Box<Result<Cluster, Failure>>),
     Stopped(crate::sql::error::Result<usize>),
+    /// This process must start again.
+    Again,
 }
 
 /// One queue for signals and for the end of the first start.
@@ -107,7 +121,11 @@ fn open(settings: &Resolved, events: &Events) -> Result<Cluster, Failure> {
     let running = Arc::<Running>::default();
     let (sender, settings, work) = (events.sender.clone(), settings.clone(), Arc::clone(&running));
     spawn("open", move || {
-        let result = initdb::open(&settings, Some(&work));
+        let result = start::bootstrap(&settings, &|| work.is_interrupted());
+        let result = result.map_err(Failure::from).and_then(|lock| match lock {
+            Some(lock) => Ok(Cluster::open(Path::new(settings.text("data_directory")), lock)?),
+            None => initdb::open(&settings, Some(&work)),
+        });
         // The main thread waits for this, or has left already.
         let _ = sender.send(Event::Opened(Box::new(result)));
     })?;
@@ -137,8 +155,13 @@ fn stop(server: &Arc<Server>, events: &Events, patience: Duration) -> Result<Exi
     spawn("stop", move || {
         stopping.stop(patience);
         let _ = std::fs::remove_file(socket_path(&stopping.settings));
+        let captured = if stopping.replication.is_primary() { capture::end(&stopping) } else { Ok(()) };
+        stopping.replication.end();
+        stopping.stop_replicas(LAST_WORDS);
+        // Without the last capture the logs must stay as they are: the next start goes on from there.
+        let done = captured.and_then(|()| stopping.cluster.checkpoint(0, true));
         // The main thread waits for this, or has left already.
-        let _ = sender.send(Event::Stopped(stopping.cluster.checkpoint(0, true)));
+        let _ = sender.send(Event::Stopped(done));
     })?;
     loop {
         match events.next() {
@@ -152,6 +175,16 @@ fn stop(server: &Arc<Server>, events: &Events, patience: Duration) -> Result<Exi
             _ => reap(),
         }
     }
+}
+
+/// Starts this process again, with everything as it was at its start; only an error comes back.
+fn again(server: &Arc<Server>) -> Failure {
+    server.replication.end();
+    server.stop(Duration::ZERO);
+    let mut args = std::env::args_os();
+    let mut command = Command::new("/proc/self/exe");
+    command.arg0(args.next().unwrap_or_default()).args(args);
+    Failure::new(format!("can't start this process again: {}", command.exec()))
 }
 
 /// Nothing acknowledged is lost: the write-ahead log holds it.
@@ -168,6 +201,7 @@ fn reload(server: &Server, args: &[String]) {
         Ok((settings, access)) => {
             log::configure(&settings);
             server.set_access(access);
+            server.replication.set_synchronous(server, settings.int("synchronous_replicas"));
             log::info("log settings, access rules and certificates are reloaded");
         }
         Err(failure) => log::error(&format!("settings are not reloaded: {}", failure.message)),
@@ -301,7 +335,7 @@ fn checkpoints(server: &Arc<Server>) -> Result<(), Failure> {
             std::thread::sleep(Duration::from_secs(1).min(interval));
             let due = last.elapsed() >= interval;
             let began = Instant::now();
-            let result = server.cluster.checkpoint(if due { 0 } else { max_wal }, false);
+            let result = capture::checkpoint(&server, if due { 0 } else { max_wal });
             if !matches!(result, Ok(0)) {
                 server.metrics.checkpoint(began.elapsed(), result.is_ok());
             }

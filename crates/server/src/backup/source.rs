@@ -1,6 +1,6 @@
 //! Where a backup comes from.
 
-use super::archive;
+use super::{archive, dump};
 use crate::client::target::Target;
 use crate::client::{Client, Event, Lost};
 use settings::Resolved;
@@ -57,7 +57,10 @@ pub fn settings_files(settings: &Resolved) -> Vec<(String, PathBuf)> {
 fn from_server(target: &Target, kind: Kind, out: &mut dyn Write) -> Result<()> {
     let lost = |lost: Lost| Error::other(lost.to_string());
     let mut client = Client::connect(target).map_err(lost)?;
-    client.query(if kind == Kind::Sql { "BASE_BACKUP SQL" } else { "BASE_BACKUP" }).map_err(lost)?;
+    if kind == Kind::Sql {
+        return dump::write(&mut client, out);
+    }
+    client.query("BASE_BACKUP").map_err(lost)?;
     let mut result = Err(Error::other("the server sent no backup"));
     loop {
         match client.event().map_err(lost)? {

@@ -22,6 +22,7 @@ use pgwire::messages::{DecodeContext, Message, PgWireBackendMessage as Backend, 
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 use target::Target;
 
 /// A column of a result.
@@ -105,6 +106,8 @@ pub enum Event {
     Notice(Report),
     /// The server waits for the data of COPY FROM STDIN.
     CopyIn,
+    /// Data goes both ways from now on.
+    CopyBoth,
     /// A piece of the data of COPY TO STDOUT.
     CopyData(Vec<u8>),
     /// The next query may be sent.
@@ -116,6 +119,8 @@ pub enum Event {
 pub enum Lost {
     /// The server asks for a password and there is none.
     NoPassword,
+    /// Nothing came within the patience; what came before is kept.
+    Silent,
     /// Anything else.
     Other(String),
 }
@@ -124,6 +129,7 @@ impl std::fmt::Display for Lost {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::NoPassword => f.write_str("fe_sendauth: no password supplied; set PGPASSWORD"),
+            Self::Silent => f.write_str("the server did not answer in time"),
             Self::Other(why) => f.write_str(why),
         }
     }
@@ -145,17 +151,26 @@ pub struct Client {
 impl Client {
     /// Connects and logs in, with and without TLS in the order that the target asks for.
     pub fn connect(target: &Target) -> Result<Self, Lost> {
+        Self::connect_with(target, &[])
+    }
+
+    /// Connects for replication.
+    pub fn connect_for_replication(target: &Target) -> Result<Self, Lost> {
+        Self::connect_with(target, &[("replication", "true")])
+    }
+
+    fn connect_with(target: &Target, extra: &[(&str, &str)]) -> Result<Self, Lost> {
         let failed = |why: String| Lost::Other(format!("connection to server at {target} failed: {why}"));
         let attempts = if target.socket().is_some() { &[false] } else { target.tls.mode.attempts() };
         let mut first: Option<Lost> = None;
         for encrypted in attempts {
-            match Self::attempt(target, *encrypted) {
+            match Self::attempt(target, extra, *encrypted) {
                 // Without TLS it would be the same: the server can't, or a password is missing.
                 Ok((client, secure)) => match client {
                     Ok(client) => return Ok(client),
                     Err(Lost::NoPassword) => return Err(Lost::NoPassword),
-                    Err(Lost::Other(why)) => {
-                        first.get_or_insert(failed(why));
+                    Err(lost) => {
+                        first.get_or_insert(failed(lost.to_string()));
                         if *encrypted && !secure {
                             break;
                         }
@@ -168,7 +183,11 @@ impl Client {
     }
 
     /// One attempt; whether it was under TLS comes with what came of the login.
-    fn attempt(target: &Target, encrypted: bool) -> Result<(Result<Self, Lost>, bool), String> {
+    fn attempt(
+        target: &Target,
+        extra: &[(&str, &str)],
+        encrypted: bool,
+    ) -> Result<(Result<Self, Lost>, bool), String> {
         let stream = open(target).map_err(|error| error.to_string())?;
         // A server that takes longer than this for a handshake is not there.
         let _ = stream.set_read_timeout(Some(target.timeout));
@@ -182,11 +201,17 @@ impl Client {
             parameters: BTreeMap::new(),
             status: TransactionStatus::Idle,
         };
-        let result = client.log_in(target);
+        let result = client.log_in(target, extra);
         Ok((result.map(|()| client), secure))
     }
 
-    fn log_in(&mut self, target: &Target) -> Result<(), Lost> {
+    /// Limits the wait for whatever comes next.
+    pub fn set_patience(&self, patience: Option<Duration>) {
+        // A socket that refuses is found broken by the next read.
+        let _ = self.stream.set_read_timeout(patience);
+    }
+
+    fn log_in(&mut self, target: &Target, extra: &[(&str, &str)]) -> Result<(), Lost> {
         let mut startup = Startup::default();
         (startup.protocol_number_major, startup.protocol_number_minor) = (3, 0);
         let parameters =
@@ -195,6 +220,9 @@ impl Client {
             startup.parameters.insert(name.to_owned(), value.clone());
         }
         startup.parameters.insert("client_encoding".to_owned(), "UTF8".to_owned());
+        for (name, value) in extra {
+            startup.parameters.insert((*name).to_owned(), (*value).to_owned());
+        }
         self.send(&startup)?;
         let broken = |error: &dyn std::fmt::Display| Lost::Other(error.to_string());
         let scram = |password: &Option<String>| {
@@ -273,6 +301,7 @@ impl Client {
                 }
                 Backend::NoticeResponse(notice) => Event::Notice(Report::new(notice.fields)),
                 Backend::CopyInResponse(_) => Event::CopyIn,
+                Backend::CopyBothResponse(_) => Event::CopyBoth,
                 Backend::CopyData(data) => Event::CopyData(data.data.to_vec()),
                 Backend::ReadyForQuery(ready) => {
                     self.status = ready.status;
@@ -350,7 +379,7 @@ impl Client {
                 Ok(count) => self.input.extend_from_slice(&chunk[..count]),
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
-                    return Err(Lost::Other("the server did not answer in time".to_owned()));
+                    return Err(Lost::Silent);
                 }
                 Err(error) => return Err(Lost::Other(error.to_string())),
             }

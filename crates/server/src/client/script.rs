@@ -250,7 +250,8 @@ impl Runner {
                     }
                     write(&mut out, shown.as_bytes());
                 }
-                Event::Empty => {}
+                // Only replication connections copy both ways.
+                Event::Empty | Event::CopyBoth => {}
                 Event::Error(report) => {
                     (good, result) = (false, None);
                     rows.clear();

@@ -65,7 +65,7 @@ pub fn check(path: &Path, has_catalog: bool) -> Result<()> {
     const CHECK: &str = "PRAGMA integrity_check(1)";
     let mut found = None;
     if has_catalog {
-        let database = Arc::new(Database::open("check", path)?);
+        let database = Arc::new(Database::open("check", 0, path, Arc::default())?);
         let connection = Connection::open(database, Arc::default(), 0)?;
         connection.run(CHECK, &[], &mut |row| {
             if let [ValueRef::Text(text)] = row {

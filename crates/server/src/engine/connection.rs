@@ -92,8 +92,6 @@ pub(super) struct SessionState {
     pub last: Option<i64>,
     /// Sequences to be written with the transaction.
     pub touched: HashSet<String>,
-    /// The session's parameters, by their names in lower case.
-    pub settings: HashMap<String, String>,
     /// What set_config wants: parameter, value, and whether only for the transaction.
     pub wanted: Vec<(String, String, bool)>,
     /// What pg_notify wants: channel and message.
@@ -144,6 +142,14 @@ impl Connection {
         functions::signals(&self.sqlite, signal).map_err(|error| self.error(&error))
     }
 
+    /// Teaches the connection what to answer about replication.
+    pub fn teach_replication(
+        &self,
+        ask: impl Fn(&str, &Value) -> Result<Value> + Send + 'static,
+    ) -> Result<()> {
+        functions::replication(&self.sqlite, ask).map_err(|error| self.error(&error))
+    }
+
     /// Teaches the connection advisory locks: by the function's name and the lock's number.
     pub fn teach_locks(&self, lock: impl Fn(&str, i64) -> Result<bool> + Send + 'static) -> Result<()> {
         functions::locks(&self.sqlite, lock).map_err(|error| self.error(&error))
@@ -178,6 +184,11 @@ impl Connection {
         Ok(Arc::clone(&self.catalog))
     }
 
+    /// Reads the definitions again before the next statement.
+    pub fn forget_definitions(&mut self) {
+        self.seen = None;
+    }
+
     /// Whether the session has, or had, temporary tables.
     fn has_temporary(&self) -> Result<bool> {
         let mut found = false;
@@ -197,12 +208,6 @@ impl Connection {
     /// The database's sequences.
     pub fn sequences(&self) -> Vec<Sequence> {
         lock(&self.database.sequences).values().cloned().collect()
-    }
-
-    /// Tells SQL functions the session's parameters.
-    pub fn know_settings(&self, settings: impl Iterator<Item = (String, String)>) {
-        lock(&self.state).settings =
-            settings.map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
     }
 
     /// What set_config has asked for since the last look: parameter, value, and whether only for the transaction.
@@ -248,6 +253,7 @@ impl Connection {
         if self.holds_lock {
             return Ok(());
         }
+        self.database.gate.check()?;
         self.database.lock_writer(&self.interrupt)?;
         self.holds_lock = true;
         // In a snapshot an upgrade is tried by the statement itself, and fails with 40001 if others wrote.
@@ -273,7 +279,11 @@ impl Connection {
             self.release();
             return self.database.wait_durable();
         }
-        let result = self.persist_sequences().and_then(|()| self.batch("COMMIT"));
+        let open = if self.holds_lock { self.database.gate.check() } else { Ok(()) };
+        let result = open
+            .and_then(|()| self.persist_sequences())
+            .and_then(|()| self.count_definitions())
+            .and_then(|()| self.batch("COMMIT"));
         if result.is_err() {
             self.rollback();
             return result;
@@ -282,11 +292,23 @@ impl Connection {
             self.database.definitions_changed();
             self.seen = None;
         }
-        if self.holds_lock {
-            self.database.committed();
-        }
+        let ticket = self.holds_lock.then(|| self.database.committed());
         self.release();
-        self.database.wait_durable()
+        let Some(ticket) = ticket else { return self.database.wait_durable() };
+        self.database.gate.wake();
+        self.database.wait_durable()?;
+        self.database.gate.wait_replicated(&self.database.tickets, ticket, &self.interrupt)
+    }
+
+    /// The file's own count of changed definitions tells replicas when to read them again.
+    fn count_definitions(&self) -> Result<()> {
+        if !self.changed_definitions {
+            return Ok(());
+        }
+        let version = self.sqlite.query_row("PRAGMA user_version", [], |row| row.get::<_, i32>(0));
+        let version = version.map_err(|error| self.error(&error))?.wrapping_add(1) & i32::MAX;
+        let sql = format!("PRAGMA user_version = {version}");
+        self.sqlite.execute_batch(&sql).map_err(|error| self.error(&error))
     }
 
     /// Takes everything back.

@@ -2,6 +2,8 @@
 
 use super::connection::Interrupt;
 use super::error::simple;
+use super::gate::{Gate, Tickets};
+use super::wal;
 use crate::sql::catalog::is_temporary;
 use crate::sql::error::{Result, SqlError};
 use crate::sql::plan::Sequence;
@@ -11,7 +13,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// How often a waiting writer looks whether it was cancelled.
@@ -28,7 +30,14 @@ const BOOTSTRAP: &str = "
 pub struct Database {
     /// The database's name.
     pub name: String,
-    path: PathBuf,
+    /// Its number, which names its file.
+    pub oid: i64,
+    /// Its file.
+    pub path: PathBuf,
+    /// Whether it may be written, and who waits for replicas.
+    pub(super) gate: Arc<Gate>,
+    /// Its commits, counted.
+    pub tickets: Tickets,
     /// Counts the committed changes of definitions, so that connections know when to read them again.
     pub(super) generation: AtomicU64,
     pub(super) sequences: Mutex<HashMap<String, Sequence>>,
@@ -48,11 +57,14 @@ impl Database {
     }
 
     /// Opens a database file.
-    pub fn open(name: &str, path: &Path) -> Result<Self> {
+    pub fn open(name: &str, oid: i64, path: &Path, gate: Arc<Gate>) -> Result<Self> {
         let keeper = open_file(path, false)?;
         let database = Self {
             name: name.to_owned(),
+            oid,
             path: path.to_owned(),
+            gate,
+            tickets: Tickets::default(),
             generation: AtomicU64::new(0),
             sequences: Mutex::new(read_sequences(&keeper)?),
             writer: Mutex::new(false),
@@ -70,13 +82,14 @@ impl Database {
         Ok(sqlite)
     }
 
-    /// Notes a commit; the write lock is still held.
-    pub(super) fn committed(&self) {
+    /// Notes a commit, and gives its ticket; the write lock is still held.
+    pub(super) fn committed(&self) -> u64 {
         self.log.written.fetch_add(1, Ordering::SeqCst);
+        self.tickets.take()
     }
 
     /// Waits until everything committed so far, by whomever, survives a loss of power.
-    pub(super) fn wait_durable(&self) -> Result<()> {
+    pub fn wait_durable(&self) -> Result<()> {
         self.log.flush()
     }
 
@@ -91,8 +104,23 @@ impl Database {
                 return Err(error);
             }
         }
+        // Whoever closed the gate meanwhile wants no writes that were waiting either.
+        self.gate.check()?;
         *busy = true;
         Ok(())
+    }
+
+    /// Does something while nobody writes.
+    pub fn exclusively<T>(&self, work: impl FnOnce() -> T) -> T {
+        let mut busy = lock(&self.writer);
+        while *busy {
+            busy = self.writer_left.wait(busy).unwrap_or_else(PoisonError::into_inner);
+        }
+        *busy = true;
+        drop(busy);
+        let result = work();
+        self.unlock_writer();
+        result
     }
 
     pub(super) fn unlock_writer(&self) {
@@ -102,6 +130,18 @@ impl Database {
 
     pub(super) fn definitions_changed(&self) {
         self.generation.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Takes up definitions that came with another server's pages.
+    pub fn adopt_definitions(&self, version: u64) {
+        self.generation.store(version, Ordering::SeqCst);
+    }
+
+    /// Takes up sequences that came with another server's pages.
+    pub fn adopt_sequences(&self) -> Result<()> {
+        let stored = read_sequences(&lock(&self.keeper))?;
+        *lock(&self.sequences) = stored;
+        Ok(())
     }
 
     /// Forgets sequences that a rollback took back.
@@ -117,7 +157,7 @@ impl Database {
 
     /// The size of the write-ahead log, in bytes.
     pub fn wal_size(&self) -> u64 {
-        std::fs::metadata(log_path(&self.path)).map_or(0, |metadata| metadata.len())
+        std::fs::metadata(wal::path(&self.path)).map_or(0, |metadata| metadata.len())
     }
 
     /// Copies the write-ahead log into the file; `last` also empties the log, at shutdown.
@@ -151,7 +191,7 @@ struct Log {
 
 impl Log {
     fn open(database: &Path) -> Result<Self> {
-        let path = log_path(database);
+        let path = wal::path(database);
         let file = File::open(&path).map_err(|error| {
             SqlError::new("58030", format!("could not open `{}`: {error}", path.display()))
         })?;
@@ -196,12 +236,6 @@ impl Log {
         }
         Ok(())
     }
-}
-
-fn log_path(database: &Path) -> PathBuf {
-    let mut path = database.to_owned().into_os_string();
-    path.push("-wal");
-    path.into()
 }
 
 /// A lock whose holder panicked still guards consistent data here: every change is one assignment.

@@ -8,12 +8,19 @@ use std::path::Path;
 
 const BOOTSTRAP: &str = "
     CREATE TABLE role (
-        name TEXT PRIMARY KEY, verifier TEXT, superuser INTEGER NOT NULL, login INTEGER NOT NULL
+        name TEXT PRIMARY KEY, verifier TEXT, superuser INTEGER NOT NULL, login INTEGER NOT NULL,
+        replication INTEGER NOT NULL DEFAULT 0
     ) STRICT;
     CREATE TABLE database (
         oid INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, owner TEXT NOT NULL
     ) STRICT;
     CREATE TABLE option (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;";
+
+/// Which role is a member of which; files of an earlier make have no such table.
+const MEMBERS: &str = "
+    CREATE TABLE IF NOT EXISTS member (
+        role TEXT NOT NULL, member TEXT NOT NULL, PRIMARY KEY (role, member)
+    ) STRICT, WITHOUT ROWID;";
 
 /// A role.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +33,15 @@ pub struct Role {
     pub superuser: bool,
     /// It may log in.
     pub login: bool,
+    /// It may copy the whole cluster.
+    pub replication: bool,
+}
+
+const ROLE: &str = "SELECT name, verifier, superuser, login, replication, rowid FROM role";
+
+fn role(row: &rusqlite::Row<'_>) -> rusqlite::Result<Role> {
+    let (name, verifier) = (row.get(0)?, row.get(1)?);
+    Ok(Role { name, verifier, superuser: row.get(2)?, login: row.get(3)?, replication: row.get(4)? })
 }
 
 /// The file of roles and databases.
@@ -38,33 +54,35 @@ impl Global {
     pub fn create(path: &Path) -> Result<Self> {
         let sqlite = open_file(path, true)?;
         sqlite.execute_batch(BOOTSTRAP).map_err(|error| simple(&error))?;
+        sqlite.execute_batch(MEMBERS).map_err(|error| simple(&error))?;
         Ok(Self { sqlite })
     }
 
     /// Opens the file.
     pub fn open(path: &Path) -> Result<Self> {
-        open_file(path, false).map(|sqlite| Self { sqlite })
+        let sqlite = open_file(path, false)?;
+        sqlite.execute_batch(MEMBERS).map_err(|error| simple(&error))?;
+        let known = "SELECT count(*) FROM pragma_table_info('role') WHERE name = 'replication'";
+        let known =
+            sqlite.query_row(known, [], |row| row.get::<_, i64>(0)).map_err(|error| simple(&error))?;
+        if known == 0 {
+            let sql = "ALTER TABLE role ADD COLUMN replication INTEGER NOT NULL DEFAULT 0";
+            sqlite.execute_batch(sql).map_err(|error| simple(&error))?;
+        }
+        Ok(Self { sqlite })
     }
 
     /// A role by name.
     pub fn role(&self, name: &str) -> Result<Option<Role>> {
-        let sql = "SELECT name, verifier, superuser, login FROM role WHERE name = ?1";
-        let read = |row: &rusqlite::Row<'_>| {
-            Ok(Role { name: row.get(0)?, verifier: row.get(1)?, superuser: row.get(2)?, login: row.get(3)? })
-        };
-        self.sqlite.query_row(sql, [name], read).optional().map_err(|error| simple(&error))
+        let sql = format!("{ROLE} WHERE name = ?1");
+        self.sqlite.query_row(&sql, [name], role).optional().map_err(|error| simple(&error))
     }
 
     /// All roles, each with its number.
     pub fn roles(&self) -> Result<Vec<(i64, Role)>> {
         let read = || -> rusqlite::Result<Vec<(i64, Role)>> {
-            let sql = "SELECT name, verifier, superuser, login, rowid FROM role ORDER BY rowid";
-            let mut statement = self.sqlite.prepare_cached(sql)?;
-            let role = |row: &rusqlite::Row<'_>| {
-                let (name, verifier) = (row.get(0)?, row.get(1)?);
-                Ok((row.get(4)?, Role { name, verifier, superuser: row.get(2)?, login: row.get(3)? }))
-            };
-            statement.query_map([], role)?.collect()
+            let mut statement = self.sqlite.prepare_cached(&format!("{ROLE} ORDER BY rowid"))?;
+            statement.query_map([], |row| Ok((row.get(5)?, role(row)?)))?.collect()
         };
         read().map_err(|error| simple(&error))
     }
@@ -81,13 +99,35 @@ impl Global {
 
     /// Adds a role, or changes what is known of it; its number stays.
     pub fn put_role(&self, role: &Role) -> Result<()> {
-        let sql = "INSERT INTO role (name, verifier, superuser, login) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (name)
-                   DO UPDATE SET verifier = excluded.verifier, superuser = excluded.superuser, login = excluded.login";
-        self.change(sql, params![role.name, role.verifier, role.superuser, role.login]).map(|_| ())
+        let sql = "INSERT INTO role (name, verifier, superuser, login, replication) VALUES (?1, ?2, ?3, ?4, ?5)
+                   ON CONFLICT (name) DO UPDATE SET verifier = excluded.verifier, superuser = excluded.superuser,
+                   login = excluded.login, replication = excluded.replication";
+        let values = params![role.name, role.verifier, role.superuser, role.login, role.replication];
+        self.change(sql, values).map(|_| ())
+    }
+
+    /// Which role each role is a member of: role and member.
+    pub fn members(&self) -> Result<Vec<(String, String)>> {
+        let read = || -> rusqlite::Result<Vec<(String, String)>> {
+            let mut statement = self.sqlite.prepare_cached("SELECT role, member FROM member")?;
+            statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+        };
+        read().map_err(|error| simple(&error))
+    }
+
+    /// Makes a role a member of another, or ends that.
+    pub fn set_member(&self, role: &str, member: &str, give: bool) -> Result<()> {
+        let sql = if give {
+            "INSERT OR IGNORE INTO member (role, member) VALUES (?1, ?2)"
+        } else {
+            "DELETE FROM member WHERE role = ?1 AND member = ?2"
+        };
+        self.change(sql, [role, member]).map(|_| ())
     }
 
     /// Removes a role; says whether there was one.
     pub fn drop_role(&self, name: &str) -> Result<bool> {
+        self.change("DELETE FROM member WHERE role = ?1 OR member = ?1", [name])?;
         self.change("DELETE FROM role WHERE name = ?1", [name]).map(|count| count > 0)
     }
 

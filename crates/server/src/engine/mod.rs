@@ -4,16 +4,21 @@
 //! one client's handle on it. SQLite's own waiting polls, so writers queue in process at
 //! [`Database`]'s lock, which is taken at the first writing statement and released at its end.
 
+mod aggregates;
 mod backup;
 mod connection;
 mod database;
 mod error;
 mod functions;
+mod gate;
 mod global;
 mod json;
+pub mod pages;
+pub mod wal;
 
 pub use backup::{Snapshot, check};
 pub use connection::{Connection, Interrupt, Reason};
 pub use database::Database;
+pub use gate::{Gate, Tickets};
 pub use global::{Global, Role};
 pub use rusqlite::types::{Value, ValueRef};

@@ -3,6 +3,7 @@
 use crate::engine::Interrupt;
 use crate::sql::error::{Result, SqlError};
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -33,6 +34,8 @@ struct Holder {
 #[derive(Default)]
 pub struct Advisory {
     held: Mutex<HashMap<(String, i64), Holder>>,
+    /// Whether there was ever one: most servers never see any, and needn't look after every transaction.
+    used: AtomicBool,
     freed: Condvar,
 }
 
@@ -81,6 +84,7 @@ impl Advisory {
             }
             held = self.freed.wait_timeout(held, SLICE).unwrap_or_else(PoisonError::into_inner).0;
         }
+        self.used.store(true, Ordering::SeqCst);
         let holder = held.entry(key).or_insert(Holder { pid, session: 0, transaction: 0 });
         if transaction {
             holder.transaction += 1;
@@ -92,6 +96,9 @@ impl Advisory {
 
     /// Gives back what a session holds: for its transaction only, or everything of the session's own.
     pub fn release(&self, pid: i32, transaction: bool) {
+        if !self.used.load(Ordering::SeqCst) {
+            return;
+        }
         let mut held = self.lock();
         let before = held.len();
         held.retain(|_, holder| {

@@ -104,10 +104,16 @@ impl Session {
         let setting = self.parameters.show("search_path", &self.server.settings)?;
         let path = Context::existing_path(&catalog, &setting, &self.user);
         let temporary = format!("{TEMPORARY}_{}", self.seat.pid);
+        let memberships = if self.superuser {
+            vec![self.user.clone()]
+        } else {
+            closure(&self.server.cluster.members()?, &self.user)
+        };
         let context = Context {
             path: &path,
             temporary: &temporary,
-            memberships: std::slice::from_ref(&self.user),
+            memberships: &memberships,
+            login: &self.login.0,
             catalog: &catalog,
             user: &self.user,
             superuser: self.superuser,
@@ -195,7 +201,11 @@ impl Session {
             }
             Action::Savepoint(name) => {
                 self.needs_block("SAVEPOINT")?;
-                self.connection.begin_write()?;
+                if !self.server.cluster.gate.is_closed() {
+                    self.connection.begin_write()?;
+                } else if !self.connection.in_transaction() {
+                    self.connection.begin_snapshot()?;
+                }
                 self.connection.savepoint(name)?;
                 self.savepoints.push(name.clone());
             }
@@ -219,6 +229,7 @@ impl Session {
                 let count = self.fetch(name, *steps, *silent, rows)?;
                 return Ok(format!("{tag} {count}"));
             }
+            Action::SetRole(name) => self.set_role(name.as_deref())?,
             Action::Close(name) => self.close_cursor(name.as_deref())?,
             Action::Listen(channel) => self.listen(channel),
             Action::Unlisten(channel) => self.unlisten(channel.as_deref()),
@@ -240,6 +251,7 @@ impl Session {
                 self.statements.clear();
                 self.cursors.clear();
                 self.unlisten(None);
+                self.set_role(None)?;
                 self.set_parameter("all", None, false)?;
             }
             Action::Nothing => {}
@@ -254,6 +266,11 @@ impl Session {
                 let message =
                     format!("cannot execute {} in a read-only transaction", plan.tag.trim_end_matches(" 0"));
                 return Err(SqlError::new("25006", message));
+            }
+            _ if plan.writes && self.server.cluster.gate.is_closed() => {
+                let tag = plan.tag.trim_end_matches(" 0");
+                let message = format!("cannot execute {tag} in a read-only transaction");
+                return Err(SqlError::new("25006", message).hint(self.server.replication.why_closed()));
             }
             Transaction::Open { snapshot: true, .. }
                 if !self.connection.in_transaction() && plan.tag != "COMMIT" =>
@@ -341,7 +358,26 @@ impl Session {
         found.ok_or_else(|| SqlError::new("3B001", format!("savepoint \"{name}\" does not exist")))
     }
 
+    /// SET ROLE: what may be done is from now on what that role may do.
+    fn set_role(&mut self, name: Option<&str>) -> Result<()> {
+        let (login, all) = self.login.clone();
+        let name = name.unwrap_or(&login);
+        let role = self.server.cluster.role(name)?;
+        let role = role.ok_or_else(|| SqlError::new("22023", format!("role \"{name}\" does not exist")))?;
+        if !all && !closure(&self.server.cluster.members()?, &login).iter().any(|known| known == name) {
+            return Err(SqlError::new("42501", format!("permission denied to set role \"{name}\"")));
+        }
+        self.superuser = role.superuser;
+        self.user = role.name;
+        self.replan();
+        Ok(())
+    }
+
     fn change_cluster(&mut self, change: &ClusterChange) -> Result<()> {
+        if self.server.cluster.gate.is_closed() {
+            let message = "cannot change roles or databases in a read-only transaction";
+            return Err(SqlError::new("25006", message).hint(self.server.replication.why_closed()));
+        }
         if self.transaction != Transaction::Idle {
             let database =
                 matches!(change, ClusterChange::CreateDatabase { .. } | ClusterChange::DropDatabase { .. });
@@ -350,10 +386,17 @@ impl Session {
         }
         // A user may change its own password, and nothing else.
         let own = matches!(change, ClusterChange::AlterRole { name, role } if *name == self.user
-            && role.superuser.is_none() && role.login.is_none());
+            && role.superuser.is_none() && role.login.is_none() && role.replication.is_none());
         if !self.superuser && !own {
             return Err(SqlError::new("42501", "permission denied: only superusers may do this"));
         }
+        let cluster = &self.server.cluster;
+        cluster.gate.check()?;
+        self.make_change(change)?;
+        self.server.cluster.settle(&self.seat.interrupt)
+    }
+
+    fn make_change(&self, change: &ClusterChange) -> Result<()> {
         let cluster = &self.server.cluster;
         let missing = |name: &str| SqlError::new("42704", format!("role \"{name}\" does not exist"));
         match change {
@@ -377,12 +420,31 @@ impl Session {
                 if cluster.role(name)?.is_some() {
                     return Err(SqlError::new("42710", format!("role \"{name}\" already exists")));
                 }
-                let fresh = Role { name: name.clone(), verifier: None, superuser: false, login: false };
+                let fresh = Role {
+                    name: name.clone(),
+                    verifier: None,
+                    superuser: false,
+                    login: false,
+                    replication: false,
+                };
                 cluster.put_role(&changed(fresh, role)?)
             }
             ClusterChange::AlterRole { name, role } => {
                 let known = cluster.role(name)?.ok_or_else(|| missing(name))?;
                 cluster.put_role(&changed(known, role)?)
+            }
+            ClusterChange::Member { roles, members, give } => {
+                for name in roles.iter().chain(members) {
+                    cluster.role(name)?.ok_or_else(|| missing(name))?;
+                }
+                for (role, member) in roles.iter().flat_map(|role| members.iter().map(move |m| (role, m))) {
+                    if *give && closure(&cluster.members()?, role).contains(member) {
+                        let message = format!("role \"{role}\" is a member of role \"{member}\"");
+                        return Err(SqlError::new("0LP01", message));
+                    }
+                    cluster.set_member(role, member, *give)?;
+                }
+                Ok(())
             }
             ClusterChange::DropRole { name, .. } if *name == self.user => {
                 Err(SqlError::new("55006", "current user cannot be dropped"))
@@ -420,9 +482,23 @@ impl Session {
     }
 }
 
+/// A role and all that it is a member of, directly or not.
+pub(super) fn closure(members: &[(String, String)], role: &str) -> Vec<String> {
+    let mut found = vec![role.to_owned()];
+    let mut next = 0;
+    while let Some(member) = found.get(next).cloned() {
+        let more = members.iter().filter(|(_, of)| *of == member).map(|(role, _)| role);
+        let fresh: Vec<String> = more.filter(|role| !found.contains(role)).cloned().collect();
+        found.extend(fresh);
+        next += 1;
+    }
+    found
+}
+
 fn changed(mut role: Role, change: &RoleChange) -> Result<Role> {
     role.login = change.login.unwrap_or(role.login);
     role.superuser = change.superuser.unwrap_or(role.superuser);
+    role.replication = change.replication.unwrap_or(role.replication);
     if let Some(password) = &change.password {
         role.verifier = password.as_deref().map(scram::verifier).transpose()?;
     }

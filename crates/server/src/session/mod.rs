@@ -21,11 +21,13 @@ mod startup;
 mod stream;
 mod wire;
 
-pub use server::Server;
+pub use server::{Seat, Server};
 pub use stream::Stream;
+pub use wire::{Incoming, Wire};
 
 use crate::engine::Connection;
 use crate::log;
+use crate::replication::status;
 use crate::sql;
 use crate::sql::error::{Result, SqlError};
 use cache::Plans;
@@ -35,13 +37,11 @@ use parameters::Parameters;
 use pgwire::messages::PgWireFrontendMessage as Frontend;
 use pgwire::messages::extendedquery::CloseComplete;
 use pgwire::messages::response::{EmptyQueryResponse, TransactionStatus};
-use server::Seat;
 use settings::Saved;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use wire::{Incoming, Wire};
 
 /// A client that doesn't take its results for this long is given up.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(300);
@@ -68,6 +68,8 @@ struct Session {
     parameters: Parameters,
     user: String,
     superuser: bool,
+    /// The role that logged in, and whether it may do everything.
+    login: (String, bool),
     transaction: Transaction,
     savepoints: Vec<String>,
     statements: HashMap<String, Arc<Prepared>>,
@@ -94,6 +96,7 @@ pub fn serve(server: &Arc<Server>, stream: Stream) {
     let _ = stream.set_write_timeout(WRITE_TIMEOUT);
     let mut wire = Wire::new(Arc::clone(&stream));
     let session = match startup::greet(server, &mut wire) {
+        Ok(Some(greeting)) if greeting.replication => return greeting.follow(server, wire),
         Ok(Some(greeting)) => greeting.into_session(server, wire),
         Ok(None) => return,
         Err(error) => {
@@ -126,8 +129,8 @@ pub fn serve(server: &Arc<Server>, stream: Stream) {
 
 impl Session {
     fn run(&mut self) {
-        self.parameters_changed();
         let (server, user, superuser) = (Arc::clone(&self.server), self.user.clone(), self.superuser);
+        let asked = Arc::clone(&server);
         let signal = move |pid, reason| server.interrupt(pid, reason, &user, superuser);
         let (server, pid) = (Arc::clone(&self.server), self.seat.pid);
         let (interrupt, database) = (Arc::clone(&self.seat.interrupt), self.connection.database().to_owned());
@@ -135,7 +138,10 @@ impl Session {
             let (request, transaction) = advisory::request(name)?;
             server.advisory.serve(request, transaction, key, &database, pid, &interrupt)
         };
-        let taught = self.connection.teach_signals(signal).and_then(|()| self.connection.teach_locks(locks));
+        let replication = move |name: &str, argument: &_| status::function(&asked, name, argument, superuser);
+        let taught = self.connection.teach_signals(signal);
+        let taught = taught.and_then(|()| self.connection.teach_locks(locks));
+        let taught = taught.and_then(|()| self.connection.teach_replication(replication));
         if let Err(error) = taught.and_then(|()| self.cycle()) {
             self.server.metrics.error(error.code);
             // A fatal error is told to the client if it still listens.

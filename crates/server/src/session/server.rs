@@ -8,6 +8,7 @@ use crate::auth::Access;
 use crate::cluster::Cluster;
 use crate::engine::{Connection, Interrupt, Reason, Role};
 use crate::metrics::Metrics;
+use crate::replication::{Replication, status};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::plan::Sequence;
 use crate::sql::system;
@@ -23,6 +24,8 @@ pub struct Server {
     /// The settings at the start.
     pub settings: settings::Resolved,
     access: RwLock<Arc<Access>>,
+    /// What this server is to others.
+    pub replication: Replication,
     /// Who listens to what.
     pub channels: Channels,
     /// Who holds which advisory lock.
@@ -43,7 +46,8 @@ struct Entry {
     stream: Arc<Stream>,
     busy: Arc<AtomicBool>,
     user: String,
-    database: String,
+    /// `None` for a replica.
+    database: Option<String>,
 }
 
 /// A session's place among the connected; it is given back when this is dropped.
@@ -71,10 +75,11 @@ impl Drop for Seat {
 
 impl Server {
     /// A server over an opened cluster.
-    pub fn new(cluster: Cluster, settings: settings::Resolved) -> Arc<Self> {
+    pub fn new(cluster: Cluster, settings: settings::Resolved, replication: Replication) -> Arc<Self> {
         Arc::new(Self {
             cluster,
             settings,
+            replication,
             access: RwLock::default(),
             channels: Channels::default(),
             advisory: Advisory::default(),
@@ -102,7 +107,7 @@ impl Server {
         self: &Arc<Self>,
         stream: &Arc<Stream>,
         user: &str,
-        database: &str,
+        database: Option<&str>,
         superuser: bool,
     ) -> Result<Seat> {
         if self.is_stopping() {
@@ -127,7 +132,7 @@ impl Server {
             stream: Arc::clone(stream),
             busy: Arc::clone(&busy),
             user: user.to_owned(),
-            database: database.to_owned(),
+            database: database.map(str::to_owned),
         };
         sessions.insert(pid, entry);
         self.metrics.connection();
@@ -172,13 +177,31 @@ impl Server {
     /// Ends all sessions: those that wait at once, those that work after `patience`, or when they are done.
     pub fn stop(&self, patience: Duration) {
         self.stopping.store(true, Ordering::SeqCst);
-        for entry in self.sessions().values() {
+        for entry in self.sessions().values().filter(|entry| entry.database.is_some()) {
             // The session reads the end of its input, and tells the client why.
             entry.stream.stop_reading();
         }
-        self.wait_until_empty(patience);
+        self.wait_until_empty(patience, false);
         self.hurry();
-        self.wait_until_empty(Duration::from_secs(1));
+        self.wait_until_empty(Duration::from_secs(1), false);
+    }
+
+    /// Ends the replicas' sessions: they have got everything by now, or are waited for no longer.
+    pub fn stop_replicas(&self, patience: Duration) {
+        self.wait_until_empty(patience, true);
+        for entry in self.sessions().values() {
+            entry.interrupt.raise(Reason::Terminate);
+            entry.stream.stop_reading();
+        }
+        self.wait_until_empty(Duration::from_secs(1), true);
+    }
+
+    /// Ends the sessions in a database.
+    pub fn end_sessions(&self, database: &str) {
+        for entry in self.sessions().values().filter(|entry| entry.database.as_deref() == Some(database)) {
+            entry.interrupt.raise(Reason::Terminate);
+            entry.stream.stop_reading();
+        }
     }
 
     /// Cancels what still runs while the server stops.
@@ -190,10 +213,10 @@ impl Server {
         }
     }
 
-    fn wait_until_empty(&self, patience: Duration) {
+    fn wait_until_empty(&self, patience: Duration, replicas: bool) {
         let deadline = Instant::now() + patience;
         let mut sessions = self.sessions();
-        while !sessions.is_empty() {
+        while sessions.values().any(|entry| replicas || entry.database.is_some()) {
             let Some(rest) = deadline.checked_duration_since(Instant::now()).filter(|rest| !rest.is_zero())
             else {
                 return;
@@ -226,8 +249,13 @@ impl system::Cluster for Surroundings<'_> {
             name: role.name,
             superuser: role.superuser,
             login: role.login,
+            replication: role.replication,
         };
         roles.map(role).collect()
+    }
+
+    fn members(&self) -> Vec<(String, String)> {
+        self.server.cluster.members().unwrap_or_default()
     }
 
     fn databases(&self) -> Vec<(i64, String, String)> {
@@ -239,10 +267,15 @@ impl system::Cluster for Surroundings<'_> {
         let activity = |(pid, entry): (&i32, &Entry)| system::Activity {
             pid: *pid,
             user: entry.user.clone(),
-            database: entry.database.clone(),
+            replica: entry.database.is_none(),
+            database: entry.database.clone().unwrap_or_default(),
             active: entry.busy.load(Ordering::SeqCst),
         };
         sessions.iter().map(activity).collect()
+    }
+
+    fn standbys(&self) -> Vec<system::Standby> {
+        status::standbys(self.server)
     }
 
     fn settings(&self) -> Vec<(String, String)> {

@@ -30,7 +30,9 @@ impl Session {
             }
         }
         let told = self.parameters.set(name, value)?;
-        self.parameters_changed();
+        if ["search_path", "all"].iter().any(|path| name.eq_ignore_ascii_case(path)) {
+            self.replan();
+        }
         match told {
             Some((name, value)) => self.wire.parameter(&name, &value),
             None => Ok(()),
@@ -61,13 +63,13 @@ impl Session {
             .map(|((name, value), _)| (name.to_owned(), value.to_owned()))
             .collect();
         self.parameters = settled;
-        self.parameters_changed();
+        self.replan();
         changed.iter().try_for_each(|(name, value)| self.wire.parameter(name, value))
     }
 
-    /// Plans depend on the search path, and SQL functions read parameters.
-    pub(super) fn parameters_changed(&mut self) {
+    /// What names mean, or what may be done, has changed: every plan is made anew before its next run.
+    pub(super) fn replan(&mut self) {
         self.plans.clear();
-        self.connection.know_settings(self.parameters.all(&self.server.settings).into_iter());
+        self.connection.forget_definitions();
     }
 }

@@ -7,6 +7,7 @@ use crate::auth::hba::{self, Method, Visitor};
 use crate::auth::scram;
 use crate::engine::{Connection, Role};
 use crate::log;
+use crate::replication::sender;
 use crate::sql::error::{Result, SqlError};
 use pgwire::api::auth::sasl::scram::ScramServerAuth;
 use pgwire::messages::startup::{
@@ -20,6 +21,8 @@ use std::time::Duration;
 /// A client that proved who it is.
 pub struct Greeting {
     role: Role,
+    /// A replica, which wants the log and no database.
+    pub replication: bool,
     database: String,
     options: BTreeMap<String, String>,
 }
@@ -71,9 +74,13 @@ pub fn greet(server: &Arc<Server>, wire: &mut Wire) -> Result<Option<Greeting>> 
     let user =
         user.ok_or_else(|| SqlError::fatal("28000", "no PostgreSQL user name specified in startup packet"))?;
     let database = options.remove("database").filter(|name| !name.is_empty()).unwrap_or_else(|| user.clone());
-    if options.get("replication").is_some_and(|value| settings::parse_bool(value) != Some(false)) {
-        return Err(SqlError::fatal("0A000", "replication connections are not supported"));
+    let wish = options.remove("replication").filter(|value| settings::parse_bool(value) != Some(false));
+    if wish.as_deref() == Some("database") {
+        return Err(SqlError::fatal("0A000", "logical replication is not supported"));
     }
+    let replication = wish.is_some();
+    // In access rules the word stands for such connections, as Postgres has it.
+    let database = if replication { "replication".to_owned() } else { database };
     let method = match &access.rules {
         // Who reaches this socket can read the files as well.
         _ if wire.stream.is_private() => Method::Trust,
@@ -89,7 +96,11 @@ pub fn greet(server: &Arc<Server>, wire: &mut Wire) -> Result<Option<Greeting>> 
         None => Method::Scram,
     };
     let role = authenticate(server, wire, &user, method)?;
-    Ok(Some(Greeting { role, database, options }))
+    if replication && !role.replication && !role.superuser {
+        let message = "must be superuser or replication role to start walsender";
+        return Err(SqlError::fatal("42501", message));
+    }
+    Ok(Some(Greeting { role, replication, database, options }))
 }
 
 fn gone(incoming: &Incoming) -> Result<Option<Greeting>> {
@@ -157,6 +168,7 @@ impl Greeting {
                 wire,
                 connection,
                 parameters,
+                login: (self.role.name.clone(), self.role.superuser),
                 user: self.role.name,
                 superuser: self.role.superuser,
                 transaction: Transaction::Idle,
@@ -183,8 +195,27 @@ impl Greeting {
         }
     }
 
+    /// Serves a replica to its end.
+    pub fn follow(self, server: &Arc<Server>, mut wire: Wire) {
+        let name = self.options.get("application_name").filter(|name| !name.is_empty());
+        let name = name.cloned().unwrap_or_else(|| self.role.name.clone());
+        let serve = |wire: &mut Wire| -> Result<()> {
+            let seat = server.seat(&wire.stream, &self.role.name, None, self.role.superuser)?;
+            wire.put(&Authentication::Ok)?;
+            wire.parameter("server_version", crate::sql::POSTGRES_VERSION)?;
+            wire.put(&BackendKeyData::new(seat.pid, SecretKey::I32(seat.secret)))?;
+            sender::serve(server, wire, &seat, &self.role.name, &name)
+        };
+        if let Err(error) = serve(&mut wire) {
+            server.metrics.error(error.code);
+            // The replica may be gone already.
+            let _ = wire.error(&SqlError { fatal: true, ..error }, "").and_then(|()| wire.flush());
+        }
+    }
+
     fn open(&self, server: &Arc<Server>, wire: &mut Wire) -> Result<(Seat, Connection, Parameters)> {
-        let seat = server.seat(&wire.stream, &self.role.name, &self.database, self.role.superuser)?;
+        let database = Some(self.database.as_str());
+        let seat = server.seat(&wire.stream, &self.role.name, database, self.role.superuser)?;
         let database = server.cluster.database(&self.database)?;
         let connection = Connection::open(database, Arc::clone(&seat.interrupt), seat.pid)?;
         let mut parameters = Parameters::new(&server.settings);

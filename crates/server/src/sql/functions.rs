@@ -146,6 +146,7 @@ pub const SCALARS: &[Scalar] = &[
     }),
     row("to_hex", &[Int4], Text, |a| text_result(format!("{:x}", number(a, 0) as i32))),
     row("to_hex", &[Int8], Text, |a| text_result(format!("{:x}", number(a, 0)))),
+    row("pg_size_pretty", &[Int8], Text, |a| text_result(size_pretty(number(a, 0)))),
     row("md5", &[Text], Text, |a| text_result(format!("{:x}", md5::compute(text(a, 0)?)))),
     row("md5", &[Bytea], Text, |a| text_result(format!("{:x}", md5::compute(bytes(a, 0))))),
     row("width_bucket", &[Numeric, Numeric, Numeric, Int4], Int4, |a| {
@@ -353,7 +354,9 @@ pub const SCALARS: &[Scalar] = &[
     row("json_typeof", &[Type::Json], Text, |a| json_typeof(text(a, 0)?)),
     row("jsonb_typeof", &[Type::Jsonb], Text, |a| json_typeof(text(a, 0)?)),
     row("pg_encoding_to_char", &[Int4], Type::Name, |_| text_result("UTF8".to_owned())),
-    row("pg_is_in_recovery", &[], Type::Bool, |_| Ok(int(0))),
+    row("pg_wal_lsn_diff", &[Text, Text], Int8, |a| {
+        crate::replication::status::distance(text(a, 0)?, text(a, 1)?).map(int)
+    }),
 ];
 
 fn text<'a>(args: &[ValueRef<'a>], index: usize) -> Result<&'a str> {
@@ -399,6 +402,20 @@ fn decimal(number: &bigdecimal::BigDecimal) -> Result<Value> {
 
 fn count(text: &str) -> i64 {
     text.chars().count() as i64
+}
+
+/// Bytes in the largest unit of which there are at least ten.
+fn size_pretty(bytes: i64) -> String {
+    let mut size = bytes;
+    let units = ["bytes", "kB", "MB", "GB", "TB", "PB"];
+    for (index, unit) in units.iter().enumerate() {
+        if size.abs() < 10 * 1024 || index + 1 == units.len() {
+            return format!("{size} {unit}");
+        }
+        // Rounded to the nearest, half away from zero.
+        size = (size + size.signum() * 512) / 1024;
+    }
+    format!("{size} PB")
 }
 
 fn finite(number: f64) -> Result<Value> {

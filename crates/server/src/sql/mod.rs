@@ -6,6 +6,7 @@
 pub mod array;
 pub mod catalog;
 pub mod compile;
+mod copying;
 mod createdb;
 pub mod datetime;
 pub mod ddl;
@@ -16,6 +17,8 @@ pub mod json;
 pub mod numeric;
 pub mod pattern;
 pub mod plan;
+mod sequences;
+mod spelling;
 pub mod system;
 pub mod types;
 pub mod value;
@@ -23,9 +26,8 @@ pub mod value;
 use error::{Result, SqlError};
 use sqlparser::ast::{Expr, Ident, Statement};
 use sqlparser::dialect::PostgreSqlDialect;
-use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
-use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Whitespace};
+use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
 /// The Postgres version whose behaviour clients may expect.
 pub const POSTGRES_VERSION: &str = "15.0";
@@ -99,7 +101,7 @@ fn parser(text: &str) -> Result<Parser<'static>> {
     check_depth(&tokens)?;
     Ok(Parser::new(&DIALECT)
         .with_recursion_limit(100)
-        .with_tokens_with_locations(adapted(createdb::adapt(tokens)?)))
+        .with_tokens_with_locations(spelling::adapted(createdb::adapt(tokens)?)))
 }
 
 /// Refuses what would make a tree so deep that following it exhausts a thread's stack. A chain such as
@@ -130,118 +132,6 @@ fn check_depth(tokens: &[TokenWithSpan]) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// What SET CONSTRAINTS is for the parser: a parameter like others.
-pub(super) const CONSTRAINTS: &str = "sb_constraints";
-
-/// Spellings that the parser does not know, in words that it knows: COPY's switches may be `on` and `off`,
-/// VACUUM has options without parentheses, which change nothing here, SET CONSTRAINTS is no parameter,
-/// MOVE is a FETCH of no rows, and TABLE a SELECT.
-fn adapted(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
-    let mut adapted: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
-    let mut statement = Keyword::NoKeyword;
-    let mut previous = Keyword::NoKeyword;
-    let (mut constraints, mut moving, mut fetching, mut first) = (false, false, false, true);
-    let mut start = 0;
-    for mut token in tokens {
-        let (word, span) = (|text: &str| Token::make_keyword(text), token.span);
-        let end = matches!(token.token, Token::SemiColon | Token::EOF);
-        if end && fetching {
-            finish_fetch(&mut adapted, start, moving);
-        }
-        if end {
-            (statement, previous) = (Keyword::NoKeyword, Keyword::NoKeyword);
-            (constraints, moving, fetching, first) = (false, false, false, true);
-        }
-        let Token::Word(found) = &mut token.token else {
-            if let (true, Token::Number(digits, _)) = (fetching, &mut token.token)
-                && adapted.last().is_some_and(|last| last.token == Token::Minus)
-            {
-                // A count or a place may be negative.
-                adapted.pop();
-                digits.insert(0, '-');
-            }
-            if !constraints {
-                adapted.push(token);
-            }
-            continue;
-        };
-        let keyword = found.keyword;
-        if statement == Keyword::NoKeyword {
-            statement = keyword;
-        }
-        if first && keyword == Keyword::TABLE {
-            // TABLE t is short for SELECT * FROM t.
-            first = false;
-            let blank = Token::Whitespace(Whitespace::Space);
-            for token in [word("SELECT"), blank.clone(), Token::Mul, blank, word("FROM")] {
-                adapted.push(TokenWithSpan::new(token, span));
-            }
-            continue;
-        }
-        if std::mem::take(&mut first)
-            && ["move", "fetch"].iter().any(|word| found.value.eq_ignore_ascii_case(word))
-        {
-            (fetching, moving, start) = (true, found.value.eq_ignore_ascii_case("move"), adapted.len());
-            token.token = word("FETCH");
-        } else if statement == Keyword::SET
-            && previous == Keyword::SET
-            && found.value.eq_ignore_ascii_case("constraints")
-        {
-            constraints = true;
-            for text in [CONSTRAINTS, "TO"] {
-                adapted.push(TokenWithSpan::new(word(text), span));
-                adapted.push(TokenWithSpan::new(Token::Whitespace(Whitespace::Space), span));
-            }
-            continue;
-        } else if constraints {
-            // Which constraints are meant makes no difference.
-            if keyword == Keyword::DEFERRED || keyword == Keyword::IMMEDIATE {
-                adapted.push(token);
-            }
-            continue;
-        } else if statement == Keyword::VACUUM
-            && previous == Keyword::VACUUM
-            && matches!(keyword, Keyword::FULL | Keyword::FREEZE | Keyword::VERBOSE | Keyword::ANALYZE)
-        {
-            continue;
-        } else if statement == Keyword::COPY && matches!(previous, Keyword::FREEZE | Keyword::HEADER) {
-            match keyword {
-                Keyword::ON => found.keyword = Keyword::TRUE,
-                Keyword::OFF => found.keyword = Keyword::FALSE,
-                _ => {}
-            }
-        }
-        previous = keyword;
-        adapted.push(token);
-    }
-    if fetching {
-        finish_fetch(&mut adapted, start, moving);
-    }
-    adapted
-}
-
-/// FETCH may leave out FROM before the cursor's name, and MOVE wants no rows.
-fn finish_fetch(tokens: &mut Vec<TokenWithSpan>, start: usize, moving: bool) {
-    let is_word = |token: &TokenWithSpan| matches!(token.token, Token::Word(_));
-    let named = |token: &TokenWithSpan| matches!(&token.token, Token::Word(word) if matches!(word.keyword, Keyword::FROM | Keyword::IN));
-    let Some(name) = tokens[start..].iter().rposition(is_word).map(|index| start + index) else { return };
-    let span = tokens[name].span;
-    let blank = || TokenWithSpan::new(Token::Whitespace(Whitespace::Space), span);
-    if moving {
-        tokens.extend([blank(), TokenWithSpan::new(Token::make_keyword("INTO"), span), blank()]);
-        tokens.push(TokenWithSpan::new(Token::make_keyword("sb_move"), span));
-    }
-    if name > start && !tokens[start..].iter().any(named) {
-        // `FETCH c` and `FETCH 2 c`: a lone name needs a direction too.
-        let lone = !tokens[start + 1..name].iter().any(|token| !matches!(token.token, Token::Whitespace(_)));
-        let words: &[&str] = if lone { &["NEXT", "FROM"] } else { &["FROM"] };
-        for word in words.iter().rev() {
-            tokens.insert(name, blank());
-            tokens.insert(name, TokenWithSpan::new(Token::make_keyword(word), span));
-        }
-    }
 }
 
 fn syntax_error(error: ParserError) -> SqlError {

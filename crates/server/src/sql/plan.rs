@@ -5,11 +5,10 @@ use super::compile::query::changing;
 use super::compile::{Before, Compiler, Context, Output};
 use super::error::{Result, SqlError};
 use super::types::{Type, Typed};
-use super::{ddl, expr_text, fold};
+use super::{copying, ddl, expr_text, fold};
 use sqlparser::ast::{
-    CloseCursor, ContextModifier, CopyLegacyCsvOption, CopyLegacyOption, CopyOption, CopySource, CopyTarget,
-    DataType, Declare, DiscardObject, Expr, Ident, Reset, Set, SetExpr, Statement, TransactionAccessMode,
-    TransactionIsolationLevel, TransactionMode, Value,
+    CloseCursor, ContextModifier, CopyTarget, DataType, Declare, DiscardObject, Expr, Ident, Reset, Set,
+    SetExpr, Statement, TransactionAccessMode, TransactionIsolationLevel, TransactionMode, Value,
 };
 
 /// A statement ready to run.
@@ -145,6 +144,8 @@ pub enum Action {
     Cluster(ClusterChange),
     /// DEALLOCATE and DISCARD; no name is all.
     Deallocate(Option<String>),
+    /// SET ROLE; no name is the role that logged in.
+    SetRole(Option<String>),
     /// DISCARD ALL
     Discard,
     /// Nothing to do here, such as VACUUM.
@@ -284,6 +285,15 @@ pub enum ClusterChange {
         /// What changes.
         role: RoleChange,
     },
+    /// GRANT and REVOKE of membership
+    Member {
+        /// The roles.
+        roles: Vec<String>,
+        /// Who becomes a member of them.
+        members: Vec<String>,
+        /// Whether it is given.
+        give: bool,
+    },
     /// DROP ROLE
     DropRole {
         /// Its name.
@@ -300,6 +310,8 @@ pub struct RoleChange {
     pub login: Option<bool>,
     /// May do everything.
     pub superuser: Option<bool>,
+    /// May copy the cluster.
+    pub replication: Option<bool>,
     /// Its password; `Some(None)` removes it.
     pub password: Option<Option<String>>,
 }
@@ -393,8 +405,14 @@ fn build(statement: &Statement, context: &Context<'_>, compiler: &mut Compiler<'
         }
         Statement::Savepoint { name } => Ok(Plan::new(Action::Savepoint(fold(name)), "SAVEPOINT")),
         Statement::ReleaseSavepoint { name } => Ok(Plan::new(Action::Release(fold(name)), "RELEASE")),
-        Statement::Set(set) => set_plan(set),
+        Statement::Set(set) => match ddl::altered_sequence(set, context, compiler)? {
+            Some(steps) => Ok(Plan::ddl(steps, "ALTER SEQUENCE")),
+            None => set_plan(set),
+        },
         Statement::Reset(reset) => match &reset.reset {
+            Reset::ConfigurationParameter(name) if name.to_string().eq_ignore_ascii_case("role") => {
+                Ok(Plan::new(Action::SetRole(None), "RESET"))
+            }
             Reset::ConfigurationParameter(name) => Ok(Plan::new(
                 Action::Set { name: name.to_string().to_lowercase(), value: None, local: false },
                 "RESET",
@@ -415,10 +433,10 @@ fn build(statement: &Statement, context: &Context<'_>, compiler: &mut Compiler<'
             Ok(Plan { columns, ..Plan::new(Action::Show(name), "SHOW") })
         }
         Statement::Copy { source, to: false, target: CopyTarget::Stdin, options, legacy_options, .. } => {
-            copy_in(source, copy_format(options, legacy_options)?, compiler)
+            copying::copy_in(source, copying::copy_format(options, legacy_options)?, compiler)
         }
         Statement::Copy { source, to: true, target: CopyTarget::Stdout, options, legacy_options, .. } => {
-            copy_out(source, copy_format(options, legacy_options)?, compiler)
+            copying::copy_out(source, copying::copy_format(options, legacy_options)?, compiler)
         }
         Statement::Copy { target: CopyTarget::File { .. } | CopyTarget::Program { .. }, .. } => {
             let message = "COPY to or from a file or a program of the server's machine is not supported";
@@ -489,12 +507,15 @@ fn set_plan(set: &Set) -> Result<Plan> {
     match set {
         Set::SingleAssignment { variable, values, .. } => {
             let texts: Vec<String> = values.iter().map(setting_text).collect();
-            if variable.to_string() == super::CONSTRAINTS {
+            if variable.to_string() == super::spelling::CONSTRAINTS {
                 let deferred = texts.iter().any(|text| text == "deferred");
                 return Ok(Plan::new(Action::Constraints { deferred }, "SET CONSTRAINTS"));
             }
             let is_default = values.len() == 1 && texts[0].eq_ignore_ascii_case("default");
             plan(variable.to_string().to_lowercase(), (!is_default).then(|| texts.join(", ")))
+        }
+        Set::SetRole { role_name, .. } => {
+            Ok(Plan::new(Action::SetRole(role_name.as_ref().map(fold).filter(|name| name != "none")), "SET"))
         }
         Set::SetTimeZone { value, .. } => plan("timezone".to_owned(), Some(setting_text(value))),
         Set::SetNames { charset_name, .. } => plan("client_encoding".to_owned(), Some(fold(charset_name))),
@@ -523,86 +544,6 @@ fn setting_text(expr: &Expr) -> String {
     }
 }
 
-fn copy_in(source: &CopySource, format: CopyFormat, compiler: &mut Compiler<'_>) -> Result<Plan> {
-    let CopySource::Table { table_name, columns } = source else {
-        return Err(SqlError::syntax("COPY query is only allowed with TO"));
-    };
-    let names: Vec<String> = columns.iter().map(fold).collect();
-    let (sql, types) = compiler.copy_row(table_name, &names)?;
-    let copy = CopyIn { sql, types, format };
-    Ok(Plan { writes: true, class: Class::Mod, ..Plan::new(Action::CopyIn(Box::new(copy)), "COPY") })
-}
-
-fn copy_out(source: &CopySource, format: CopyFormat, compiler: &mut Compiler<'_>) -> Result<Plan> {
-    let (sql, columns) = match source {
-        CopySource::Query(query) => compiler.query(query)?,
-        CopySource::Table { table_name, columns } => {
-            let names: Vec<String> = columns.iter().map(ToString::to_string).collect();
-            let list = if names.is_empty() { "*".to_owned() } else { names.join(", ") };
-            let parsed = super::parse(&format!("SELECT {list} FROM {table_name}"))?;
-            let [Statement::Query(query)] = parsed.as_slice() else {
-                return Err(SqlError::syntax("COPY needs a table or a query"));
-            };
-            compiler.query(query)?
-        }
-    };
-    let (sql, columns) = compiler.shown_query(sql, columns);
-    Ok(Plan::new(Action::CopyOut(Box::new(CopyOut { sql, columns, format })), "COPY"))
-}
-
-fn copy_format(options: &[CopyOption], legacy: &[CopyLegacyOption]) -> Result<CopyFormat> {
-    let mut copy = CopyFormat {
-        binary: legacy.iter().any(|option| matches!(option, CopyLegacyOption::Binary)),
-        csv: legacy.iter().any(|option| matches!(option, CopyLegacyOption::Csv(_))),
-        delimiter: '\0',
-        null: String::new(),
-        header: false,
-        quote: '"',
-    };
-    let mut null = None;
-    let mut delimiter = None;
-    for option in options {
-        match option {
-            CopyOption::Format(format) => match fold(format).as_str() {
-                "csv" => copy.csv = true,
-                "text" => copy.csv = false,
-                "binary" => copy.binary = true,
-                other => return Err(SqlError::unsupported(format!("COPY format \"{other}\""))),
-            },
-            CopyOption::Freeze(_) => {}
-            CopyOption::Delimiter(character) => delimiter = Some(*character),
-            CopyOption::Null(text) => null = Some(text.clone()),
-            CopyOption::Header(on) => copy.header = *on,
-            CopyOption::Quote(character) => copy.quote = *character,
-            CopyOption::Encoding(name) if name.eq_ignore_ascii_case("utf8") => {}
-            other => return Err(SqlError::unsupported(format!("COPY option {other}"))),
-        }
-    }
-    for option in legacy {
-        match option {
-            CopyLegacyOption::Csv(list) => {
-                for option in list {
-                    match option {
-                        CopyLegacyCsvOption::Header => copy.header = true,
-                        CopyLegacyCsvOption::Quote(character) => copy.quote = *character,
-                        other => return Err(SqlError::unsupported(format!("COPY option {other}"))),
-                    }
-                }
-            }
-            CopyLegacyOption::Delimiter(character) => delimiter = Some(*character),
-            CopyLegacyOption::Null(text) => null = Some(text.clone()),
-            CopyLegacyOption::Binary => {}
-            other => return Err(SqlError::unsupported(format!("COPY option {other}"))),
-        }
-    }
-    if copy.binary && (copy.csv || copy.header || null.is_some() || delimiter.is_some()) {
-        return Err(SqlError::syntax("cannot specify DELIMITER, NULL, HEADER or CSV in BINARY mode"));
-    }
-    copy.delimiter = delimiter.unwrap_or(if copy.csv { ',' } else { '\t' });
-    copy.null = null.unwrap_or_else(|| (if copy.csv { "" } else { "\\N" }).to_owned());
-    Ok(copy)
-}
-
 /// The text of a literal or a word, for SET and defaults of options.
 pub(super) fn literal_text(expr: &Expr) -> Option<String> {
     match expr {
@@ -627,6 +568,7 @@ mod tests {
         let context = Context {
             catalog: &catalog,
             user: "u",
+            login: "u",
             superuser: true,
             database: "d",
             cluster: &Nothing,

@@ -1,6 +1,8 @@
 //! A real server in a directory of its own, for the tests.
 #![allow(missing_docs, dead_code, reason = "each test binary uses a part of the harness")]
 
+pub mod postgres;
+
 use std::io::Read;
 use std::net::TcpListener;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -44,6 +46,10 @@ impl Node {
     pub fn new(flags: &[&str]) -> Self {
         let flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
         Self { child: None, directory: tempfile::tempdir().unwrap(), port: free_port(), flags }
+    }
+
+    pub fn add_flags(&mut self, flags: &[&str]) {
+        self.flags.extend(flags.iter().map(|flag| (*flag).to_owned()));
     }
 
     pub fn data(&self) -> String {
@@ -155,7 +161,11 @@ pub fn outcome(command: &mut Command) -> (Option<i32>, String) {
 
 /// The rows of a simple query: fields with bars between them, a line each.
 pub async fn text(client: &Client, sql: &str) -> String {
-    let messages = client.simple_query(sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+    rows(client.simple_query(sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}")))
+}
+
+/// Rows as text: fields with bars between them, a line each.
+pub fn rows(messages: Vec<SimpleQueryMessage>) -> String {
     let mut lines = Vec::new();
     for message in messages {
         if let SimpleQueryMessage::Row(row) = message {

@@ -39,6 +39,17 @@ impl Compiler<'_> {
 
     /// `a[1]` and `t.a[1]`
     pub(super) fn subscript(&mut self, root: &Expr, chain: &[AccessExpr]) -> Result<Frag> {
+        if let [AccessExpr::Dot(Expr::Identifier(field))] = chain {
+            let row = self.expr(root)?;
+            if row.ty() == Type::Json {
+                // The only rows here are pairs of numbers.
+                let key = super::literal(&crate::engine::Value::Text(crate::sql::fold(field)));
+                return Ok(Frag::new(
+                    format!("CAST(sb_json_text({}, {key}) AS INTEGER)", row.sql),
+                    Type::Int4,
+                ));
+            }
+        }
         let (frag, index) = match (root, chain) {
             (_, [AccessExpr::Subscript(Subscript::Index { index })]) => (self.expr(root)?, index),
             (

@@ -18,6 +18,7 @@ impl Compiler<'_> {
     /// INSERT. Columns left out get their defaults here, so that SQLite's own rules never apply.
     pub(in crate::sql) fn insert(&mut self, insert: &Insert) -> Result<Changed> {
         self.writes = true;
+        self.overriding = insert.overwrite;
         let TableObject::TableName(name) = &insert.table else {
             return Err(SqlError::unsupported("INSERT into this kind of table"));
         };
@@ -30,7 +31,14 @@ impl Compiler<'_> {
             .table_alias
             .as_ref()
             .map_or_else(|| relation.base().to_owned(), |alias| fold(&alias.alias));
-        let targets = self.insert_targets(&relation, &insert.columns)?;
+        let mut targets = self.insert_targets(&relation, &insert.columns)?;
+        if let Some(SetExpr::Values(values)) = insert.source.as_deref().map(|query| &*query.body)
+            && insert.columns.is_empty()
+            && values.rows.iter().any(|row| row.content.len() > targets.len())
+        {
+            // Generated columns may be named, or counted, if they get DEFAULT.
+            targets = relation.columns.iter().collect();
+        }
         let types: Vec<Type> = targets.iter().map(|column| column.typed().ty).collect();
         let width_error = |more: &str| SqlError::syntax(format!("INSERT has more {more}"));
         let omitted: Vec<&Column> =
@@ -49,9 +57,11 @@ impl Compiler<'_> {
                         }
                         let mut items = Vec::new();
                         for (expr, column) in row.content.iter().zip(&targets) {
-                            items.push(self.assigned(expr, column)?);
+                            if !(column.generated && is_default(expr)) {
+                                items.push(self.assigned(expr, column)?);
+                            }
                         }
-                        for column in &targets[row.content.len()..] {
+                        for column in targets[row.content.len()..].iter().filter(|c| !c.generated) {
                             items.push(self.default_of(column)?);
                         }
                         rows.push(items);
@@ -61,6 +71,7 @@ impl Compiler<'_> {
                 _ => return self.insert_select(insert, &relation, &alias, &targets, &types, &omitted),
             },
         };
+        targets.retain(|column| !column.generated);
         let mut defaults = Vec::new();
         for column in &omitted {
             defaults.push(self.default_of(column)?);
@@ -373,8 +384,7 @@ impl Compiler<'_> {
 
     /// The value that an expression gives to a column: DEFAULT, or converted to its type.
     fn assigned(&mut self, expr: &Expr, column: &Column) -> Result<String> {
-        let is_default = matches!(expr, Expr::Identifier(ident) if ident.quote_style.is_none() && fold(ident) == "default");
-        if is_default {
+        if is_default(expr) {
             return self.default_of(column);
         }
         if column.generated {
@@ -382,7 +392,7 @@ impl Compiler<'_> {
             let detail = format!("Column \"{}\" is a generated column.", column.name);
             return Err(SqlError::new("428C9", message).detail(detail).at(expr.span().start));
         }
-        if column.identity == Some(Identity::Always) {
+        if column.identity == Some(Identity::Always) && !self.overriding {
             let message = format!("cannot insert a non-DEFAULT value into column \"{}\"", column.name);
             let detail =
                 format!("Column \"{}\" is an identity column defined as GENERATED ALWAYS.", column.name);
@@ -435,6 +445,10 @@ impl Compiler<'_> {
         self.scopes = scopes;
         sql
     }
+}
+
+fn is_default(expr: &Expr) -> bool {
+    matches!(expr, Expr::Identifier(ident) if ident.quote_style.is_none() && fold(ident) == "default")
 }
 
 fn modified(typed: crate::sql::types::Typed) -> bool {

@@ -17,6 +17,7 @@ mod grouping;
 mod json;
 mod operator;
 pub(in crate::sql) mod query;
+mod sets;
 mod system;
 
 use super::catalog::{Catalog, Kind, PUBLIC, Relation, TEMPORARY, is_temporary, key, schema_key};
@@ -33,7 +34,9 @@ pub struct Context<'a> {
     pub catalog: &'a Catalog,
     /// The role in force.
     pub user: &'a str,
-    /// The role may do everything.
+    /// The role that logged in.
+    pub login: &'a str,
+    /// The role in force may do everything.
     pub superuser: bool,
     /// The database's name.
     pub database: &'a str,
@@ -122,6 +125,8 @@ pub struct Compiler<'a> {
     pub before: Vec<Before>,
     /// How many queries the present one is inside.
     depth: usize,
+    /// An INSERT that gives identity columns values of its own.
+    overriding: bool,
     scopes: Vec<Scope>,
     ctes: Vec<(String, Vec<Output>)>,
 }
@@ -215,6 +220,7 @@ impl<'a> Compiler<'a> {
             asks: false,
             before: Vec::new(),
             depth: 0,
+            overriding: false,
             scopes: Vec::new(),
             ctes: Vec::new(),
         }

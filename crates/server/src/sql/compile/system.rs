@@ -26,7 +26,7 @@ const NULLS: &[(&str, Type)] = &[
     ("pg_table_size", Type::Int8),
     ("pg_indexes_size", Type::Int8),
     ("pg_total_relation_size", Type::Int8),
-    ("pg_size_pretty", Type::Text),
+    ("pg_tablespace_size", Type::Int8),
     ("inet_server_addr", Type::Text),
     ("inet_client_addr", Type::Text),
 ];
@@ -53,6 +53,13 @@ const ALWAYS: &[&str] = &[
     "pg_operator_is_visible",
     "pg_opclass_is_visible",
     "pg_collation_is_visible",
+    "pg_conversion_is_visible",
+    "pg_statistics_obj_is_visible",
+    "pg_opfamily_is_visible",
+    "pg_ts_dict_is_visible",
+    "pg_ts_config_is_visible",
+    "pg_ts_parser_is_visible",
+    "pg_ts_template_is_visible",
     "has_schema_privilege",
     "has_database_privilege",
     "has_table_privilege",
@@ -197,6 +204,47 @@ impl Compiler<'_> {
                 let pid = self.coerce(pid.clone(), Type::Int4)?.sql;
                 let terminate = u8::from(name == "pg_terminate_backend");
                 Ok(Some(Frag::new(format!("sb_signal({pid}, {terminate})"), Type::Bool)))
+            }
+            ("getdatabaseencoding", []) => text("'UTF8'".to_owned()),
+            ("pg_char_to_encoding", [_]) => Ok(Some(Frag::new("6", Type::Int4))),
+            ("pg_client_encoding", []) => text("'UTF8'".to_owned()),
+            ("pg_database_size", [_]) => Ok(Some(Frag::new(
+                "(SELECT \"page_count\" * \"page_size\" FROM pragma_page_count, pragma_page_size)",
+                Type::Int8,
+            ))),
+            (
+                "pg_is_in_recovery"
+                | "pg_current_wal_lsn"
+                | "pg_last_wal_receive_lsn"
+                | "pg_last_wal_replay_lsn"
+                | "pg_last_xact_replay_timestamp"
+                | "pg_switch_wal",
+                [],
+            ) => {
+                let ty = match name {
+                    "pg_is_in_recovery" => Type::Bool,
+                    "pg_last_xact_replay_timestamp" => Type::Timestamptz,
+                    _ => Type::Text,
+                };
+                Ok(Some(Frag::new(format!("sb_replication('{name}', NULL)"), ty)))
+            }
+            ("pg_promote", args @ ([] | [_] | [_, _])) => {
+                let wait = match args.first() {
+                    Some(wait) => self.coerce(wait.clone(), Type::Bool)?.sql,
+                    None => "1".to_owned(),
+                };
+                let seconds = match args.get(1) {
+                    Some(seconds) => self.coerce(seconds.clone(), Type::Int4)?.sql,
+                    None => "60".to_owned(),
+                };
+                let sql = format!(
+                    "sb_replication('pg_promote', CASE WHEN {wait} THEN nullif({seconds}, 0) ELSE 0 END)"
+                );
+                Ok(Some(Frag::new(sql, Type::Bool)))
+            }
+            ("pg_drop_replication_slot", [slot]) => {
+                let slot = self.coerce(slot.clone(), Type::Text)?.sql;
+                Ok(Some(Frag::new(format!("sb_replication('{name}', {slot})"), Type::Text)))
             }
             ("pg_relation_is_publishable", [_]) => Ok(Some(Frag::new("0", Type::Bool))),
             _ => Ok(None),

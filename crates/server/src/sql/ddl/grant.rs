@@ -4,6 +4,7 @@ use super::Maker;
 use crate::sql::catalog::{Grant, Kind, PUBLIC, Relation, schema_key};
 use crate::sql::compile::relation_name;
 use crate::sql::error::{Result, SqlError};
+use crate::sql::plan::ClusterChange;
 use sqlparser::ast::{Action, GrantObjects, Grantee, GranteeName, GranteesType, ObjectName, Privileges};
 
 impl Maker<'_, '_> {
@@ -14,7 +15,7 @@ impl Maker<'_, '_> {
         grantees: &[Grantee],
         give: bool,
     ) -> Result<&'static str> {
-        let objects = objects.ok_or_else(|| SqlError::unsupported("granting membership of a role"))?;
+        let objects = objects.ok_or_else(|| SqlError::syntax("GRANT needs objects"))?;
         let grantees = grantees.iter().map(|grantee| self.grantee(grantee)).collect::<Result<Vec<_>>>()?;
         for mut relation in self.granted(objects)? {
             self.must_own(&relation)?;
@@ -124,6 +125,28 @@ impl Maker<'_, '_> {
         }
         Err(SqlError::new("42501", format!("permission denied for schema {schema}")))
     }
+}
+
+/// GRANT role TO role
+pub(super) fn membership(privileges: &Privileges, grantees: &[Grantee], give: bool) -> Result<ClusterChange> {
+    let Privileges::Actions(actions) = privileges else {
+        return Err(SqlError::syntax("ALL needs objects to grant"));
+    };
+    let mut roles = Vec::new();
+    for action in actions {
+        let Action::Role { role } = action else {
+            return Err(SqlError::syntax(format!("privilege {action} needs an object")));
+        };
+        roles.push(relation_name(role)?.1);
+    }
+    let mut members = Vec::new();
+    for grantee in grantees {
+        let Some(GranteeName::ObjectName(name)) = &grantee.name else {
+            return Err(SqlError::unsupported(format!("grantee {grantee}")));
+        };
+        members.push(relation_name(name)?.1);
+    }
+    Ok(ClusterChange::Member { roles, members, give })
 }
 
 fn letters(privileges: &Privileges, relation: &Relation) -> Result<String> {

@@ -1,10 +1,12 @@
 //! Definitions: what CREATE, ALTER and DROP change, as a list of steps.
 
 mod alter;
+mod column;
 mod comment;
 mod drop;
 mod grant;
 mod schema;
+mod sequence;
 mod storage;
 mod table;
 
@@ -16,7 +18,7 @@ use super::types::{Type, Typed};
 use super::{fold, quote};
 use sqlparser::ast::{
     AlterRoleOperation, CreateIndex, CreateView, Expr, Ident, IndexColumn, ObjectName, ObjectType,
-    OrderBySort, Password, RoleOption, SequenceOptions, Spanned, Statement,
+    OrderBySort, Password, RoleOption, SequenceOptions, Set, Spanned, Statement,
 };
 
 type Steps = (Vec<Step>, &'static str);
@@ -29,8 +31,21 @@ pub fn steps(statement: &Statement, context: &Context<'_>, compiler: &mut Compil
         Statement::CreateTable(create) => maker.create_table(create)?,
         Statement::CreateIndex(create) => maker.create_index(create)?,
         Statement::CreateView(create) => maker.create_view(create)?,
-        Statement::CreateSequence { name, if_not_exists, sequence_options, temporary: false, .. } => {
-            maker.create_sequence(name, *if_not_exists, sequence_options)?
+        Statement::CreateSequence {
+            name,
+            if_not_exists,
+            sequence_options,
+            temporary: false,
+            data_type,
+            ..
+        } => {
+            let ty = data_type.as_ref().map(super::types::declared).transpose()?;
+            maker.create_sequence(
+                name,
+                *if_not_exists,
+                ty.map_or(Type::Int8, |typed| typed.ty),
+                sequence_options,
+            )?
         }
         Statement::Grant(grant) => {
             maker.grant(&grant.privileges, grant.objects.as_ref(), &grant.grantees, true)?
@@ -44,6 +59,7 @@ pub fn steps(statement: &Statement, context: &Context<'_>, compiler: &mut Compil
             maker.drop(*object_type, *if_exists, names, *cascade)?
         }
         Statement::AlterIndex { name, operation } => maker.alter_index(name, operation)?,
+        Statement::AlterSchema(alter) => maker.alter_schema(alter)?,
         Statement::CreateSchema { schema_name, if_not_exists, .. } => {
             maker.create_schema(schema_name, *if_not_exists)?
         }
@@ -57,6 +73,24 @@ pub fn steps(statement: &Statement, context: &Context<'_>, compiler: &mut Compil
         }
     };
     Ok((maker.steps, tag))
+}
+
+/// The steps of ALTER SEQUENCE, which comes from the parser as a parameter's assignment.
+pub fn altered_sequence(
+    set: &Set,
+    context: &Context<'_>,
+    compiler: &mut Compiler<'_>,
+) -> Result<Option<Vec<Step>>> {
+    let Set::SingleAssignment { variable, values, .. } = set else { return Ok(None) };
+    let [name, options] = values.as_slice() else { return Ok(None) };
+    if variable.to_string() != super::spelling::ALTER_SEQUENCE {
+        return Ok(None);
+    }
+    let mut maker =
+        Maker { catalog: context.catalog, owner: context.user, compiler, steps: Vec::new(), oids: 0 };
+    let text = |expr| literal_text(expr).unwrap_or_default();
+    maker.alter_sequence(&text(name), &text(options))?;
+    Ok(Some(maker.steps))
 }
 
 /// The change of the cluster that a statement asks for, if it is one.
@@ -78,12 +112,23 @@ pub fn cluster(statement: &Statement) -> Result<Option<(ClusterChange, &'static 
             };
             (ClusterChange::DropRole { name: relation_name(name)?.1, if_exists: *if_exists }, "DROP ROLE")
         }
+        Statement::Grant(grant) if grant.objects.is_none() => {
+            (grant::membership(&grant.privileges, &grant.grantees, true)?, "GRANT ROLE")
+        }
+        Statement::Revoke(revoke) if revoke.objects.is_none() => {
+            (grant::membership(&revoke.privileges, &revoke.grantees, false)?, "REVOKE ROLE")
+        }
         Statement::CreateRole(create) => {
             let [name] = create.names.as_slice() else {
                 return Err(SqlError::unsupported("several roles at once"));
             };
             let password = create.password.as_ref().map(password).transpose()?;
-            let role = RoleChange { login: create.login, superuser: create.superuser, password };
+            let role = RoleChange {
+                login: create.login,
+                superuser: create.superuser,
+                replication: create.replication,
+                password,
+            };
             (ClusterChange::CreateRole { name: relation_name(name)?.1, role }, "CREATE ROLE")
         }
         Statement::AlterRole { name, operation: AlterRoleOperation::WithOptions { options } } => {
@@ -92,6 +137,7 @@ pub fn cluster(statement: &Statement) -> Result<Option<(ClusterChange, &'static 
                 match option {
                     RoleOption::Login(on) => role.login = Some(*on),
                     RoleOption::SuperUser(on) => role.superuser = Some(*on),
+                    RoleOption::Replication(on) => role.replication = Some(*on),
                     RoleOption::Password(given) => role.password = Some(password(given)?),
                     other => return Err(SqlError::unsupported(format!("role option {other}"))),
                 }
@@ -230,7 +276,10 @@ impl Maker<'_, '_> {
         let mut relation = self.relation(&key, Kind::Index { unique: create.unique });
         relation.columns = columns;
         relation.parent = Some(table.name.clone());
-        relation.definition = create.predicate.as_ref().map(ToString::to_string);
+        relation.definition = create.predicate.as_ref().map(|predicate| match predicate {
+            Expr::Nested(inner) => inner.to_string(),
+            other => other.to_string(),
+        });
         self.make_index(&relation, &table)?;
         self.put(relation);
         Ok("CREATE INDEX")
@@ -301,6 +350,7 @@ impl Maker<'_, '_> {
         &mut self,
         name: &ObjectName,
         if_not_exists: bool,
+        ty: Type,
         options: &[SequenceOptions],
     ) -> Result<&'static str> {
         let (schema, name) = relation_name(name)?;
@@ -308,9 +358,19 @@ impl Maker<'_, '_> {
         if self.free(&key, if_not_exists)? {
             let relation = self.relation(&key, Kind::Sequence);
             self.put(relation);
-            self.steps.push(Step::PutSequence(sequence_of(&key, Type::Int8, options)?));
+            self.steps.push(Step::PutSequence(sequence_of(&key, ty, options)?));
         }
         Ok("CREATE SEQUENCE")
+    }
+}
+
+/// A default as it is kept: a sequence is named without the cast that Postgres shows.
+fn default_text(expr: &Expr) -> String {
+    let text = expr.to_string();
+    let lower = text.to_ascii_lowercase();
+    match lower.strip_prefix("nextval('").and_then(|rest| rest.strip_suffix("'::regclass)")) {
+        Some(name) => format!("nextval('{}')", &text[9..9 + name.len()]),
+        None => text,
     }
 }
 

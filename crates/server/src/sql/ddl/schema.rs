@@ -6,7 +6,7 @@ use crate::sql::compile::relation_name;
 use crate::sql::error::{Result, SqlError};
 use crate::sql::fold;
 use crate::sql::plan::Step;
-use sqlparser::ast::SchemaName;
+use sqlparser::ast::{AlterSchema, AlterSchemaOperation, Owner, SchemaName};
 
 impl Maker<'_, '_> {
     pub(super) fn create_schema(&mut self, name: &SchemaName, if_not_exists: bool) -> Result<&'static str> {
@@ -41,5 +41,24 @@ impl Maker<'_, '_> {
         }
         self.put(schema);
         Ok("CREATE SCHEMA")
+    }
+
+    /// ALTER SCHEMA … OWNER TO
+    pub(super) fn alter_schema(&mut self, alter: &AlterSchema) -> Result<&'static str> {
+        let (_, name) = relation_name(&alter.name)?;
+        if !self.catalog.has_schema(&name) {
+            return Err(SqlError::new("3F000", format!("schema \"{name}\" does not exist")));
+        }
+        let known = self.catalog.get(&schema_key(&name)).cloned();
+        let mut schema = known.unwrap_or_else(|| self.public_schema());
+        self.must_own(&schema)?;
+        for operation in &alter.operations {
+            let AlterSchemaOperation::OwnerTo { owner: Owner::Ident(owner) } = operation else {
+                return Err(SqlError::unsupported(format!("ALTER SCHEMA {operation}")));
+            };
+            schema.owner = fold(owner);
+        }
+        self.put(schema);
+        Ok("ALTER SCHEMA")
     }
 }

@@ -1,6 +1,6 @@
 //! CREATE TABLE: columns, keys, checks.
 
-use super::{Maker, column, index_columns, names_of, sequence_of};
+use super::{Maker, column, default_text, index_columns, names_of, sequence_of};
 use crate::sql::catalog::{
     Column, Constraint, Foreign, Identity, Kind, Relation, TEMPORARY, is_temporary, stored,
 };
@@ -93,7 +93,7 @@ impl Maker<'_, '_> {
         for option in &definition.options {
             match &option.option {
                 ColumnOption::NotNull | ColumnOption::PrimaryKey(_) => column.not_null = true,
-                ColumnOption::Default(expr) => column.default = Some(expr.to_string()),
+                ColumnOption::Default(expr) => column.default = Some(default_text(expr)),
                 ColumnOption::Generated { generation_expr: Some(expr), .. } => {
                     column.generated = true;
                     column.default = Some(expr.to_string());

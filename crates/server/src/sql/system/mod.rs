@@ -24,12 +24,16 @@ pub use names::*;
 pub trait Cluster {
     /// All roles.
     fn roles(&self) -> Vec<Role>;
+    /// Which role each role is a member of: role and member.
+    fn members(&self) -> Vec<(String, String)>;
     /// All databases: number, name, owner.
     fn databases(&self) -> Vec<(i64, String, String)>;
     /// Who is connected.
     fn sessions(&self) -> Vec<Activity>;
     /// The database's sequences.
     fn sequences(&self) -> Vec<Sequence>;
+    /// The replicas that follow this server.
+    fn standbys(&self) -> Vec<Standby>;
     /// The parameters of the session and of the server, with their values.
     fn settings(&self) -> Vec<(String, String)>;
 }
@@ -45,6 +49,8 @@ pub struct Role {
     pub superuser: bool,
     /// It may log in.
     pub login: bool,
+    /// It may copy the cluster.
+    pub replication: bool,
 }
 
 /// A session as `pg_stat_activity` shows it.
@@ -53,10 +59,38 @@ pub struct Activity {
     pub pid: i32,
     /// The role.
     pub user: String,
+    /// It is a replica's, and in no database.
+    pub replica: bool,
     /// The database.
     pub database: String,
     /// Whether a statement runs.
     pub active: bool,
+}
+
+/// A replica as `pg_stat_replication` and `pg_replication_slots` show it.
+pub struct Standby {
+    /// What it calls itself.
+    pub name: String,
+    /// The role it logged in as.
+    pub user: String,
+    /// Where it connects from.
+    pub address: String,
+    /// Its session; 0 if it is away.
+    pub pid: i32,
+    /// The place in the log up to which it was sent.
+    pub sent: String,
+    /// What is durable there.
+    pub flushed: String,
+    /// What is in its databases.
+    pub applied: String,
+    /// The log no longer holds what it needs.
+    pub lost: bool,
+    /// Bytes of the log that it has not made durable.
+    pub behind: i64,
+    /// It has everything.
+    pub caught_up: bool,
+    /// Commits wait for replicas.
+    pub synchronous: bool,
 }
 
 /// A cluster without anything, for statements compiled outside a server.
@@ -69,11 +103,19 @@ impl Cluster for Nothing {
         Vec::new()
     }
 
+    fn members(&self) -> Vec<(String, String)> {
+        Vec::new()
+    }
+
     fn databases(&self) -> Vec<(i64, String, String)> {
         Vec::new()
     }
 
     fn sessions(&self) -> Vec<Activity> {
+        Vec::new()
+    }
+
+    fn standbys(&self) -> Vec<Standby> {
         Vec::new()
     }
 

@@ -132,7 +132,7 @@ pub(super) const PG: &[System] = &[
                     yes(all),
                     yes(all),
                     yes(role.login),
-                    yes(all),
+                    yes(all || role.replication),
                     n(-1),
                     t("********"),
                     Value::Null,
@@ -206,15 +206,65 @@ pub(super) const PG: &[System] = &[
                 let database = databases.iter().find(|(_, name, _)| *name == session.database);
                 let mut row = vec![Value::Null; 22];
                 row[0] = database.map_or(Value::Null, |(oid, ..)| n(*oid));
-                row[1] = t(&session.database);
+                row[1] = if session.replica { Value::Null } else { t(&session.database) };
                 row[2] = n(session.pid.into());
                 row[4] = n(owner(source, &session.user));
                 row[5] = t(&session.user);
                 row[16] = t(if session.active { "active" } else { "idle" });
-                row[21] = t("client backend");
+                row[21] = t(if session.replica { "walsender" } else { "client backend" });
                 row
             };
             source.cluster.sessions().into_iter().map(row).collect()
+        },
+    },
+    System {
+        name: "pg_stat_replication",
+        columns: "pid:int4 usesysid:oid usename application_name:text client_addr:text client_hostname:text \
+            client_port:int4 backend_start:timestamptz backend_xmin:text state:text sent_lsn:text write_lsn:text \
+            flush_lsn:text replay_lsn:text write_lag:interval flush_lag:interval replay_lag:interval \
+            sync_priority:int4 sync_state:text reply_time:timestamptz",
+        rows: |source| {
+            let connected = source.cluster.standbys().into_iter().filter(|standby| standby.pid != 0);
+            let row = |standby: Standby| {
+                let (address, port) = standby.address.rsplit_once(':').unwrap_or((&standby.address, ""));
+                let mut row = vec![Value::Null; 20];
+                row[0] = n(standby.pid.into());
+                row[1] = n(owner(source, &standby.user));
+                row[2] = t(&standby.user);
+                row[3] = t(&standby.name);
+                row[4] = t(address.trim_matches(['[', ']']));
+                row[6] = port.parse().map_or(Value::Null, n);
+                row[9] = t(if standby.caught_up { "streaming" } else { "catchup" });
+                row[10] = t(&standby.sent);
+                row[11] = t(&standby.flushed);
+                row[12] = t(&standby.flushed);
+                row[13] = t(&standby.applied);
+                row[17] = n(i64::from(standby.synchronous));
+                row[18] = t(if standby.synchronous { "quorum" } else { "async" });
+                row
+            };
+            connected.map(row).collect()
+        },
+    },
+    System {
+        name: "pg_replication_slots",
+        columns: "slot_name plugin slot_type:text datoid:oid database temporary:bool active:bool active_pid:int4 \
+            xmin:text catalog_xmin:text restart_lsn:text confirmed_flush_lsn:text wal_status:text \
+            safe_wal_size:int8 two_phase:bool",
+        rows: |source| {
+            let row = |standby: Standby| {
+                let mut row = vec![Value::Null; 15];
+                row[0] = t(&standby.name);
+                row[2] = t("physical");
+                row[5] = yes(false);
+                row[6] = yes(standby.pid != 0);
+                row[7] = if standby.pid == 0 { Value::Null } else { n(standby.pid.into()) };
+                row[10] = t(&standby.flushed);
+                row[12] = t(if standby.lost { "lost" } else { "reserved" });
+                row[14] = yes(false);
+                row
+            };
+            source.cluster.standbys().into_iter().map(row).collect()
         },
     },
     System {
@@ -300,6 +350,17 @@ pub(super) const PG: &[System] = &[
                 Some(vec![n(1259), n(sequence.oid), n(0), n(1259), n(table.oid), n(number), t(kind)])
             });
             owned.collect()
+        },
+    },
+    System {
+        name: "pg_auth_members",
+        columns: "oid:oid roleid:oid member:oid grantor:oid admin_option:bool",
+        rows: |source| {
+            let row = |(number, (role, member)): (i64, (String, String))| {
+                let (role, member) = (owner(source, &role), owner(source, &member));
+                vec![n(number), n(role), n(member), n(10), yes(false)]
+            };
+            (15_000..).zip(source.cluster.members()).map(row).collect()
         },
     },
     System {

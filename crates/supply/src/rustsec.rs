@@ -1,0 +1,159 @@
+//! RustSec's advisories (<https://github.com/rustsec/advisory-db>): TOML in the first code block of a Markdown file.
+//!
+//! Read here and not by the `rustsec` crate: that would add 25 s of processor time to xtask's cold build, which has a
+//! minute, for these few fields.
+
+use semver::{Version, VersionReq};
+use serde::Deserialize;
+
+use crate::auditable::Scope;
+use crate::error::{Error, Result};
+use crate::finding::{Finding, Severity};
+use crate::inventory::Inventory;
+
+/// One advisory.
+#[derive(Clone, Debug)]
+pub struct Advisory {
+    id: String,
+    package: String,
+    title: String,
+    severity: Severity,
+    is_withdrawn: bool,
+    /// Versions that are not, or no longer, vulnerable.
+    safe: Vec<VersionReq>,
+}
+
+#[derive(Deserialize)]
+struct Document {
+    advisory: Front,
+    #[serde(default)]
+    versions: Versions,
+}
+
+#[derive(Deserialize)]
+struct Front {
+    id: String,
+    package: String,
+    cvss: Option<String>,
+    informational: Option<String>,
+    withdrawn: Option<toml::Value>,
+}
+
+#[derive(Default, Deserialize)]
+struct Versions {
+    #[serde(default)]
+    patched: Vec<VersionReq>,
+    #[serde(default)]
+    unaffected: Vec<VersionReq>,
+}
+
+impl Advisory {
+    /// Parses the text of `file`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when it is none.
+    pub fn parse(file: &str, text: &str) -> Result<Advisory> {
+        let invalid = |problem: String| Error::invalid(file, problem);
+        let (front, rest) = text
+            .split_once("```toml")
+            .and_then(|(_, rest)| rest.split_once("\n```"))
+            .ok_or_else(|| invalid("has no ```toml block".into()))?;
+        let document: Document = toml::from_str(front).map_err(|e| invalid(e.message().to_string()))?;
+        let title = rest.lines().find_map(|l| l.strip_prefix("# ")).unwrap_or_default().trim().to_string();
+        let Front { id, package, cvss, informational, withdrawn } = document.advisory;
+        let severity = match (&cvss, &informational) {
+            // What is only unmaintained or unsound in theory.
+            (_, Some(_)) => Severity::Low,
+            (Some(vector), None) => vector
+                .parse::<cvss::Cvss>()
+                .map_or(Severity::High, |cvss| Severity::parse(&format!("{:?}", cvss.severity()))),
+            // A vulnerability that nobody rated is not harmless.
+            (None, None) => Severity::High,
+        };
+        let safe = [document.versions.patched, document.versions.unaffected].concat();
+        Ok(Advisory { id, package, title, severity, is_withdrawn: withdrawn.is_some(), safe })
+    }
+
+    fn hits(&self, name: &str, version: &Version) -> bool {
+        let plain = Version { pre: semver::Prerelease::EMPTY, ..version.clone() };
+        let is_safe = |r: &VersionReq| {
+            r.matches(version) || (!version.pre.is_empty() && r.matches(&plain) && *version > lower(r))
+        };
+        !self.is_withdrawn && self.package == name && !self.safe.iter().any(is_safe)
+    }
+}
+
+/// The lowest version that a requirement names: a pre-release above it is patched too.
+fn lower(requirement: &VersionReq) -> Version {
+    let of = |c: &semver::Comparator| Version::new(c.major, c.minor.unwrap_or(0), c.patch.unwrap_or(0));
+    requirement.comparators.iter().map(of).min().unwrap_or(Version::new(0, 0, 0))
+}
+
+/// The crates of `inventory` that the advisories are about.
+pub fn findings(inventory: &Inventory, advisories: &[Advisory]) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for component in inventory.components.iter().filter(|c| c.purl.starts_with("pkg:cargo/")) {
+        let Ok(version) = Version::parse(&component.version) else { continue };
+        for advisory in advisories.iter().filter(|a| a.hits(&component.name, &version)) {
+            let patched: Vec<String> = advisory.safe.iter().map(ToString::to_string).collect();
+            let way_out = if patched.is_empty() {
+                "no version is safe".into()
+            } else {
+                format!("safe: {}", patched.join(" or "))
+            };
+            // What only took part in the build is not in the image.
+            let is_build = component.scope == Some(Scope::Build);
+            found.push(Finding {
+                severity: if is_build { Severity::Low } else { advisory.severity },
+                rule: advisory.id.clone(),
+                place: component.purl.clone(),
+                message: format!(
+                    "{}{} ({way_out})",
+                    advisory.title,
+                    if is_build { ", in the build alone" } else { "" }
+                ),
+                tool: "rustsec",
+            });
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "```toml\n[advisory]\nid = \"RUSTSEC-2024-0001\"\npackage = \"libc\"\ndate = \"2024-01-01\"\n\
+        cvss = \"CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H\"\n[versions]\npatched = [\">= 0.2.5\"]\n\
+        unaffected = [\"< 0.2.0\"]\n```\n\n# Overflow\n\nText.\n";
+
+    #[test]
+    fn which_versions_are_hit() {
+        let advisory = Advisory::parse("a.md", TEXT).unwrap();
+        assert_eq!((advisory.severity, advisory.title.as_str()), (Severity::Critical, "Overflow"));
+        let check = |name: &str, version: &str, expect: bool| {
+            assert_eq!(advisory.hits(name, &Version::parse(version).unwrap()), expect, "{version}");
+        };
+        check("libc", "0.2.4", true);
+        check("libc", "0.2.5", false);
+        check("libc", "0.3.0", false);
+        check("libc", "0.1.9", false);
+        check("libc", "0.2.5-rc.1", true);
+        check("libc", "0.3.0-rc.1", false);
+        check("other", "0.2.4", false);
+    }
+
+    #[test]
+    fn severity_and_withdrawal() {
+        let check = |from: &str, to: &str, severity: Severity, is_withdrawn: bool| {
+            let advisory = Advisory::parse("a.md", &TEXT.replace(from, to)).unwrap();
+            assert_eq!((advisory.severity, advisory.is_withdrawn), (severity, is_withdrawn));
+        };
+        check("cvss", "informational = \"unmaintained\"\ncvss", Severity::Low, false);
+        check("cvss = \"CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H\"\n", "", Severity::High, false);
+        check("date =", "withdrawn = \"2024-02-02\"\ndate =", Severity::Critical, true);
+        for wrong in ["", "# no block", "```toml\n[advisory]\n```\n"] {
+            Advisory::parse("a.md", wrong).unwrap_err();
+        }
+    }
+}
