@@ -80,7 +80,7 @@ job "scratchbird-prod" {
 
       # MHz and MB.
       resources {
-        cpu    = 4000
+        cpu    = 2000
         memory = 8192
       }
     }

@@ -121,6 +121,9 @@ fn steps(fast: bool, machine: &Machine) -> Vec<Step> {
         ));
     }
     let variants = machine.variants.join(",");
+    // What stacks run is of the default variant, which stands on Alpine.
+    let has_stacks =
+        machine.no_engine.is_none() && machine.variants.iter().any(|variant| variant == "alpine");
     let load = if machine.no_engine.is_none() { " --load" } else { "" };
     steps.push(run("images", &format!("xtask image --variant {variants}{load}")));
     for platform in &machine.foreign {
@@ -133,6 +136,15 @@ fn steps(fast: bool, machine: &Machine) -> Vec<Step> {
         steps.push(Step::Skip("running images", why.clone()));
     }
     steps.push(run("container tests", &format!("xtask verify --variant {variants} --rebuild")));
+    if has_stacks {
+        steps.push(run(
+            "images of stacks",
+            "xtask image --image server --image client --image backup --variant alpine --load",
+        ));
+        steps.push(run("stacks", "xtask compose test"));
+    } else {
+        steps.push(Step::Skip("stacks", "they need an engine and the variant alpine".into()));
+    }
     steps
 }
 
@@ -222,6 +234,7 @@ mod tests {
         has("skipped: images: debian: its base is not at hand; run `cargo xtask base import debian");
         has("skipped: platforms: linux/arm64 needs a compiler");
         has("skipped: running images: there is no engine");
+        has("skipped: stacks: they need an engine");
         has("cargo xtask image --variant alpine,distroless");
         has("cargo xtask verify --variant alpine,distroless --rebuild");
         assert!(found.iter().all(|line| !line.contains("--load")), "{found:?}");
@@ -229,5 +242,25 @@ mod tests {
         let found = lines(false, &whole);
         assert!(found.iter().any(|l| l.ends_with("alpine,distroless --load")), "{found:?}");
         assert!(found.iter().all(|l| !l.contains("skipped")), "{found:?}");
+        assert!(found.iter().any(|l| l == "cargo xtask compose test"), "{found:?}");
+    }
+
+    /// docs/compatibility.md says that something is tested only where a step of the gate does it.
+    #[test]
+    fn what_is_said_to_be_tested_is_tested() {
+        let machine = Machine {
+            variants: vec!["alpine".into(), "debian".into(), "distroless".into()],
+            platforms: vec!["linux/amd64".into(), "linux/arm64".into(), "linux/arm/v7".into()],
+            ..Machine::default()
+        };
+        let gate = lines(false, &machine);
+        let spec = Workspace::find(None).unwrap().spec().unwrap();
+        let check = |by: &str| gate.iter().any(|line| line.starts_with(by));
+        assert!(!check("cargo xtask nothing"));
+        let claims: Vec<&str> = spec.compatibility.iter().filter_map(|claim| claim.by.as_deref()).collect();
+        assert!(claims.len() > 5);
+        for by in claims {
+            assert!(check(by), "no step of the gate is `{by}`");
+        }
     }
 }

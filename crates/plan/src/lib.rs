@@ -6,6 +6,7 @@
 
 pub mod budget;
 pub mod ci;
+pub mod compatibility;
 pub mod config;
 pub mod dockerfile;
 pub mod docs;

@@ -51,6 +51,25 @@ pub struct Spec {
     pub stacks: BTreeMap<String, StackSpec>,
     /// What of them becomes manifests for Kubernetes.
     pub kubernetes: Option<KubernetesSpec>,
+    /// What the images and stacks run on and with.
+    pub compatibility: Vec<Claim>,
+}
+
+/// A thing that ours works with, and how that is known.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Claim {
+    /// A heading: engines, orchestrators, clients.
+    pub group: String,
+    /// What it is.
+    pub name: String,
+    /// Its versions, as far as they are known to work.
+    pub versions: String,
+    /// The step of the gate that tries it; none where nothing does.
+    pub by: Option<String>,
+    /// What to know.
+    #[serde(default)]
+    pub note: String,
 }
 
 /// The catalogue as it is written.
@@ -72,6 +91,8 @@ struct RawSpec {
     #[serde(default)]
     stacks: BTreeMap<String, StackSpec>,
     kubernetes: Option<KubernetesSpec>,
+    #[serde(default)]
+    compatibility: Vec<Claim>,
 }
 
 /// The labels that all images share (image-spec "annotations", pre-defined keys).
@@ -329,6 +350,7 @@ impl Spec {
             stackbrew: raw.stackbrew,
             stacks: stack::resolve(&raw.stacks).map_err(problem)?,
             kubernetes: raw.kubernetes,
+            compatibility: raw.compatibility,
         };
         let mut images = raw.images;
         for name in &spec.order {

@@ -6,8 +6,6 @@ use super::variable::literal;
 use super::{MARK, Stack, yaml};
 use crate::spec::stack::ServiceSpec;
 
-/// actions/checkout v7.0.1.
-const CHECKOUT: &str = "actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1";
 /// What shows that the service is there, and how a test reaches it.
 pub const QUERY: &str = "psql --command 'select version()'";
 
@@ -23,6 +21,9 @@ pub fn github(stack: &Stack) -> String {
             (name.clone(), value)
         })
         .collect();
+    // The commit that our own workflows have; a catalogue without any names the action alone.
+    let commit =
+        stack.spec.ci.as_ref().and_then(|ci| ci.actions.get("actions/checkout")).map(|a| a.commit.as_str());
     let document = json!({
         "name": "test",
         "on": ["push", "pull_request"],
@@ -33,7 +34,7 @@ pub fn github(stack: &Stack) -> String {
             "services": services,
             "env": client(stack, "127.0.0.1"),
             "steps": [
-                { "uses": CHECKOUT, "with": { "persist-credentials": false } },
+                { "uses": format!("actions/checkout@{}", commit.unwrap_or("v7")), "with": { "persist-credentials": false } },
                 { "name": "ask the database", "run": QUERY },
             ],
         } },

@@ -70,7 +70,7 @@ fn mistakes_are_told_in_one_line_with_the_way_out() {
         "must be `image:NAME` or fully qualified with a tag",
     );
     check("memory = \"8GB\"", "memory = \"8 gigs\"", "`8 gigs` is no size");
-    check("cpus = 4.0", "cpus = 0.0", "cpus: must be more than 0");
+    check("cpus = 2.0", "cpus = 0.0", "cpus: must be more than 0");
     check("every = \"6h\"", "every = \"often\"", "`often` is no time");
     check("after = [\"prometheus\"]", "after = [\"promotheus\"]", "did you mean `prometheus`?");
     check("mounts = { seed = ", "mounts = { sed = ", "no file `sed` is defined");
