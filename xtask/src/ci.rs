@@ -112,6 +112,13 @@ fn steps(fast: bool, machine: &Machine) -> Vec<Step> {
     if fast {
         return steps;
     }
+    steps.push(run("client libraries", "test -p scratchbird --test clients -- --ignored --nocapture"));
+    // A laptop's `cargo test` makes a few rounds of it.
+    let rounds = "env.REPLICATION_ROUNDS='50'";
+    steps.push(run(
+        "failover, 50 rounds",
+        &format!("--config {rounds} test -p scratchbird --test failover nothing_acknowledged"),
+    ));
     for variant in &machine.missing {
         steps.push(Step::Skip(
             "images",

@@ -9,6 +9,7 @@ mod container;
 mod contract;
 mod dockerfile;
 mod first_start;
+mod guides;
 mod hosting;
 mod interrupted;
 mod operation;
@@ -54,6 +55,9 @@ pub struct Args {
     /// The same by the keys and rules of a policy
     #[arg(long, value_name = "FILE", requires = "image", num_args = 0..=1, default_missing_value = trust::POLICY)]
     policy: Option<PathBuf>,
+    /// Only run the commands of this guide, such as docs/running.md; may be repeated
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["image", "variant", "rebuild"])]
+    guide: Vec<String>,
     /// How results are printed
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -121,11 +125,15 @@ pub struct Line {
 impl Args {
     /// Runs the command.
     pub fn run(self, workspace: &Workspace, ui: &Ui) -> Result<()> {
+        let mut lines = Vec::new();
+        if !self.guide.is_empty() {
+            try_guides(workspace, &self.guide, &mut lines, ui);
+            return finish(&lines, self.format);
+        }
         let spec = workspace.spec()?;
         let facts = workspace.facts(&spec)?;
         if self.key.is_some() || self.policy.is_some() {
             let trust = trust::Trust::read(workspace, self.key.as_deref(), self.policy.as_deref())?;
-            let mut lines = Vec::new();
             for image in &self.image {
                 trust::check(
                     image,
@@ -147,7 +155,6 @@ impl Args {
         } else {
             self.image.clone()
         };
-        let mut lines = Vec::new();
         for image in &images {
             for probe in of_images() {
                 let outcome = |engine: &Engine| {
@@ -171,12 +178,22 @@ impl Args {
                 });
             }
         }
+        // They are about Alpine's image, which has all of the features.
+        if self.image.is_empty() && own.iter().any(|image| image.variant.0 == "alpine") {
+            try_guides(workspace, guides::GUIDES, &mut lines, ui);
+        }
         if self.rebuild {
             record(&mut lines, ui, "HEAD", "gives the same digest in another folder", || {
                 outcome(rebuild::same_digest(workspace, &facts))
             });
         }
         finish(&lines, self.format)
+    }
+}
+
+fn try_guides(workspace: &Workspace, guides: &[impl AsRef<str>], lines: &mut Vec<Line>, ui: &Ui) {
+    for guide in guides.iter().map(AsRef::as_ref) {
+        record(lines, ui, guide, "does what it shows", || outcome(guides::holds(workspace, guide)));
     }
 }
 
