@@ -120,7 +120,9 @@ fn gate(spec: &Spec, ci: &CiSpec) -> String {
 ";
         text += &checkout(ci);
         text += &cache(ci, "scan", false);
-        text += &run(&format!("cargo xtask {}", scan.line));
+        for line in &scan.lines {
+            text += &run(&format!("cargo xtask {line}"));
+        }
         text += &uses(ci, "github/codeql-action/upload-sarif");
         // Findings make the line above fail; that is when they are wanted.
         let _ = write!(text, "        if: always()\n        with:\n          sarif_file: {}\n", scan.sarif);

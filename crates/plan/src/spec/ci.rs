@@ -14,7 +14,7 @@ pub struct CiSpec {
     pub runners: BTreeMap<String, Runner>,
     /// GitHub's actions, each at one commit.
     pub actions: BTreeMap<String, Action>,
-    /// A line that looks for known weaknesses and writes them as SARIF, and the file.
+    /// What looks for known weaknesses, and the SARIF file that it writes.
     pub scan: Option<Scan>,
 }
 
@@ -42,8 +42,8 @@ pub struct Action {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scan {
-    /// What follows `cargo xtask`.
-    pub line: String,
+    /// What follows `cargo xtask`: what builds the image, and what scans it.
+    pub lines: Vec<String>,
     /// The SARIF file that it writes.
     pub sarif: String,
 }
