@@ -31,6 +31,7 @@ mod sbom;
 mod scan;
 mod shell;
 mod sign;
+mod size;
 mod stackbrew;
 mod stage;
 mod store;
@@ -80,6 +81,7 @@ enum Command {
     Verify(verify::Args),
     VerifyRebuild(verify_rebuild::Args),
     Bench(bench::Args),
+    Size(size::Args),
     Ci(ci::Args),
     Sbom(sbom::Args),
     Sign(sign::Args),
@@ -118,6 +120,7 @@ fn main() -> ExitCode {
         Command::Verify(args) => args.run(&workspace, &ui),
         Command::VerifyRebuild(args) => args.run(&workspace, &ui),
         Command::Bench(args) => args.run(&workspace, &ui),
+        Command::Size(args) => args.run(&workspace, &ui),
         Command::Ci(args) => args.run(&workspace, &ui),
         Command::Sbom(args) => args.run(&workspace, &ui),
         Command::Sign(args) => args.run(&workspace, &ui),

@@ -18,6 +18,7 @@ pub mod plan;
 pub mod promote;
 pub mod release;
 pub mod secrets;
+pub mod size;
 pub mod spec;
 pub mod stack;
 pub mod stackbrew;
