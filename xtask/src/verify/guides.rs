@@ -27,7 +27,7 @@ pub struct Command {
 }
 
 /// How long a guide may take.
-const LIMIT: Duration = Duration::from_secs(300);
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// Runs the commands of `guide`, a path below the workspace.
 pub fn holds(workspace: &Workspace, guide: &str) -> Result<()> {
@@ -48,7 +48,9 @@ pub fn holds(workspace: &Workspace, guide: &str) -> Result<()> {
     for (command, (code, printed)) in commands.iter().zip(&outputs) {
         check(command, *code, printed).with_context(|| format!("{guide}:{}", command.line))?;
     }
-    ensure!(outputs.len() == commands.len(), "{guide}: bash ended after {} commands", outputs.len());
+    if let Some(next) = commands.get(outputs.len()) {
+        bail!("{guide}:{}: `{}` does not end", next.line, next.text.lines().next().unwrap_or_default());
+    }
     Ok(())
 }
 
