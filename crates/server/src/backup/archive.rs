@@ -66,7 +66,7 @@ pub fn write(directory: &Path, settings: &[(String, PathBuf)], out: &mut dyn Wri
         header(out, name, size)?;
         let mut file = Summed::new(&mut *out);
         snapshot
-            .each_page(&mut |_, page| {
+            .each_page(|_, page| {
                 file.write_all(page).map_err(|error| SqlError::new("58030", error.to_string()))
             })
             .map_err(failed)?;

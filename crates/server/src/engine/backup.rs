@@ -12,10 +12,10 @@ use rusqlite::Connection as Sqlite;
 use std::path::Path;
 use std::sync::Arc;
 
-/// One state of a database file, held while others go on writing. Until it is dropped, checkpoints can't start the
-/// write-ahead log again.
+/// One state of a database file, held while others go on writing. Until it is dropped the write-ahead log doesn't start
+/// again, unless all that it holds is in the file already.
 pub struct Snapshot {
-    sqlite: Sqlite,
+    pub(super) sqlite: Sqlite,
 }
 
 impl Snapshot {
@@ -41,7 +41,7 @@ impl Snapshot {
     }
 
     /// Hands over every page in order: its number and its bytes. One after the other they are a database file.
-    pub fn each_page(&self, page: &mut dyn FnMut(u32, &[u8]) -> Result<()>) -> Result<()> {
+    pub fn each_page(&self, mut page: impl FnMut(u32, &[u8]) -> Result<()>) -> Result<()> {
         let sql = "SELECT pgno, data FROM sqlite_dbpage ORDER BY pgno";
         let mut statement = self.sqlite.prepare(sql).map_err(|error| simple(&error))?;
         let mut rows = statement.query([]).map_err(|error| simple(&error))?;

@@ -1,58 +1,11 @@
-//! A database as pages: snapshots for copies, and applying the pages that replication brings.
+//! A database that takes pages: what replication brings is applied through SQLite's own `sqlite_dbpage` table.
+//! Reading pages is in `backup.rs`.
 
 use super::database::open_file;
 use super::error::simple;
-use crate::sql::error::{Result, SqlError};
+use crate::sql::error::Result;
 use rusqlite::{Connection as Sqlite, params};
-use std::collections::BTreeSet;
 use std::path::Path;
-
-/// One state of a database, held while others go on writing. The log doesn't start again while it is held, unless all
-/// that it holds is in the file already.
-pub struct Snapshot {
-    sqlite: Sqlite,
-}
-
-impl Snapshot {
-    /// Holds the present state.
-    pub fn take(path: &Path) -> Result<Self> {
-        let sqlite = open_file(path, false)?;
-        sqlite
-            .execute_batch("BEGIN")
-            .and_then(|()| sqlite.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())))
-            .map_err(|error| simple(&error))?;
-        Ok(Self { sqlite })
-    }
-
-    /// The size of a page.
-    pub fn page_size(&self) -> Result<u32> {
-        self.sqlite.query_row("PRAGMA page_size", [], |row| row.get(0)).map_err(|error| simple(&error))
-    }
-
-    /// The numbers of the databases, where these are the pages of the list of databases.
-    pub fn databases(&self) -> Result<BTreeSet<i64>> {
-        let read = || -> rusqlite::Result<BTreeSet<i64>> {
-            let mut statement = self.sqlite.prepare_cached("SELECT oid FROM database")?;
-            statement.query_map([], |row| row.get(0))?.collect()
-        };
-        read().map_err(|error| simple(&error))
-    }
-
-    /// Hands over every page in order: its number and its bytes.
-    pub fn each_page(&self, mut page: impl FnMut(u32, &[u8]) -> Result<()>) -> Result<()> {
-        let mut statement = self
-            .sqlite
-            .prepare("SELECT pgno, data FROM sqlite_dbpage ORDER BY pgno")
-            .map_err(|error| simple(&error))?;
-        let mut rows = statement.query([]).map_err(|error| simple(&error))?;
-        while let Some(row) = rows.next().map_err(|error| simple(&error))? {
-            let number = row.get(0).map_err(|error| simple(&error))?;
-            let data = row.get_ref(1).map_err(|error| simple(&error))?;
-            page(number, data.as_blob().map_err(|_| SqlError::new("XX001", "a page can't be read"))?)?;
-        }
-        Ok(())
-    }
-}
 
 /// A database that takes another server's pages. SQLite doesn't notice when the definitions change under its own
 /// connection, so this one is asked nothing about tables.
@@ -114,6 +67,7 @@ impl Copy {
 
 #[cfg(test)]
 mod tests {
+    use super::super::backup::Snapshot;
     use super::super::wal;
     use super::*;
     use std::fs::File;

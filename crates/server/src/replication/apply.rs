@@ -9,7 +9,8 @@ use super::log::Log;
 use super::record::{HEADER, Kind, Record};
 use super::{disk, lock};
 use crate::cluster::{self, Cluster};
-use crate::engine::pages::{Copy, Snapshot};
+use crate::engine::Snapshot;
+use crate::engine::pages::Copy;
 use crate::engine::wal;
 use crate::log as server_log;
 use crate::session::Server;
@@ -68,7 +69,8 @@ impl Applier {
     }
 
     fn list(&self) -> Result<BTreeSet<i64>> {
-        Snapshot::take(&self.path(0))?.databases()
+        let databases = Snapshot::take(&self.path(0))?.databases()?;
+        Ok(databases.into_iter().map(|(oid, _)| oid).collect())
     }
 
     fn copy(&mut self, oid: u32) -> Result<&mut Copy> {

@@ -9,7 +9,7 @@ use super::record::{Chain, read_chain, show_chain};
 use super::state::{State, log_directory, write_json};
 use super::{capture, disk, state};
 use crate::cluster;
-use crate::engine::pages::Snapshot;
+use crate::engine::Snapshot;
 use crate::session::Server;
 use crate::sql::error::{Result, SqlError};
 use ring::digest::{Context, SHA256};

@@ -11,7 +11,7 @@
 
 use super::record::{HEADER, Kind, LARGEST, Record};
 use super::{disk, lock};
-use crate::engine::pages::Snapshot;
+use crate::engine::Snapshot;
 use crate::engine::wal::{self, Changes, Position};
 use crate::log as server_log;
 use crate::session::Server;
