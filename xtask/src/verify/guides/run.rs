@@ -16,7 +16,7 @@ use super::document::{Command, Document, Fate};
 use crate::facts;
 
 /// How long a guide may take.
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(300);
 
 /// What in a checkout guides use; copied, so that nothing is left in it.
 const SOURCES: &[&str] = &["compose", "docker", "examples", "k8s"];
