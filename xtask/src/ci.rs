@@ -124,7 +124,8 @@ fn steps(fast: bool, machine: &Machine) -> Vec<Step> {
         steps.push(Step::Skip(
             "images",
             format!(
-                "{variant}: its base is not at hand; run `cargo xtask base import {variant} ROOTFS.tar.gz`"
+                "{variant}: its base is not at hand; run `cargo xtask base import {variant} ROOTFS.tar.gz`, or where \
+                 there is a network `cargo xtask image --variant {variant}`"
             ),
         ));
     }
