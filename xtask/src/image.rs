@@ -224,8 +224,11 @@ impl Args {
         let is_budget =
             error.downcast_ref::<plan::Error>().is_some_and(|e| matches!(e, plan::Error::Budget(_)));
         let Some(target) = plan.targets.first().filter(|_| is_budget) else { return error };
-        match symbols::largest_crates(workspace, target, self.offline, ui) {
-            Ok(crates) => anyhow!("{error:#}; crates: {crates}"),
+        match symbols::crates(workspace, target, self.offline, ui) {
+            Ok(crates) => anyhow!(
+                "{error:#}; crates: {}; run `cargo xtask size --crates --against COMMIT` to see which of them grew",
+                plan::budget::largest(&crates, None)
+            ),
             Err(unmeasured) => anyhow!("{error:#}; the crates could not be measured: {unmeasured:#}"),
         }
     }
