@@ -16,6 +16,7 @@ mod operation;
 mod readers;
 mod rebuild;
 mod structure;
+mod toolchains;
 mod trust;
 
 pub use trust::POLICY;
@@ -167,7 +168,8 @@ impl Args {
             }
         }
         if self.image.is_empty() {
-            for probe in readers::PROBES.iter().chain(dockerfile::PROBES).chain(interrupted::PROBES) {
+            let probes = [readers::PROBES, dockerfile::PROBES, interrupted::PROBES, toolchains::PROBES];
+            for probe in probes.into_iter().flatten() {
                 record(&mut lines, ui, "target/oci", probe.name, || {
                     outcome((probe.run)(&readers::Subject {
                         workspace,
