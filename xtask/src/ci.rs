@@ -142,8 +142,12 @@ fn steps(fast: bool, machine: &Machine) -> Vec<Step> {
     if let Some(why) = &machine.no_engine {
         steps.push(Step::Skip("running images", why.clone()));
     }
-    steps.push(run("container tests", &format!("xtask verify --variant {variants} --rebuild")));
+    steps.push(run(
+        "container tests",
+        &format!("xtask verify --variant {variants} --rebuild --junit target/verify.xml"),
+    ));
     if has_stacks {
+        steps.push(run("broken images", "test -p xtask --test broken_images -- --ignored --nocapture"));
         steps.push(run(
             "images of stacks",
             "xtask image --image server --image client --image backup --variant alpine --load",
