@@ -99,7 +99,7 @@ enum LayerCompression {
     /// RFC 1952: read by everything
     #[default]
     Gzip,
-    /// RFC 8878, at its fastest level: quicker to unpack, a third larger
+    /// RFC 8878: a twentieth smaller, quicker to unpack
     Zstd,
 }
 

@@ -141,7 +141,7 @@ pub fn check_base(platform: &Platform, base: &Base) -> Result<()> {
         Some(architecture) if architecture != platform.architecture() => {
             let wanted = oci::platform::display(platform);
             Err(Error::Misfit(format!(
-                "the base is for linux/{architecture}, the image is for {wanted}; give a base for {wanted}, or build with `--platform linux/{architecture}`"
+                "the base is for linux/{architecture}, the image is for {wanted}; give a base for {wanted}, or name the base's own platform with `--platform`"
             )))
         }
         _ => Ok(()),
