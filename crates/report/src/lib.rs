@@ -8,3 +8,5 @@
 pub mod compare;
 pub mod history;
 pub mod junit;
+pub mod page;
+pub mod treemap;

@@ -144,7 +144,9 @@ fn runs(subject: &Subject) -> Result<()> {
 fn applets(subject: &Subject) -> Result<()> {
     let binary = &subject.spec.images[subject.name()].binary;
     for link in binary.iter().flat_map(|b| &b.links) {
-        subject.engine.output(&["run", "--rm", "--network", "none", subject.image, link, "--help"])?;
+        // Not through the entrypoint, which knows the names without the links.
+        let run = ["run", "--rm", "--network", "none", "--entrypoint", link, subject.image, "--help"];
+        subject.engine.output(&run)?;
     }
     Ok(())
 }
@@ -164,8 +166,8 @@ fn structure_tests(subject: &Subject) -> Result<()> {
     let config = folder.path().join("structure-test.yaml");
     std::fs::write(&config, plan::structure_test::render(subject.spec, subject.name()))?;
     let output = duct::cmd!(program, "test", "--image", subject.image, "--config", config, "--no-color")
-        .stdout_capture()
         .stderr_to_stdout()
+        .stdout_capture()
         .unchecked()
         .run()?;
     let text = String::from_utf8_lossy(&output.stdout);
