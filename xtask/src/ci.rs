@@ -156,6 +156,9 @@ fn steps(fast: bool, machine: &Machine) -> Vec<Step> {
     } else {
         steps.push(Step::Skip("stacks", "they need an engine and the variant alpine".into()));
     }
+    // Needs no engine, and says so where there is no Chromium.
+    steps.push(run("report", "xtask report"));
+    steps.push(run("report in a browser", "test -p xtask --test report -- --ignored --nocapture"));
     steps
 }
 

@@ -46,6 +46,7 @@ const TOOLS: &[(&str, &str, &str)] = &[
     ("git", "git", "labels with the commit"),
     ("psql", "postgresql-client", "cargo xtask verify: a user's session"),
     ("skopeo", "skopeo", "cargo xtask verify: another reader of layout and archive"),
+    ("xmllint", "libxml2-utils", "cargo test: JUnit XML against its schema"),
     ("umoci", "umoci", "cargo xtask verify: another unpacker"),
     ("podman", "podman", "cargo xtask verify: another engine"),
     ("docker-registry", "docker-registry", "tests and bench: a real registry on loopback"),

@@ -74,17 +74,17 @@ const AT_REST: &[Case] = &[
     (
         "USER root\nRUN rm /usr/local/bin/scratchbird && ln -s /bin/true /usr/local/bin/scratchbird",
         "of the right version",
-        "says ``",
+        "applet not found",
     ),
 ];
 
 /// The same by Google's program and the files that are generated for it.
 const BY_STRUCTURE_TEST: &[Case] = &[
-    ("USER root", "structure tests", "User"),
+    ("USER root", "structure tests", "user root"),
     ("STOPSIGNAL SIGTERM\nLABEL org.opencontainers.image.vendor=me", "structure tests", "vendor"),
     ("USER root\nRUN chmod 0777 /backup\nUSER 1000:1000", "structure tests", "/backup"),
     ("USER root\nRUN rm /usr/local/bin/psql\nUSER 1000:1000", "structure tests", "psql"),
-    ("CMD [\"initdb\"]", "structure tests", "CMD"),
+    ("CMD [\"initdb\"]", "structure tests", "Cmd [initdb]"),
 ];
 
 /// What a server does that is not what it should be: a shell before it that does something else.

@@ -100,7 +100,7 @@ pub fn race(contenders: &mut [Contender], rounds: u32, ui: &Ui) -> Result<Vec<Ro
 }
 
 /// The middle of `times`, which are sorted by this.
-fn median(times: &mut [f64]) -> f64 {
+pub fn median(times: &mut [f64]) -> f64 {
     times.sort_by(f64::total_cmp);
     let middle = times.len() / 2;
     if times.len() % 2 == 1 { times[middle] } else { f64::midpoint(times[middle - 1], times[middle]) }

@@ -23,15 +23,19 @@ impl Browser {
     pub fn start() -> Option<Browser> {
         let profile = tempfile::tempdir().unwrap();
         // It reads from descriptor 3 and writes to 4.
-        let line = "exec chromium --headless=new --no-sandbox --disable-gpu --no-first-run --disable-dev-shm-usage \
+        let line = "exec \"$1\" --headless=new --no-sandbox --disable-gpu --no-first-run --disable-dev-shm-usage \
             --remote-debugging-pipe --user-data-dir=\"$0\" about:blank 3<&0 4>&1 0</dev/null 1>/dev/null";
-        if !Command::new("chromium").arg("--version").output().is_ok_and(|output| output.status.success()) {
+        let answers = |name: &&&str| {
+            Command::new(name).arg("--version").output().is_ok_and(|output| output.status.success())
+        };
+        let Some(program) = ["chromium", "google-chrome"].iter().find(answers) else {
             println!("skipped: no chromium; on Debian run `apt-get install chromium`");
             return None;
-        }
+        };
         let mut child = Command::new("sh")
             .args(["-c", line])
             .arg(profile.path())
+            .arg(program)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
