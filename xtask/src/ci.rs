@@ -146,6 +146,7 @@ fn steps(fast: bool, machine: &Machine) -> Vec<Step> {
         "container tests",
         &format!("xtask verify --variant {variants} --rebuild --junit target/verify.xml"),
     ));
+    steps.push(run("broken layouts", "test -p xtask --test broken_layouts -- --ignored --nocapture"));
     if has_stacks {
         steps.push(run("broken images", "test -p xtask --test broken_images -- --ignored --nocapture"));
         steps.push(run(
