@@ -2,8 +2,9 @@
 //!
 //! 1. Starts: from `docker run` to the first answered query, on an empty volume and on one with a cluster. What the
 //!    engine itself takes is measured beside it, with the same image doing nothing, and subtracted.
-//! 2. Work: pgbench on the container, at its address in the engine's network, and on the image's own program, started
-//!    bare on this machine, in turns. A published port is a row of its own: a proxy copies every byte of it.
+//! 2. Work: pgbench on the container, from within its own network as a neighbour in a pod, and on the image's own
+//!    program, started bare on this machine, in turns. What the engine's network and a published port cost on top of
+//!    that is raced by itself.
 //! 3. How long probes take while 100 clients compute.
 //! 4. Processor time, memory and bytes written of the two server processes for the same work, read once.
 
@@ -39,16 +40,22 @@ const WORK: [(&str, &str, &str, &str, &str); 3] = [
 struct Address {
     host: String,
     port: u16,
+    /// The process whose network it is, where that is not this machine's.
+    within: Option<String>,
 }
 
 impl Address {
     fn local(port: u16) -> Address {
-        Address { host: "127.0.0.1".into(), port }
+        Address { host: "127.0.0.1".into(), port, within: None }
     }
 }
 
-/// The work that is also done through a published port.
-const PUBLISHED: &str = "container, published port: select-only, clients: 8";
+/// The ways into a container, by the same work.
+const WAYS: [&str; 3] = [
+    "from within: select-only, clients: 8, again",
+    "the engine's network: select-only, clients: 8",
+    "a published port: select-only, clients: 8",
+];
 
 /// Measures.
 pub fn bench(workspace: &Workspace, image: &str, rounds: u32, ui: &Ui) -> Result<Table> {
@@ -113,10 +120,9 @@ impl Scene<'_> {
         let temp = tempfile::tempdir()?;
         let bare = self.bare(temp.path())?;
         let inner = self.engine.output(&["inspect", "--format", "{{.State.Pid}}", &self.id])?;
-        let contestants = [
-            ("bare", Address::local(bare.port), bare.child.id().to_string()),
-            ("container", self.inner()?, inner),
-        ];
+        let within = self.within(&inner)?;
+        let contestants =
+            [("bare", Address::local(bare.port), bare.child.id().to_string()), ("container", within, inner)];
         for (_, address, _) in &contestants {
             self.answered(address)?;
             self.run_pgbench(address, &["--initialize", "--quiet", "--scale", "10"])?;
@@ -124,15 +130,9 @@ impl Scene<'_> {
         let before: Vec<_> = contestants.iter().map(|(_, _, pid)| Usage::read(pid)).collect();
         let mut contenders = Vec::new();
         for (bare, container, script, clients, transactions) in WORK {
-            let published = Address::local(self.port()?);
-            let mut ways = vec![
-                (bare, None, contestants[0].1.clone()),
-                (container, Some(bare), contestants[1].1.clone()),
-            ];
-            if PUBLISHED.ends_with(container.trim_start_matches("container")) {
-                ways.push((PUBLISHED, Some(bare), published));
-            }
-            for (what, against, address) in ways {
+            for (what, against, address) in
+                [(bare, None, contestants[0].1.clone()), (container, Some(bare), contestants[1].1.clone())]
+            {
                 let args =
                     ["--builtin", script, "--client", clients, "--jobs", "2", "--transactions", transactions];
                 contenders.push(Contender {
@@ -171,9 +171,27 @@ impl Scene<'_> {
             figures.extend(goals::of_usage(bare, container));
         }
         figures.extend(goals::of_work(&rows));
+        rows.extend(self.ways(&contestants[1].1, rounds, ui)?);
         figures.extend(probes::beside_work(self)?);
         let sh = workspace.shell()?;
         Ok(Table { machine: machine(&sh), rows, figures, skipped })
+    }
+
+    /// The same work by each way in.
+    fn ways(&self, within: &Address, rounds: u32, ui: &Ui) -> Result<Vec<super::Row>> {
+        let (_, _, script, clients, transactions) = WORK[1];
+        let args = ["--builtin", script, "--client", clients, "--jobs", "2", "--transactions", transactions];
+        let addresses = [within.clone(), self.inner()?, Address::local(self.port()?)];
+        let contender = |(what, address): (&'static str, &'_ Address)| Contender {
+            what,
+            against: (what != WAYS[0]).then_some(WAYS[0]),
+            prepare: nothing(),
+            run: Box::new({
+                let address = address.clone();
+                move || self.run_pgbench(&address, &args)
+            }),
+        };
+        race(&mut WAYS.into_iter().zip(&addresses).map(contender).collect::<Vec<_>>(), rounds, ui)
     }
 
     fn start(&self, command: &[&str]) -> Result<()> {
@@ -226,15 +244,32 @@ impl Scene<'_> {
         let format = "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}";
         let addresses = self.engine.output(&["inspect", "--format", format, &self.id])?;
         let host = addresses.split_whitespace().next().context("the container has no address of its own")?;
-        Ok(Address { host: host.into(), port: 5432 })
+        Ok(Address { host: host.into(), port: 5432, within: None })
+    }
+
+    /// Where it listens for its neighbours in one network, such as the other containers of a pod.
+    fn within(&self, pid: &str) -> Result<Address> {
+        let address = Address { within: Some(pid.into()), ..Address::local(5432) };
+        let enters = self.client(&address, Path::new("true")).status().is_ok_and(|status| status.success());
+        if enters { Ok(address) } else { self.inner() }
+    }
+
+    /// A client program that sees the network of an address.
+    fn client(&self, address: &Address, program: &Path) -> Command {
+        let Some(pid) = &address.within else { return Command::new(program) };
+        let mut command = Command::new("nsenter");
+        command.args(["--target", pid, "--net", "--"]).arg(program).stderr(Stdio::null());
+        command
     }
 
     /// Waits for the first answered query.
-    fn answered(&self, Address { host, port }: &Address) -> Result<()> {
+    fn answered(&self, address: &Address) -> Result<()> {
+        let Address { host, port, .. } = address;
         let deadline = Instant::now() + Duration::from_secs(60);
         let target = format!("host={host} port={port} user=scratchbird dbname=scratchbird sslmode=disable");
         loop {
-            let output = Command::new(&self.psql)
+            let output = self
+                .client(address, &self.psql)
                 .args(["-XAtqc", "select 1", &target])
                 .env("PGPASSWORD", PASSWORD)
                 .stdin(Stdio::null())
@@ -249,8 +284,10 @@ impl Scene<'_> {
         }
     }
 
-    fn run_pgbench(&self, Address { host, port }: &Address, args: &[&str]) -> Result<()> {
-        let output = Command::new(&self.pgbench)
+    fn run_pgbench(&self, address: &Address, args: &[&str]) -> Result<()> {
+        let Address { host, port, .. } = address;
+        let output = self
+            .client(address, &self.pgbench)
             .args(["-h", host, "-p", &port.to_string(), "-U", "scratchbird", "-n"])
             .args(args)
             .arg("scratchbird")

@@ -4,11 +4,13 @@
 //! images are replaced: ours by the ones just loaded, HAProxy and Prometheus by this machine's programs
 //! ([`stand_ins`]), since their images can't be had everywhere. What runs ends with its value.
 
+mod alerts;
 mod backup;
 mod ci;
 mod fail_over;
 mod files;
 mod metrics;
+mod partition;
 mod persistence;
 mod running;
 mod stand_ins;
@@ -55,6 +57,7 @@ const PROMISES: &[Promise] = &[
     Promise { stack: "swarm", name: "Docker takes the stacks for Swarm", keep: files::swarm },
     Promise { stack: "k8s", name: "kustomize builds the base and every overlay", keep: files::kustomize },
     Promise { stack: "monitoring", name: "promtool takes configuration and rules", keep: files::promtool },
+    Promise { stack: "monitoring", name: "alerts fire when they must, and else not", keep: alerts::fire },
     Promise { stack: "multi-node", name: "HAProxy takes its configuration", keep: files::haproxy },
     Promise { stack: "basic", name: "keeps its rows, closed and bounded", keep: persistence::basic },
     Promise { stack: "prod", name: "keeps its rows, and logs JSON", keep: persistence::prod },
@@ -71,6 +74,11 @@ const PROMISES: &[Promise] = &[
         stack: "multi-node",
         name: "goes on within 10 s after its primary died",
         keep: fail_over::primary_dies,
+    },
+    Promise {
+        stack: "multi-node",
+        name: "keeps what it acknowledged, whichever links fail",
+        keep: partition::links_fail,
     },
 ];
 
