@@ -9,7 +9,7 @@ use super::Table;
 use crate::facts::{self, Workspace};
 use crate::ui::{Ui, Usage};
 
-/// The folder, below the workspace.
+/// The folder, below the catalogue's root: another catalogue has a history of its own.
 const FOLDER: &str = "bench";
 
 /// The processes that wanted to run during the last minute, as Linux counts them.
@@ -20,7 +20,7 @@ pub fn load() -> f64 {
 
 /// The runs that are recorded, by kind; none where nothing is.
 pub fn all(workspace: &Workspace) -> Result<Vec<(String, Vec<Run>)>> {
-    let folder = workspace.root.join(FOLDER);
+    let folder = workspace.sources().join(FOLDER);
     let mut kinds = Vec::new();
     for entry in std::fs::read_dir(&folder).into_iter().flatten() {
         let path = entry?.path();
@@ -64,7 +64,7 @@ pub fn now(workspace: &Workspace) -> Result<Run> {
 
 /// Adds a run to the file of its kind, which is replaced in one step.
 pub fn add(workspace: &Workspace, kind: &str, run: &Run, ui: &Ui) -> Result<()> {
-    let folder = workspace.root.join(FOLDER);
+    let folder = workspace.sources().join(FOLDER);
     std::fs::create_dir_all(&folder).with_context(|| format!("{FOLDER}: cannot create"))?;
     let path: PathBuf = folder.join(format!("{kind}.jsonl"));
     let before = match std::fs::read_to_string(&path) {
