@@ -144,8 +144,13 @@ fn steps(fast: bool, machine: &Machine) -> Vec<Step> {
     if let Some(why) = &machine.no_engine {
         steps.push(Step::Skip("running images", why.clone()));
     }
-    steps.push(run("container tests", &format!("xtask verify --variant {variants} --rebuild")));
+    steps.push(run(
+        "container tests",
+        &format!("xtask verify --variant {variants} --rebuild --junit target/verify.xml"),
+    ));
+    steps.push(run("broken layouts", "test -p xtask --test broken_layouts -- --ignored --nocapture"));
     if has_stacks {
+        steps.push(run("broken images", "test -p xtask --test broken_images -- --ignored --nocapture"));
         steps.push(run(
             "images of stacks",
             "xtask image --image server --image client --image backup --variant alpine --load",
@@ -154,6 +159,9 @@ fn steps(fast: bool, machine: &Machine) -> Vec<Step> {
     } else {
         steps.push(Step::Skip("stacks", "they need an engine and the variant alpine".into()));
     }
+    // Needs no engine, and says so where there is no Chromium.
+    steps.push(run("report", "xtask report"));
+    steps.push(run("report in a browser", "test -p xtask --test report -- --ignored --nocapture"));
     steps
 }
 

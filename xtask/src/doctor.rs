@@ -60,6 +60,7 @@ const TOOLS: &[(&str, &str, &str)] = &[
     ("zsh", "zsh", "tests: its completion"),
     ("fish", "fish", "tests: its completion"),
     ("skopeo", "skopeo", "cargo xtask verify: another reader of layout and archive"),
+    ("xmllint", "libxml2-utils", "cargo test: JUnit XML against its schema"),
     ("umoci", "umoci", "cargo xtask verify: another unpacker"),
     ("podman", "podman", "cargo xtask verify: another engine"),
     ("runc", "runc", "podman: knows every kernel"),
