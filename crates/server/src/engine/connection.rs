@@ -100,14 +100,14 @@ pub(super) struct SessionState {
 
 /// One client's connection.
 pub struct Connection {
-    sqlite: Sqlite,
-    database: Arc<Database>,
+    pub(super) sqlite: Sqlite,
+    pub(super) database: Arc<Database>,
     /// Stops the running statement.
     pub interrupt: Arc<Interrupt>,
     state: Arc<Mutex<SessionState>>,
     catalog: Arc<Catalog>,
     seen: Option<u64>,
-    holds_lock: bool,
+    pub(super) holds_lock: bool,
     changed_definitions: bool,
 }
 
@@ -292,6 +292,11 @@ impl Connection {
             self.database.definitions_changed();
             self.seen = None;
         }
+        self.settle()
+    }
+
+    /// Lets the next writer in, and waits until what was committed is safe.
+    pub(super) fn settle(&mut self) -> Result<()> {
         let ticket = self.holds_lock.then(|| self.database.committed());
         self.release();
         let Some(ticket) = ticket else { return self.database.wait_durable() };
@@ -325,7 +330,7 @@ impl Connection {
         self.release();
     }
 
-    fn release(&mut self) {
+    pub(super) fn release(&mut self) {
         if std::mem::take(&mut self.holds_lock) {
             self.database.unlock_writer();
         }

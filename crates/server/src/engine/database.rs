@@ -3,7 +3,7 @@
 use super::connection::Interrupt;
 use super::error::simple;
 use super::gate::{Gate, Tickets};
-use super::wal;
+use super::{vacuum, wal};
 use crate::sql::catalog::is_temporary;
 use crate::sql::error::{Result, SqlError};
 use crate::sql::plan::Sequence;
@@ -52,12 +52,16 @@ impl Database {
     /// Makes a new database file.
     pub fn create(path: &Path) -> Result<()> {
         let sqlite = open_file(path, true)?;
+        // The pages know their owners, so that VACUUM can move the last ones into gaps. The file has its first page
+        // already, so it must be written anew.
+        sqlite.execute_batch("PRAGMA auto_vacuum = INCREMENTAL; VACUUM").map_err(|error| simple(&error))?;
         sqlite.execute_batch(BOOTSTRAP).map_err(|error| simple(&error))?;
         sqlite.close().map_err(|(_, error)| simple(&error))
     }
 
     /// Opens a database file.
     pub fn open(name: &str, oid: i64, path: &Path, gate: Arc<Gate>) -> Result<Self> {
+        vacuum::forget(path);
         let keeper = open_file(path, false)?;
         let database = Self {
             name: name.to_owned(),

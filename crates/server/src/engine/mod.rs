@@ -14,6 +14,7 @@ mod gate;
 mod global;
 mod json;
 pub mod pages;
+mod vacuum;
 pub mod wal;
 
 pub use backup::{Snapshot, check};

@@ -35,7 +35,7 @@ impl Session {
         if !plan.params.is_empty() {
             return Err(SqlError::new("42P02", "there is no parameter $1"));
         }
-        if matches!(plan.action, Action::Cluster(_)) && !alone {
+        if matches!(plan.action, Action::Cluster(_) | Action::Vacuum { .. }) && !alone {
             return Err(SqlError::new(
                 "25001",
                 format!("{} cannot run inside a transaction block", plan.tag),
@@ -254,6 +254,7 @@ impl Session {
                 self.set_role(None)?;
                 self.set_parameter("all", None, false)?;
             }
+            Action::Vacuum { full, analyze } => self.vacuum(*full, *analyze)?,
             Action::Nothing => {}
         }
         Ok(tag)

@@ -19,6 +19,7 @@ mod server;
 mod settings;
 mod startup;
 mod stream;
+mod vacuum;
 mod wire;
 
 pub use server::{Seat, Server};

@@ -148,7 +148,14 @@ pub enum Action {
     SetRole(Option<String>),
     /// DISCARD ALL
     Discard,
-    /// Nothing to do here, such as VACUUM.
+    /// VACUUM
+    Vacuum {
+        /// The whole file is written anew.
+        full: bool,
+        /// ANALYZE comes after it.
+        analyze: bool,
+    },
+    /// Nothing to do here, such as DISCARD PLANS.
     Nothing,
 }
 
@@ -443,7 +450,12 @@ fn build(statement: &Statement, context: &Context<'_>, compiler: &mut Compiler<'
             Err(SqlError::new("0A000", message)
                 .hint("psql's \\copy works with files on the client's machine."))
         }
-        Statement::Vacuum(_) => Ok(Plan::new(Action::Nothing, "VACUUM")),
+        Statement::Vacuum(vacuum) => {
+            if let Some(table) = &vacuum.table_name {
+                compiler.target(table)?;
+            }
+            Ok(Plan::new(Action::Vacuum { full: vacuum.full, analyze: vacuum.reindex }, "VACUUM"))
+        }
         Statement::Analyze(_) => Ok(Plan::new(Action::Ddl(vec![Step::Sql("ANALYZE".to_owned())]), "ANALYZE")),
         Statement::Deallocate { name, .. } => {
             let name = fold(name);
