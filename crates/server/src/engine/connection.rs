@@ -563,6 +563,7 @@ impl Connection {
     }
 
     fn error(&self, error: &rusqlite::Error) -> SqlError {
+        self.database.note(error);
         let interrupted = error.sqlite_error_code() == Some(rusqlite::ErrorCode::OperationInterrupted);
         let reason = if interrupted { self.interrupt.error() } else { None };
         reason.unwrap_or_else(|| translate(error, &self.catalog))
