@@ -8,7 +8,7 @@ use crate::sql::catalog::{Catalog, Kind, Relation, is_temporary};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::plan::{Sequence, Step};
 use crate::sql::{datetime, quote};
-use rusqlite::Connection as Sqlite;
+use rusqlite::{CachedStatement, Connection as Sqlite};
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
@@ -359,6 +359,12 @@ impl Connection {
         Ok(())
     }
 
+    /// A statement that is compiled once and run often.
+    pub fn repeated(&self, sql: &str) -> Result<Repeated<'_>> {
+        let statement = self.sqlite.prepare_cached(sql).map_err(|error| self.error(&error))?;
+        Ok(Repeated { connection: self, statement })
+    }
+
     /// Runs one statement, hands each row to `row`, and counts the rows changed.
     pub fn run(
         &self,
@@ -366,25 +372,7 @@ impl Connection {
         params: &[Value],
         row: &mut dyn FnMut(&[ValueRef<'_>]) -> Result<bool>,
     ) -> Result<u64> {
-        let mut statement = self.sqlite.prepare_cached(sql).map_err(|error| self.error(&error))?;
-        let wanted = statement.parameter_count();
-        for (index, value) in params.iter().enumerate().take(wanted) {
-            statement.raw_bind_parameter(index + 1, value).map_err(|error| self.error(&error))?;
-        }
-        let width = statement.column_count();
-        let mut rows = statement.raw_query();
-        while let Some(found) = rows.next().map_err(|error| self.error(&error))? {
-            let mut line = Vec::with_capacity(width);
-            for index in 0..width {
-                line.push(found.get_ref(index).map_err(|error| self.error(&error))?);
-            }
-            if !row(&line)? {
-                break;
-            }
-        }
-        drop(rows);
-        drop(statement);
-        Ok(self.sqlite.changes())
+        self.repeated(sql)?.run(params, row)
     }
 
     /// Runs a change and keeps what it returns in a temporary table.
@@ -567,6 +555,45 @@ impl Connection {
         let interrupted = error.sqlite_error_code() == Some(rusqlite::ErrorCode::OperationInterrupted);
         let reason = if interrupted { self.interrupt.error() } else { None };
         reason.unwrap_or_else(|| translate(error, &self.catalog))
+    }
+}
+
+/// A statement that is compiled once and run often.
+pub struct Repeated<'c> {
+    connection: &'c Connection,
+    statement: CachedStatement<'c>,
+}
+
+impl Repeated<'_> {
+    /// Runs it, hands each row to `row`, and counts the rows changed.
+    pub fn run(
+        &mut self,
+        params: &[Value],
+        row: &mut dyn FnMut(&[ValueRef<'_>]) -> Result<bool>,
+    ) -> Result<u64> {
+        let Self { connection, statement } = self;
+        let wanted = statement.parameter_count();
+        for (index, value) in params.iter().enumerate().take(wanted) {
+            statement.raw_bind_parameter(index + 1, value).map_err(|error| connection.error(&error))?;
+        }
+        let width = statement.column_count();
+        let mut rows = statement.raw_query();
+        while let Some(found) = rows.next().map_err(|error| connection.error(&error))? {
+            let mut line = Vec::with_capacity(width);
+            for index in 0..width {
+                line.push(found.get_ref(index).map_err(|error| connection.error(&error))?);
+            }
+            if !row(&line)? {
+                break;
+            }
+        }
+        drop(rows);
+        Ok(connection.sqlite.changes())
+    }
+
+    /// Runs it for what it does.
+    pub fn execute(&mut self, params: &[Value]) -> Result<()> {
+        self.run(params, &mut |_| Ok(true)).map(|_| ())
     }
 }
 

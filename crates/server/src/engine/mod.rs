@@ -18,7 +18,7 @@ mod vacuum;
 pub mod wal;
 
 pub use backup::{Snapshot, check};
-pub use connection::{Connection, Interrupt, Reason};
+pub use connection::{Connection, Interrupt, Reason, Repeated};
 pub use database::Database;
 pub use gate::{Gate, Tickets};
 pub use global::{Global, Role};
