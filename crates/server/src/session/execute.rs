@@ -144,7 +144,12 @@ impl Session {
         result
     }
 
-    fn execute_armed(&mut self, plan: &Plan, params: &[Value], rows: &mut Rows<'_>) -> Result<String> {
+    pub(super) fn execute_armed(
+        &mut self,
+        plan: &Plan,
+        params: &[Value],
+        rows: &mut Rows<'_>,
+    ) -> Result<String> {
         if let Some(error) = self.connection.interrupt.error() {
             return Err(error);
         }
@@ -164,14 +169,13 @@ impl Session {
                 }
                 return Ok(tag);
             }
-            Action::Explain { sql, json: false } => {
+            Action::Explain { sql, json: None } => {
                 for line in self.connection.explain(sql, params)? {
                     self.text_row(&plan.columns, &line, rows)?;
                 }
             }
-            Action::Explain { sql, json: true } => {
-                let lines = self.connection.explain(sql, params)?;
-                let shown = serde_json::json!([{ "Plan": { "Node Type": "Result", "Steps": lines } }]);
+            Action::Explain { sql, json: Some(outputs) } => {
+                let shown = explained(&self.connection.explain(sql, params)?, outputs);
                 self.text_row(&plan.columns, &shown.to_string(), rows)?;
             }
             Action::Show(name) => {
@@ -254,6 +258,7 @@ impl Session {
                 self.set_role(None)?;
                 self.set_parameter("all", None, false)?;
             }
+            Action::Block(parts) => self.run_block(parts)?,
             Action::Vacuum { full, analyze } => self.vacuum(*full, *analyze)?,
             Action::Nothing => {}
         }
@@ -481,6 +486,26 @@ impl Session {
             log::event(log::Level::Info, "statement", &fields);
         }
     }
+}
+
+/// A plan as a document in Postgres' form. Each output has a name of its own, so that the node below can tell which of
+/// them an outer join may leave out.
+fn explained(steps: &[String], outputs: &[(String, bool)]) -> serde_json::Value {
+    let mut names: Vec<String> = Vec::new();
+    for (name, _) in outputs {
+        let taken = names.contains(name);
+        names.push(if taken { format!("{name} ({})", names.len() + 1) } else { name.clone() });
+    }
+    let outer: Vec<&String> =
+        names.iter().zip(outputs).filter(|(_, (_, outer))| *outer).map(|(name, _)| name).collect();
+    let mut plan = serde_json::json!({ "Node Type": "Result", "Output": names, "Steps": steps });
+    if !outer.is_empty() {
+        plan["Join Type"] = "Left".into();
+        plan["Plans"] = serde_json::json!([
+            { "Node Type": "Result", "Parent Relationship": "Inner", "Output": outer }
+        ]);
+    }
+    serde_json::json!([{ "Plan": plan }])
 }
 
 /// A role and all that it is a member of, directly or not.

@@ -6,6 +6,7 @@
 
 mod advisory;
 mod backup;
+mod block;
 mod cache;
 mod copy;
 mod copy_binary;

@@ -4,6 +4,7 @@
 //! statement means is decided from the syntax tree and the [`catalog::Catalog`] alone.
 
 pub mod array;
+pub mod block;
 pub mod catalog;
 pub mod compile;
 mod copying;

@@ -1,5 +1,6 @@
 //! What a statement asks for, ready to run.
 
+use super::block::{self, Part};
 use super::catalog::Relation;
 use super::compile::query::changing;
 use super::compile::{Before, Compiler, Context, Output};
@@ -56,8 +57,9 @@ pub enum Action {
     Explain {
         /// The statement.
         sql: String,
-        /// Shown as a document rather than as lines.
-        json: bool,
+        /// Shown as a document rather than as lines: with the result's columns, and whether an outer join may have
+        /// made them NULL, which is what sqlx's compile-time checks look for.
+        json: Option<Vec<(String, bool)>>,
     },
     /// A change of definitions, in steps.
     Ddl(Vec<Step>),
@@ -155,6 +157,8 @@ pub enum Action {
         /// ANALYZE comes after it.
         analyze: bool,
     },
+    /// DO
+    Block(Vec<Part>),
     /// Nothing to do here, such as DISCARD PLANS.
     Nothing,
 }
@@ -386,9 +390,12 @@ fn build(statement: &Statement, context: &Context<'_>, compiler: &mut Compiler<'
             let Action::Run(sql) = inner.action else {
                 return Err(SqlError::unsupported("EXPLAIN of this statement"));
             };
+            let outer = |column: &Output| column.origin.is_some_and(|origin| origin.outer);
+            let document = inner.columns.iter().map(|column| (column.name.clone(), outer(column)));
+            let document = json.then(|| document.collect());
             let ty = if json { Type::Json } else { Type::Text };
             let columns = vec![Output { name: "QUERY PLAN".to_owned(), typed: ty.into(), origin: None }];
-            Ok(Plan { columns, ..Plan::new(Action::Explain { sql, json }, "EXPLAIN") })
+            Ok(Plan { columns, ..Plan::new(Action::Explain { sql, json: document }, "EXPLAIN") })
         }
         Statement::StartTransaction { modes, statements, begin, .. } if statements.is_empty() => {
             let snapshot = modes.iter().any(|mode| {
@@ -412,6 +419,10 @@ fn build(statement: &Statement, context: &Context<'_>, compiler: &mut Compiler<'
         }
         Statement::Savepoint { name } => Ok(Plan::new(Action::Savepoint(fold(name)), "SAVEPOINT")),
         Statement::ReleaseSavepoint { name } => Ok(Plan::new(Action::Release(fold(name)), "RELEASE")),
+        Statement::Set(set) if block::of(set).is_some() => {
+            let parts = block::of(set).unwrap_or_else(|| Ok(Vec::new()))?;
+            Ok(Plan::new(Action::Block(parts), "DO"))
+        }
         Statement::Set(set) => match ddl::altered_sequence(set, context, compiler)? {
             Some(steps) => Ok(Plan::ddl(steps, "ALTER SEQUENCE")),
             None => set_plan(set),

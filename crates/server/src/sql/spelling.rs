@@ -174,11 +174,14 @@ fn finish_fetch(tokens: &mut Vec<TokenWithSpan>, start: usize, moving: bool) {
 }
 
 fn needs_statements(tokens: &[TokenWithSpan]) -> bool {
-    let marks = [Keyword::SEQUENCE, Keyword::IDENTITY, Keyword::VACUUM];
-    tokens.iter().any(|token| matches!(&token.token, Token::Word(word) if marks.contains(&word.keyword)))
+    let marks = [Keyword::SEQUENCE, Keyword::IDENTITY, Keyword::VACUUM, Keyword::DO];
+    tokens.iter().any(|token| match &token.token {
+        Token::Word(word) => marks.contains(&word.keyword) || word.value.eq_ignore_ascii_case("elsif"),
+        _ => false,
+    })
 }
 
-/// Each statement on its own, for what concerns sequences and VACUUM.
+/// Each statement on its own, for what concerns sequences, VACUUM and DO.
 fn by_statement(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>> {
     let mut adapted = Vec::with_capacity(tokens.len());
     let mut statement = Vec::new();
@@ -195,5 +198,5 @@ fn by_statement(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>> {
 }
 
 fn one(statement: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>> {
-    super::vacuum::adapt(super::sequences::adapt(statement))
+    super::block::adapt(super::vacuum::adapt(super::sequences::adapt(statement))?)
 }

@@ -274,6 +274,14 @@ impl Compiler<'_> {
                 self.call("age", vec![cast_call(&today, Type::Timestamp.into(), true), moment.clone()])
                     .map(Some)
             }
+            ("row", fields) => {
+                let mut list = Vec::new();
+                for field in fields {
+                    let field = self.settle(field.clone())?;
+                    list.extend([field.ty().oid().to_string(), field.sql]);
+                }
+                plain(&format!("sb_row({})", list.join(", ")), Type::Record)
+            }
             ("pg_backend_pid", []) => plain("sb_pid()", Type::Int4),
             ("random", []) => plain("sb_random()", Type::Float8),
             ("gen_random_uuid" | "uuidv4", []) => plain("sb_uuid()", Type::Uuid),

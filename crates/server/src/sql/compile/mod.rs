@@ -95,8 +95,19 @@ pub struct Output {
     pub name: String,
     /// Its type.
     pub typed: Typed,
-    /// The table's number and the column's, if it is a table's column as it is.
-    pub origin: Option<(i64, i16)>,
+    /// The table's column that it is, if it is one as it is.
+    pub origin: Option<Origin>,
+}
+
+/// A table's column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Origin {
+    /// The table's number.
+    pub table: i64,
+    /// The column's number.
+    pub column: i16,
+    /// An outer join may have made it NULL.
+    pub outer: bool,
 }
 
 /// A change within WITH: what it returns is kept in a table of the session's own until the statement ends.
@@ -155,8 +166,7 @@ struct ScopeColumn {
     not_null: bool,
     /// Its text for SQLite, where that is not the table's alias and the column's name.
     sql: Option<String>,
-    /// The table's number and the column's.
-    origin: Option<(i64, i16)>,
+    origin: Option<Origin>,
 }
 
 /// A piece of SQLite text with its Postgres type.
@@ -170,8 +180,8 @@ pub struct Frag {
     pub shape: Shape,
     /// It can't be NULL.
     pub not_null: bool,
-    /// The table's number and the column's, if it is a table's column as it is.
-    pub origin: Option<(i64, i16)>,
+    /// The table's column that it is, if it is one as it is.
+    pub origin: Option<Origin>,
 }
 
 /// How far an expression's type is settled.
