@@ -105,7 +105,7 @@ pub struct Connection {
     /// Stops the running statement.
     pub interrupt: Arc<Interrupt>,
     state: Arc<Mutex<SessionState>>,
-    catalog: Arc<Catalog>,
+    pub(super) catalog: Arc<Catalog>,
     seen: Option<u64>,
     pub(super) holds_lock: bool,
     changed_definitions: bool,
@@ -220,19 +220,6 @@ impl Connection {
         std::mem::take(&mut lock(&self.state).messages)
     }
 
-    /// Refuses rows that refer to nothing, though their constraints are deferred.
-    pub fn check_foreign_keys(&self) -> Result<()> {
-        let mut table = None;
-        self.run("PRAGMA main.foreign_key_check", &[], &mut |row| {
-            table = row.first().and_then(|value| value.as_str().ok()).map(str::to_owned);
-            Ok(false)
-        })?;
-        let Some(table) = table else { return Ok(()) };
-        let table = crate::sql::catalog::split(&table).1;
-        let message = format!("insert or update on table \"{table}\" violates a foreign key constraint");
-        Err(SqlError::new("23503", message))
-    }
-
     /// Notes the start of a transaction, for `now()`.
     pub fn start_clock(&self) {
         lock(&self.state).now = datetime::now();
@@ -284,9 +271,11 @@ impl Connection {
             .and_then(|()| self.persist_sequences())
             .and_then(|()| self.count_definitions())
             .and_then(|()| self.batch("COMMIT"));
-        if result.is_err() {
+        if let Err(error) = result {
+            // The transaction is still open, so that what is wrong with it can be seen.
+            let error = if error.code == "23503" { self.named_at_commit(error) } else { error };
             self.rollback();
-            return result;
+            return Err(error);
         }
         if std::mem::take(&mut self.changed_definitions) {
             self.database.definitions_changed();
@@ -545,7 +534,7 @@ impl Connection {
         self.execute(sql, &params).map(|_| ())
     }
 
-    fn batch(&self, sql: &str) -> Result<()> {
+    pub(super) fn batch(&self, sql: &str) -> Result<()> {
         let result = self.sqlite.prepare_cached(sql).and_then(|mut statement| statement.raw_execute());
         result.map(|_| ()).map_err(|error| self.error(&error))
     }

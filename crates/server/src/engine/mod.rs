@@ -9,6 +9,7 @@ mod backup;
 mod connection;
 mod database;
 mod error;
+mod foreign;
 mod functions;
 mod gate;
 mod global;

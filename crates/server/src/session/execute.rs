@@ -292,14 +292,20 @@ impl Session {
     fn run_sql(&mut self, plan: &Plan, sql: &str, params: &[Value], rows: &mut Rows<'_>) -> Result<String> {
         let Self { connection, wire, .. } = self;
         let mut count = 0_u64;
-        let changed = connection.run(sql, params, &mut |line| {
+        let result = connection.run(sql, params, &mut |line| {
             count += 1;
             match rows {
                 Rows::Send(formats) => wire.put(&encode(&plan.columns, formats, line)?)?,
                 Rows::Keep(formats, kept) => kept.push(encode(&plan.columns, formats, line)?.data),
             }
             Ok(true)
-        })?;
+        });
+        let changed = match result {
+            Err(error) if error.code == "23503" => {
+                return Err(connection.name_foreign_key(error, sql, params, &plan.changes));
+            }
+            result => result?,
+        };
         let count = if plan.class == Class::Mod && plan.columns.is_empty() { changed } else { count };
         Ok(format!("{} {count}", plan.tag))
     }

@@ -33,6 +33,8 @@ pub struct Plan {
     pub asks: bool,
     /// Changes within WITH, which come first.
     pub before: Vec<Before>,
+    /// The tables that it changes, each with the letter of the privilege that this takes.
+    pub changes: Vec<(String, char)>,
 }
 
 /// The classes that `log_statement` tells apart.
@@ -340,6 +342,7 @@ impl Plan {
             volatile: false,
             asks: false,
             before: Vec::new(),
+            changes: Vec::new(),
         }
     }
 
@@ -356,6 +359,7 @@ pub fn plan(statement: &Statement, context: &Context<'_>, declared: &[Option<Typ
     plan.volatile = compiler.volatile;
     plan.asks = compiler.asks;
     plan.before = std::mem::take(&mut compiler.before);
+    plan.changes = std::mem::take(&mut compiler.changes);
     // Its text is only right while the tables of the changes before it are there.
     plan.volatile |= !plan.before.is_empty();
     plan.params = compiler.params.iter().map(|ty| ty.unwrap_or(Type::Text)).collect();

@@ -134,6 +134,8 @@ pub struct Compiler<'a> {
     pub asks: bool,
     /// Changes within WITH, which come first.
     pub before: Vec<Before>,
+    /// The tables that it changes, each with the letter of the privilege that this takes.
+    pub changes: Vec<(String, char)>,
     /// How many queries the present one is inside.
     depth: usize,
     /// An INSERT that gives identity columns values of its own.
@@ -229,6 +231,7 @@ impl<'a> Compiler<'a> {
             volatile: false,
             asks: false,
             before: Vec::new(),
+            changes: Vec::new(),
             depth: 0,
             overriding: false,
             scopes: Vec::new(),
