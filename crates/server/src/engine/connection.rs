@@ -4,7 +4,7 @@ use super::database::{Database, lock};
 use super::error::translate;
 use super::functions;
 use super::{Value, ValueRef};
-use crate::sql::catalog::{Catalog, Kind, Relation, is_temporary};
+use crate::sql::catalog::{Catalog, Kind, OnCommit, Relation, is_temporary};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::plan::{Sequence, Step};
 use crate::sql::{datetime, quote};
@@ -109,6 +109,8 @@ pub struct Connection {
     seen: Option<u64>,
     pub(super) holds_lock: bool,
     changed_definitions: bool,
+    /// There may be temporary tables that the end of a transaction concerns.
+    passing: bool,
 }
 
 impl Connection {
@@ -132,6 +134,7 @@ impl Connection {
             seen: None,
             holds_lock: false,
             changed_definitions: false,
+            passing: false,
         };
         connection.catalog()?;
         Ok(connection)
@@ -197,6 +200,18 @@ impl Connection {
             Ok(true)
         })?;
         Ok(found)
+    }
+
+    /// The temporary tables that the end of a transaction concerns.
+    pub fn passing_tables(&mut self) -> Result<Vec<(String, OnCommit)>> {
+        if !self.passing {
+            return Ok(Vec::new());
+        }
+        let catalog = self.catalog()?;
+        let passing = catalog.relations.values().filter_map(|r| Some((r.base().to_owned(), r.on_commit?)));
+        let tables: Vec<(String, OnCommit)> = passing.collect();
+        self.passing = !tables.is_empty();
+        Ok(tables)
     }
 
     /// Gives back the memory of compiled statements and cached pages.
@@ -483,6 +498,7 @@ impl Connection {
         let table = catalog_of(&relation.name);
         self.execute(&format!("INSERT OR REPLACE INTO {table} (name, definition) VALUES (?1, ?2)"), &params)?;
         Arc::make_mut(&mut self.catalog).relations.insert(relation.name.clone(), relation.clone());
+        self.passing |= relation.on_commit.is_some();
         self.changed_definitions = true;
         Ok(())
     }

@@ -15,6 +15,7 @@ mod gate;
 mod global;
 mod json;
 pub mod pages;
+mod percentile;
 mod vacuum;
 pub mod wal;
 

@@ -7,12 +7,12 @@ use super::{Session, Transaction};
 use crate::auth::scram;
 use crate::engine::{Role, Value, ValueRef};
 use crate::log;
-use crate::sql::catalog::TEMPORARY;
+use crate::sql::catalog::{OnCommit, TEMPORARY};
 use crate::sql::compile::{Context, Output};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::plan::{Action, Class, ClusterChange, Plan, RoleChange, plan};
 use crate::sql::types::{Type, Typed};
-use crate::sql::value;
+use crate::sql::{quote, value};
 use bytes::{BufMut, BytesMut};
 use pgwire::messages::data::DataRow;
 use pgwire::messages::response::CommandComplete;
@@ -337,9 +337,28 @@ impl Session {
         self.transaction = Transaction::Idle;
         // An error within the block that a savepoint took back doesn't count.
         self.rolled_back = false;
-        let committed = self.connection.commit();
+        let committed = self.commit_all();
         self.end_transaction(committed.is_ok())?;
         committed.map(|()| "COMMIT".to_owned())
+    }
+
+    /// Commits, after temporary tables got what they were made with for that.
+    pub(super) fn commit_all(&mut self) -> Result<()> {
+        for (table, what) in self.connection.passing_tables()? {
+            let table = format!("pg_temp.{}", quote(&table));
+            let text = match what {
+                OnCommit::Drop => format!("DROP TABLE {table}"),
+                OnCommit::DeleteRows => format!("DELETE FROM {table}"),
+            };
+            for statement in crate::sql::parse(&text)? {
+                let plan = self.plan(&statement, &[])?;
+                if let Err(error) = self.execute_armed(&plan, &[], &mut Rows::Send(&[])) {
+                    self.connection.rollback();
+                    return Err(error);
+                }
+            }
+        }
+        self.connection.commit()
     }
 
     fn end_transaction(&mut self, committed: bool) -> Result<()> {

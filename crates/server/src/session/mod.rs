@@ -261,7 +261,7 @@ impl Session {
     fn finish(&mut self) -> Result<()> {
         if self.transaction == Transaction::Idle {
             self.portals.clear();
-            let committed = self.connection.commit();
+            let committed = self.commit_all();
             self.server.advisory.release(self.seat.pid, true);
             self.settle_notifications(committed.is_ok());
             if let Err(error) = committed {

@@ -15,7 +15,10 @@ impl Compiler<'_> {
     pub(super) fn function(&mut self, function: &Function) -> Result<Frag> {
         let (_, name) = relation_name(&function.name)?;
         let place = function.name.span().start;
-        if !function.within_group.is_empty() || function.null_treatment.is_some() {
+        if !function.within_group.is_empty() {
+            return self.ordered_set(&name, function).map_err(|error| error.at(place));
+        }
+        if function.null_treatment.is_some() {
             return Err(SqlError::unsupported(format!("this form of function {name}")).at(place));
         }
         if let FunctionArguments::Subquery(query) = &function.args
@@ -71,7 +74,7 @@ impl Compiler<'_> {
         result.map_err(|error| error.at(place))
     }
 
-    fn over(&mut self, window: &WindowType) -> Result<String> {
+    pub(super) fn over(&mut self, window: &WindowType) -> Result<String> {
         Ok(match window {
             WindowType::WindowSpec(spec) => format!(" OVER ({})", self.window(spec)?),
             WindowType::NamedWindow(name) => format!(" OVER {}", quote(&fold(name))),

@@ -16,9 +16,12 @@ mod function;
 mod grouping;
 mod json;
 mod operator;
+mod ordered;
+mod projection;
 pub(in crate::sql) mod query;
 mod sets;
 mod system;
+mod union;
 
 use super::catalog::{Catalog, Kind, PUBLIC, Relation, TEMPORARY, is_temporary, key, schema_key};
 use super::error::{Result, SqlError};
