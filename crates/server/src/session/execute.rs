@@ -11,6 +11,7 @@ use crate::sql::catalog::{OnCommit, TEMPORARY};
 use crate::sql::compile::{Context, Output};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::plan::{Action, Class, ClusterChange, Plan, RoleChange, plan};
+use crate::sql::system::closure;
 use crate::sql::types::{Type, Typed};
 use crate::sql::{quote, value};
 use bytes::{BufMut, BytesMut};
@@ -531,19 +532,6 @@ fn explained(steps: &[String], outputs: &[(String, bool)]) -> serde_json::Value 
         ]);
     }
     serde_json::json!([{ "Plan": plan }])
-}
-
-/// A role and all that it is a member of, directly or not.
-pub(super) fn closure(members: &[(String, String)], role: &str) -> Vec<String> {
-    let mut found = vec![role.to_owned()];
-    let mut next = 0;
-    while let Some(member) = found.get(next).cloned() {
-        let more = members.iter().filter(|(_, of)| *of == member).map(|(role, _)| role);
-        let fresh: Vec<String> = more.filter(|role| !found.contains(role)).cloned().collect();
-        found.extend(fresh);
-        next += 1;
-    }
-    found
 }
 
 fn changed(mut role: Role, change: &RoleChange) -> Result<Role> {

@@ -17,6 +17,7 @@ mod grouping;
 mod json;
 mod operator;
 mod ordered;
+mod privilege;
 mod projection;
 pub(in crate::sql) mod query;
 mod sets;
