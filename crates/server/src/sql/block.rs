@@ -4,7 +4,7 @@
 //! neither DO nor the block, so the body travels as a parameter's value and is parsed when its plan is made.
 
 use super::error::{Result, SqlError};
-use super::plan::literal_text;
+use super::literal_text;
 use super::sequences::{is_blank, keyword};
 use sqlparser::ast::{ConditionalStatements, Expr, Set, Statement};
 use sqlparser::keywords::Keyword;
