@@ -92,6 +92,17 @@ impl Workspace {
         })
     }
 
+    /// Another checkout of it, such as one of an older commit, which builds into its own folder.
+    pub fn at(&self, root: PathBuf, target: PathBuf) -> Workspace {
+        Workspace {
+            root,
+            target,
+            registry_sources: self.registry_sources.clone(),
+            version: self.version.clone(),
+            catalogue: None,
+        }
+    }
+
     /// A shell in the workspace's root.
     pub fn shell(&self) -> Result<Shell> {
         let sh = Shell::new()?;
@@ -169,6 +180,12 @@ impl Workspace {
     /// Where blobs, layers and bases are kept between runs.
     pub fn cache_dir(&self) -> PathBuf {
         self.target.join("oci-cache")
+    }
+
+    /// The program `name`: on the PATH, or where `.ci/run` puts what Debian does not have.
+    pub fn tool(&self, name: &str) -> Option<PathBuf> {
+        let own = self.target.join("tools/bin").join(name);
+        find_program(name).or_else(|| Some(own).filter(|path| is_executable(path)))
     }
 
     /// All that the plan wants to know.
