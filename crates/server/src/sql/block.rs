@@ -39,7 +39,8 @@ pub(super) fn adapt(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>> {
         [body] => body,
         [body, language, name] | [language, name, body] if keyword(language) == Some(Keyword::LANGUAGE) => {
             if !name.token.to_string().eq_ignore_ascii_case("plpgsql") {
-                return Err(SqlError::unsupported(format!("language {}", name.token)).at(name.span.start));
+                let message = format!("language \"{}\" does not exist", name.token);
+                return Err(SqlError::new("42704", message).at(name.span.start));
             }
             body
         }
@@ -150,7 +151,7 @@ mod tests {
         check("DO $$ DECLARE x int; BEGIN END $$", "0A000");
         check("DO $$ SELECT 1 $$", "42601");
         check("DO $$ BEGIN LOOP; END $$", "42601");
-        check("DO 'BEGIN END' LANGUAGE plperl", "0A000");
+        check("DO 'BEGIN END' LANGUAGE plperl", "42704");
         check("DO", "42601");
     }
 }
