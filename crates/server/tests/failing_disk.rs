@@ -22,8 +22,9 @@ fn has_strace() -> bool {
 }
 
 /// A server whose database has a table and lies in `2.db`, stopped.
-fn prepared() -> Node {
-    let mut node = Node::start(&["-c", "log_level=error", "-c", "checkpoint_timeout=1s"]);
+fn prepared(checkpoint: &str) -> Node {
+    let timeout = format!("checkpoint_timeout={checkpoint}");
+    let mut node = Node::start(&["-c", "log_level=error", "-c", &timeout]);
     run(async {
         node.connect().await.batch_execute("CREATE TABLE kept (name text PRIMARY KEY)").await.unwrap();
     });
@@ -106,7 +107,7 @@ fn a_flush_of_the_log_that_fails_ends_the_server() {
     if !has_strace() {
         return;
     }
-    let mut node = prepared();
+    let mut node = prepared("1h");
     let mut strace = launch(&node, "2.db-wal", 9);
     let (told, errors) = write(&node);
     assert_eq!(strace.wait().unwrap().code(), Some(1), "the server went on");
@@ -120,7 +121,8 @@ fn a_checkpoint_that_fails_ends_the_server() {
     if !has_strace() {
         return;
     }
-    let mut node = prepared();
+    // Enough for the writers to come in before it.
+    let mut node = prepared("5s");
     let mut strace = launch(&node, "2.db", 1);
     let (told, _) = write(&node);
     assert_eq!(strace.wait().unwrap().code(), Some(1), "the server went on");
@@ -131,7 +133,7 @@ fn a_checkpoint_that_fails_ends_the_server() {
 #[test]
 fn a_log_that_is_found_is_written_anew() {
     use std::os::unix::fs::MetadataExt;
-    let mut node = prepared();
+    let mut node = prepared("1h");
     node.launch();
     run(async { node.connect().await.batch_execute("INSERT INTO kept VALUES ('a')").await.unwrap() });
     node.signal("-KILL");

@@ -4,7 +4,7 @@
 //! neither DO nor the block, so the body travels as a parameter's value and is parsed when its plan is made.
 
 use super::error::{Result, SqlError};
-use super::plan::literal_text;
+use super::literal_text;
 use super::sequences::{is_blank, keyword};
 use sqlparser::ast::{ConditionalStatements, Expr, Set, Statement};
 use sqlparser::keywords::Keyword;
@@ -39,7 +39,8 @@ pub(super) fn adapt(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>> {
         [body] => body,
         [body, language, name] | [language, name, body] if keyword(language) == Some(Keyword::LANGUAGE) => {
             if !name.token.to_string().eq_ignore_ascii_case("plpgsql") {
-                return Err(SqlError::unsupported(format!("language {}", name.token)).at(name.span.start));
+                let message = format!("language \"{}\" does not exist", name.token);
+                return Err(SqlError::new("42704", message).at(name.span.start));
             }
             body
         }
@@ -150,7 +151,7 @@ mod tests {
         check("DO $$ DECLARE x int; BEGIN END $$", "0A000");
         check("DO $$ SELECT 1 $$", "42601");
         check("DO $$ BEGIN LOOP; END $$", "42601");
-        check("DO 'BEGIN END' LANGUAGE plperl", "0A000");
+        check("DO 'BEGIN END' LANGUAGE plperl", "42704");
         check("DO", "42601");
     }
 }

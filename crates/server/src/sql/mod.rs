@@ -12,6 +12,7 @@ mod createdb;
 pub mod datetime;
 pub mod ddl;
 pub mod error;
+mod fields;
 pub mod functions;
 pub mod interval;
 pub mod json;
@@ -19,6 +20,7 @@ pub mod numeric;
 pub mod pattern;
 pub mod plan;
 mod sequences;
+mod setting;
 mod spelling;
 pub mod system;
 pub mod types;
@@ -152,5 +154,19 @@ fn syntax_error(error: ParserError) -> SqlError {
 
 /// The text of an expression that stands for a setting's value.
 fn expr_text(expr: &Expr) -> String {
-    plan::literal_text(expr).unwrap_or_else(|| expr.to_string())
+    literal_text(expr).unwrap_or_else(|| expr.to_string())
+}
+
+/// The text of a literal or a word, for SET and defaults of options.
+fn literal_text(expr: &Expr) -> Option<String> {
+    match expr {
+        Expr::Value(value) => match &value.value {
+            sqlparser::ast::Value::SingleQuotedString(text)
+            | sqlparser::ast::Value::EscapedStringLiteral(text) => Some(text.clone()),
+            sqlparser::ast::Value::Number(text, _) => Some(text.clone()),
+            sqlparser::ast::Value::Boolean(flag) => Some((if *flag { "on" } else { "off" }).to_owned()),
+            _ => None,
+        },
+        _ => None,
+    }
 }

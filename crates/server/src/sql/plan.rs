@@ -6,10 +6,10 @@ use super::compile::query::changing;
 use super::compile::{Before, Compiler, Context, Output};
 use super::error::{Result, SqlError};
 use super::types::{Type, Typed};
-use super::{copying, ddl, expr_text, fold};
+use super::{copying, ddl, fold, setting};
 use sqlparser::ast::{
-    CloseCursor, ContextModifier, CopyTarget, DataType, Declare, DiscardObject, Expr, Ident, Reset, Set,
-    SetExpr, Statement, TransactionAccessMode, TransactionIsolationLevel, TransactionMode, Value,
+    CloseCursor, CopyTarget, DataType, Declare, DiscardObject, Ident, Reset, SetExpr, Statement,
+    TransactionAccessMode, TransactionIsolationLevel, TransactionMode,
 };
 
 /// A statement ready to run.
@@ -389,7 +389,7 @@ fn build(statement: &Statement, context: &Context<'_>, compiler: &mut Compiler<'
             let named = options.iter().flatten().filter(|option| fold(&option.name) == "format");
             let json =
                 format.as_ref().is_some_and(|format| format.to_string().to_lowercase().contains("json"))
-                    || named.filter_map(|option| option.arg.as_ref()).any(|arg| json(&setting_text(arg)));
+                    || named.filter_map(|option| option.arg.as_ref()).any(|arg| json(&setting::text(arg)));
             let inner = build(statement, context, compiler)?;
             let Action::Run(sql) = inner.action else {
                 return Err(SqlError::unsupported("EXPLAIN of this statement"));
@@ -429,7 +429,7 @@ fn build(statement: &Statement, context: &Context<'_>, compiler: &mut Compiler<'
         }
         Statement::Set(set) => match ddl::altered_sequence(set, context, compiler)? {
             Some(steps) => Ok(Plan::ddl(steps, "ALTER SEQUENCE")),
-            None => set_plan(set),
+            None => setting::plan(set),
         },
         Statement::Reset(reset) => match &reset.reset {
             Reset::ConfigurationParameter(name) if name.to_string().eq_ignore_ascii_case("role") => {
@@ -524,35 +524,6 @@ fn change((sql, columns): (String, Vec<Output>), tag: &'static str) -> Plan {
     Plan { columns, class: Class::Mod, ..Plan::new(Action::Run(sql), tag) }
 }
 
-fn set_plan(set: &Set) -> Result<Plan> {
-    let local = match set {
-        Set::SingleAssignment { scope, .. } => *scope == Some(ContextModifier::Local),
-        Set::SetTimeZone { local, .. } => *local,
-        _ => false,
-    };
-    let plan = |name: String, value: Option<String>| Ok(Plan::new(Action::Set { name, value, local }, "SET"));
-    match set {
-        Set::SingleAssignment { variable, values, .. } => {
-            let texts: Vec<String> = values.iter().map(setting_text).collect();
-            if variable.to_string() == super::spelling::CONSTRAINTS {
-                let deferred = texts.iter().any(|text| text == "deferred");
-                return Ok(Plan::new(Action::Constraints { deferred }, "SET CONSTRAINTS"));
-            }
-            let is_default = values.len() == 1 && texts[0].eq_ignore_ascii_case("default");
-            plan(variable.to_string().to_lowercase(), (!is_default).then(|| texts.join(", ")))
-        }
-        Set::SetRole { role_name, .. } => {
-            Ok(Plan::new(Action::SetRole(role_name.as_ref().map(fold).filter(|name| name != "none")), "SET"))
-        }
-        Set::SetTimeZone { value, .. } => plan("timezone".to_owned(), Some(setting_text(value))),
-        Set::SetNames { charset_name, .. } => plan("client_encoding".to_owned(), Some(fold(charset_name))),
-        Set::SetTransaction { .. } => {
-            plan("transaction_isolation".to_owned(), Some("read committed".to_owned()))
-        }
-        other => Err(SqlError::unsupported(other.to_string())),
-    }
-}
-
 fn declare_plan(declare: &Declare, context: &Context<'_>, compiler: &mut Compiler<'_>) -> Result<Plan> {
     let (Some(query), [name]) = (&declare.for_query, declare.names.as_slice()) else {
         return Err(SqlError::syntax("a cursor needs a name and a query"));
@@ -562,26 +533,6 @@ fn declare_plan(declare: &Declare, context: &Context<'_>, compiler: &mut Compile
     let scroll = declare.scroll.unwrap_or(true);
     let hold = declare.hold == Some(true);
     Ok(Plan::new(Action::Declare { name: fold(name), plan, scroll, hold }, "DECLARE CURSOR"))
-}
-
-fn setting_text(expr: &Expr) -> String {
-    match expr {
-        Expr::Identifier(ident) => fold(ident),
-        _ => expr_text(expr),
-    }
-}
-
-/// The text of a literal or a word, for SET and defaults of options.
-pub(super) fn literal_text(expr: &Expr) -> Option<String> {
-    match expr {
-        Expr::Value(value) => match &value.value {
-            Value::SingleQuotedString(text) | Value::EscapedStringLiteral(text) => Some(text.clone()),
-            Value::Number(text, _) => Some(text.clone()),
-            Value::Boolean(flag) => Some((if *flag { "on" } else { "off" }).to_owned()),
-            _ => None,
-        },
-        _ => None,
-    }
 }
 
 #[cfg(test)]
