@@ -13,7 +13,7 @@ job "scratchbird-prod" {
 
     network {
       port "sql" {
-      static = 5432
+        static = 5432
         to = 5432
       }
       port "http" {

@@ -92,6 +92,17 @@ impl Workspace {
         })
     }
 
+    /// Another checkout of it, such as one of an older commit, which builds into its own folder.
+    pub fn at(&self, root: PathBuf, target: PathBuf) -> Workspace {
+        Workspace {
+            root,
+            target,
+            registry_sources: self.registry_sources.clone(),
+            version: self.version.clone(),
+            catalogue: None,
+        }
+    }
+
     /// A shell in the workspace's root.
     pub fn shell(&self) -> Result<Shell> {
         let sh = Shell::new()?;

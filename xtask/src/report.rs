@@ -48,7 +48,8 @@ impl Args {
         let facts = workspace.facts(&spec)?;
         let dir = self.layout.clone().unwrap_or_else(|| workspace.target.join("oci"));
         let layout = Layout::open(&dir).context("run `cargo xtask image --variant all` first")?;
-        let images = size::planned(&spec, &facts, &["all".into()], &[])?;
+        let plan = size::planned(&spec, &facts, &["all".into()], &[])?;
+        let images: Vec<plan::PlannedImage> = plan.images.into_iter().filter(|image| image.wanted).collect();
         let subjects = size::subjects(&layout, &images, false)?;
         let world = measured::World { workspace, spec: &spec, facts: &facts, layout: &layout, ui };
         let history = bench::history::all(workspace)?;

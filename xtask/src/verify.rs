@@ -19,6 +19,7 @@ mod readers;
 mod rebuild;
 mod results;
 mod structure;
+mod toolchains;
 mod trust;
 mod upgrade;
 
@@ -186,7 +187,7 @@ impl Args {
             }
         }
         if self.image.is_empty() {
-            self.of_the_layout(workspace, &spec, &facts, &own, &mut lines, ui);
+            self.of_the_layout(workspace, &spec, &facts, &own, &mut lines, ui)?;
         }
         finish(&lines, self.format, self.junit.as_deref())
     }
@@ -200,22 +201,23 @@ impl Args {
         own: &[PlannedImage],
         lines: &mut Vec<Line>,
         ui: &Ui,
-    ) {
-        let probes = readers::PROBES.iter().chain(dockerfile::PROBES).chain(interrupted::PROBES);
-        for probe in probes.filter(|probe| self.wants(probe.name)) {
+    ) -> Result<()> {
+        let probes = [readers::PROBES, dockerfile::PROBES, interrupted::PROBES, toolchains::PROBES];
+        for probe in probes.into_iter().flatten().filter(|probe| self.wants(probe.name)) {
             record(lines, ui, "target/oci", probe.name, || {
                 outcome((probe.run)(&readers::Subject { workspace, spec, facts, images: own }))
             });
         }
         // They are about Alpine's image, which has all of the features.
         if self.probe.is_empty() && own.iter().any(|image| image.variant.0 == "alpine") {
-            try_guides(workspace, guides::GUIDES, lines, ui);
+            try_guides(workspace, &guides::all(workspace)?, lines, ui);
         }
         if self.rebuild {
             record(lines, ui, "HEAD", "gives the same digest in another folder", || {
                 outcome(rebuild::same_digest(workspace, facts))
             });
         }
+        Ok(())
     }
 
     fn wants(&self, probe: &str) -> bool {
@@ -223,8 +225,8 @@ impl Args {
     }
 }
 
-fn try_guides(workspace: &Workspace, guides: &[impl AsRef<str>], lines: &mut Vec<Line>, ui: &Ui) {
-    for guide in guides.iter().map(AsRef::as_ref) {
+fn try_guides(workspace: &Workspace, guides: &[String], lines: &mut Vec<Line>, ui: &Ui) {
+    for guide in guides {
         record(lines, ui, guide, "does what it shows", || outcome(guides::holds(workspace, guide)));
     }
 }

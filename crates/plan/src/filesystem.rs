@@ -42,7 +42,7 @@ pub struct PlannedLayer {
 }
 
 /// The bundle that OpenSSL, Go and rustls look for on Debian and Alpine.
-const CERTIFICATES: &str = "etc/ssl/certs/ca-certificates.crt";
+pub(crate) const CERTIFICATES: &str = "etc/ssl/certs/ca-certificates.crt";
 
 /// The layers of the image `name` for `platform` over `base`: none that would be empty.
 ///

@@ -14,6 +14,7 @@ mod partition;
 mod persistence;
 mod running;
 mod stand_ins;
+mod swarm;
 
 use std::collections::BTreeMap;
 
@@ -80,6 +81,7 @@ const PROMISES: &[Promise] = &[
         name: "keeps what it acknowledged, whichever links fail",
         keep: partition::links_fail,
     },
+    Promise { stack: "swarm", name: "deployed on a swarm, serves and keeps its rows", keep: swarm::deployed },
 ];
 
 impl TestArgs {
