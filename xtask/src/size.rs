@@ -46,12 +46,12 @@ pub struct Args {
     /// What to compare with: a layout, a commit or tag of this repository, or an image in a registry
     #[arg(long, value_name = "LAYOUT|COMMIT|REFERENCE")]
     against: Option<String>,
-    /// Also add the sizes to the history in bench/, to be committed
-    #[arg(long)]
-    record: bool,
     /// Also measure the crates in the programs, now and in the commit, by builds with symbols: takes minutes
     #[arg(long)]
     crates: bool,
+    /// Also add the sizes to the history in bench/, to be committed
+    #[arg(long)]
+    record: bool,
     /// How many files and crates are named
     #[arg(long, default_value_t = 5, value_name = "NUMBER")]
     top: usize,
@@ -149,16 +149,6 @@ impl Args {
     }
 }
 
-/// The compressed sizes, for the history: by image, variant and platform, since names have versions in them.
-fn figures(outputs: &[Output]) -> Vec<Figure> {
-    let figure = |output: &Output| {
-        let Measured { name, variant, platform, .. } = &output.image;
-        let repository = name.split(':').next().unwrap_or(name);
-        Figure::new(&format!("{repository} {variant} {platform}"), "MB", output.compressed as f64 / 1e6)
-    };
-    outputs.iter().map(figure).collect()
-}
-
 impl Args {
     /// The commit that crates are compared with.
     fn commit(&self, workspace: &Workspace) -> Result<Option<String>> {
@@ -173,6 +163,16 @@ impl Args {
 
 fn has_program(spec: &Spec, image: &PlannedImage) -> bool {
     spec.images[&image.image].binary.is_some()
+}
+
+/// The compressed sizes, for the history: by image, variant and platform, since names have versions in them.
+fn figures(outputs: &[Output]) -> Vec<Figure> {
+    let figure = |output: &Output| {
+        let Measured { name, variant, platform, .. } = &output.image;
+        let repository = name.split(':').next().unwrap_or(name);
+        Figure::new(&format!("{repository} {variant} {platform}"), "MB", output.compressed as f64 / 1e6)
+    };
+    outputs.iter().map(figure).collect()
 }
 
 /// What the layout holds of `images`, platform by platform; with `all` each of them has to be there.
