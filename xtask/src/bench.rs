@@ -3,6 +3,7 @@
 //! These are no tests: machines are noisy. Contenders take turns (round by round, not one after the other), the
 //! median counts, and the spread is shown beside it.
 
+mod buildah;
 mod buildkit;
 mod cold;
 mod container;

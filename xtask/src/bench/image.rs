@@ -12,6 +12,7 @@ use plan::filesystem::{BuiltBinary, Inputs};
 use plan::{Facts, Selection, Spec, Target};
 use xshell::cmd;
 
+use super::buildah;
 use super::buildkit::{self, Peer};
 use super::{Contender, Figure, Row, Table, cold, machine, nothing, race};
 use crate::bases::{self, Found, Sources};
@@ -51,6 +52,7 @@ pub fn bench(workspace: &Workspace, with_cold: bool, rounds: u32, ui: &Ui) -> Re
     let quiet = Ui::new(true);
     let everything = at_hand(workspace, &spec, &facts, &mut skipped, ui)?;
     let peer = Peer::find(&context, temp.path(), &mut skipped);
+    let buildah = buildah::Peer::find(&context, temp.path(), &mut skipped);
     let mut contenders = vec![
         Contender {
             what: ASSEMBLE,
@@ -100,6 +102,9 @@ pub fn bench(workspace: &Workspace, with_cold: bool, rounds: u32, ui: &Ui) -> Re
     }
     if let Some(peer) = &peer {
         contenders.extend(peer.contenders(ASSEMBLE));
+    }
+    if let Some(buildah) = &buildah {
+        contenders.push(buildah.contender(ASSEMBLE));
     }
     let mut rows = race(&mut contenders, rounds, ui)?;
     drop(contenders);

@@ -13,8 +13,8 @@ use report::treemap::Node;
 
 use crate::facts::Workspace;
 use crate::size::{self, Subject};
+use crate::symbols;
 use crate::ui::{self, Ui};
-use crate::{build, symbols};
 
 /// The part of an image below which files are drawn together: one in a thousand can't be seen.
 const SMALLEST: u64 = 500;
@@ -100,10 +100,7 @@ impl World<'_> {
         let mut crates = Crates::new();
         for target in plan::plan(self.spec, self.facts, &selection)?.targets {
             self.ui.line("measuring", format_args!("crates for {}", shown(&target.platform)));
-            let built = build::build_with_symbols(self.workspace, &target, false, self.ui)?;
-            for binary in built.binaries.values() {
-                crates.insert(shown(&target.platform), symbols::by_crate(&binary.source.path)?);
-            }
+            crates.insert(shown(&target.platform), symbols::crates(self.workspace, &target, false, self.ui)?);
         }
         Ok(crates)
     }

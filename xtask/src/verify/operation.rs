@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::container::Container;
+use super::container::{Container, PATIENCE};
 use super::{Probe, Subject};
 
 /// The promises about operation.
@@ -135,9 +135,14 @@ fn killed(subject: &Subject) -> Result<()> {
     )?;
     let path = load.path().display().to_string();
     let rounds = if subject.image.contains("distroless") { ROUNDS.0 } else { ROUNDS.1 };
-    let mut acknowledged = 0;
+    let (mut acknowledged, mut there) = (0, 0);
     for round in 1..=u64::from(rounds) {
         let running = container.pgbench(&["-c", "8", "-j", "2", "-T", "60", "-f", &path])?.start()?;
+        // On a busy machine clients take long to begin.
+        let deadline = Instant::now() + PATIENCE;
+        while container.query(&format!("select count(*) > {there} from move"))? != "t" {
+            ensure!(Instant::now() < deadline, "round {round}: no client commits anything");
+        }
         // Not always at the same moment of a commit.
         std::thread::sleep(Duration::from_millis(150 + round * 37 % 200));
         container.engine.output(&["kill", "--signal", "KILL", &container.name])?;
@@ -158,6 +163,7 @@ fn killed(subject: &Subject) -> Result<()> {
             (acknowledged..=most).contains(&rows),
             "round {round}: {acknowledged} acknowledged, {rows} there"
         );
+        there = rows;
     }
     ensure!(acknowledged > u64::from(rounds), "only {acknowledged} commits in {rounds} rounds");
     Ok(())
