@@ -6,6 +6,7 @@
 mod buildkit;
 mod cold;
 mod container;
+pub mod history;
 mod image;
 mod memory;
 mod registry;
@@ -25,6 +26,9 @@ use table::{Contender, Figure, Row, Table, machine, nothing, race};
 pub struct Args {
     #[command(subcommand)]
     command: Command,
+    /// Also add the results to the history in bench/, to be committed
+    #[arg(long, global = true)]
+    record: bool,
 }
 
 #[derive(clap::Subcommand)]
@@ -70,6 +74,13 @@ enum Command {
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
+    /// Compare what was recorded of two commits, benchmark by benchmark
+    Compare {
+        /// The beginning of a commit, or a tag; or only this one, with the last run [default: the last run but one]
+        old: Option<String>,
+        /// The same [default: the last run]
+        new: Option<String>,
+    },
     /// The most memory that `base import` and `image` take with a base of this size
     Memory {
         /// Bytes of the base, in GB
@@ -81,15 +92,32 @@ enum Command {
 impl Args {
     /// Runs the command.
     pub fn run(self, workspace: &Workspace, ui: &Ui) -> Result<()> {
-        let (table, format) = match self.command {
-            Command::Server { rounds, format } => (server::bench(workspace, rounds, ui)?, format),
+        let load = history::load();
+        let (kind, table, format) = match self.command {
+            Command::Server { rounds, format } => ("server", server::bench(workspace, rounds, ui)?, format),
             Command::Container { image, rounds, format } => {
-                (container::bench(workspace, &image, rounds, ui)?, format)
+                ("container", container::bench(workspace, &image, rounds, ui)?, format)
             }
-            Command::Image { cold, rounds, format } => (image::bench(workspace, cold, rounds, ui)?, format),
-            Command::Registry { rounds, format } => (registry::bench(workspace, rounds, ui)?, format),
+            Command::Image { cold, rounds, format } => {
+                ("image", image::bench(workspace, cold, rounds, ui)?, format)
+            }
+            Command::Registry { rounds, format } => {
+                ("registry", registry::bench(workspace, rounds, ui)?, format)
+            }
+            Command::Compare { old, new } => {
+                return history::compare(workspace, old.as_deref(), new.as_deref());
+            }
             Command::Memory { gigabytes } => return memory::bench(workspace, gigabytes, ui),
         };
+        if load >= 1.0 {
+            ui.line(
+                "noise",
+                format_args!("this machine was busy before: load {load:.1}; medians may be off"),
+            );
+        }
+        if self.record {
+            history::record(workspace, kind, &table, load, ui)?;
+        }
         match format {
             Format::Human => print!("{}", table.render()),
             Format::Json => println!("{}", serde_json::to_string_pretty(&table)?),

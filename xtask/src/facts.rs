@@ -182,6 +182,12 @@ impl Workspace {
         self.target.join("oci-cache")
     }
 
+    /// The program `name`: on the PATH, or where `.ci/run` puts what Debian does not have.
+    pub fn tool(&self, name: &str) -> Option<PathBuf> {
+        let own = self.target.join("tools/bin").join(name);
+        find_program(name).or_else(|| Some(own).filter(|path| is_executable(path)))
+    }
+
     /// All that the plan wants to know.
     pub fn facts(&self, spec: &Spec) -> Result<Facts> {
         Ok(Facts {

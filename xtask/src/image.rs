@@ -210,7 +210,8 @@ impl Args {
         if !work.is_nothing() {
             deliver::prune(&cache, ui)?;
         }
-        ui.line(if work.is_nothing() { "unchanged" } else { "done" }, work.summary(&output));
+        let shown = output.strip_prefix(&workspace.root).unwrap_or(&output);
+        ui.line(if work.is_nothing() { "unchanged" } else { "done" }, work.summary(shown));
         self.print(&output, &assembled)
     }
 

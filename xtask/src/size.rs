@@ -12,10 +12,12 @@ use oci::{Blobs, Cache};
 use oci_spec::image::{Descriptor, ImageConfiguration, ImageIndex, ImageManifest, Platform};
 use plan::size::{Growth, Measured, MeasuredLayer};
 use plan::{Facts, Plan, PlannedImage, Selection, Spec};
+use report::history::{Figure, Run};
 use serde::Serialize;
 use xshell::{Shell, cmd};
 
 use crate::bases::{self, Sources};
+use crate::bench::history;
 use crate::facts::{self, Workspace};
 use crate::image::Format;
 use crate::ui::{Ui, Usage};
@@ -47,6 +49,9 @@ pub struct Args {
     /// Also measure the crates in the programs, now and in the commit, by builds with symbols: takes minutes
     #[arg(long)]
     crates: bool,
+    /// Also add the sizes to the history in bench/, to be committed
+    #[arg(long)]
+    record: bool,
     /// How many files and crates are named
     #[arg(long, default_value_t = 5, value_name = "NUMBER")]
     top: usize,
@@ -71,10 +76,13 @@ struct Output {
 }
 
 /// One image for one platform, as it lies in the layout.
-struct Subject<'a> {
-    image: &'a PlannedImage,
-    platform: Platform,
-    manifest: Descriptor,
+pub struct Subject<'a> {
+    /// As planned.
+    pub image: &'a PlannedImage,
+    /// The platform.
+    pub platform: Platform,
+    /// The image of that platform.
+    pub manifest: Descriptor,
 }
 
 impl Args {
@@ -133,6 +141,10 @@ impl Args {
         if self.format == Format::Json {
             println!("{}", serde_json::to_string_pretty(&outputs)?);
         }
+        if self.record {
+            let run = Run { figures: figures(&outputs), ..history::now(workspace)? };
+            history::add(workspace, "size", &run, ui)?;
+        }
         Ok(())
     }
 }
@@ -153,8 +165,18 @@ fn has_program(spec: &Spec, image: &PlannedImage) -> bool {
     spec.images[&image.image].binary.is_some()
 }
 
+/// The compressed sizes, for the history: by image, variant and platform, since names have versions in them.
+fn figures(outputs: &[Output]) -> Vec<Figure> {
+    let figure = |output: &Output| {
+        let Measured { name, variant, platform, .. } = &output.image;
+        let repository = name.split(':').next().unwrap_or(name);
+        Figure::new(&format!("{repository} {variant} {platform}"), "MB", output.compressed as f64 / 1e6)
+    };
+    outputs.iter().map(figure).collect()
+}
+
 /// What the layout holds of `images`, platform by platform; with `all` each of them has to be there.
-fn subjects<'a>(layout: &Layout, images: &'a [PlannedImage], all: bool) -> Result<Vec<Subject<'a>>> {
+pub fn subjects<'a>(layout: &Layout, images: &'a [PlannedImage], all: bool) -> Result<Vec<Subject<'a>>> {
     let mut subjects = Vec::new();
     for image in images {
         match layout.resolve(Some(&image.layout_name(&image.tags[0]))) {
@@ -176,7 +198,7 @@ fn subjects<'a>(layout: &Layout, images: &'a [PlannedImage], all: bool) -> Resul
 }
 
 /// The plan of the images asked for: their variants' names in a layout, and what is compiled for them.
-fn planned(spec: &Spec, facts: &Facts, images: &[String], variants: &[String]) -> Result<Plan> {
+pub fn planned(spec: &Spec, facts: &Facts, images: &[String], variants: &[String]) -> Result<Plan> {
     let all = vec!["all".to_string()];
     let variants = if variants.is_empty() { all.clone() } else { variants.to_vec() };
     let selection = Selection { images: images.to_vec(), variants, platforms: all, ..Selection::default() };

@@ -150,7 +150,7 @@ pub fn check_base(platform: &Platform, base: &Base) -> Result<()> {
 
 /// The numbers of `root` or of the image's user, the only owners that the Spec lets through, and of root's group for
 /// the user where that is said.
-pub(crate) fn owner(image: &ImageSpec, name: &str) -> Owner {
+pub fn owner(image: &ImageSpec, name: &str) -> Owner {
     let (name, of_root) = name.strip_suffix(":root").map_or((name, false), |name| (name, true));
     match &image.user {
         Some(user) if user.name == name => Owner { uid: user.uid, gid: if of_root { 0 } else { user.gid } },

@@ -5,6 +5,7 @@ use std::fs;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
+pub use report::history::{Figure, Row};
 use serde::Serialize;
 use xshell::{Shell, cmd};
 
@@ -21,39 +22,6 @@ pub struct Table {
     pub figures: Vec<Figure>,
     /// What could not be measured here, and why.
     pub skipped: Vec<String>,
-}
-
-/// One of those that took turns.
-#[derive(Serialize)]
-pub struct Row {
-    /// What it is.
-    pub what: String,
-    /// Median, in seconds.
-    pub seconds: f64,
-    /// The fastest and the slowest round.
-    pub range: (f64, f64),
-    /// How often it ran.
-    pub rounds: usize,
-    /// Against which row, and this row's time divided by that one's.
-    pub ratio: Option<(String, f64)>,
-}
-
-/// What is no time, or no median.
-#[derive(Serialize)]
-pub struct Figure {
-    /// What it is.
-    pub what: String,
-    /// What it is counted in.
-    pub unit: &'static str,
-    /// The figure itself.
-    pub value: f64,
-}
-
-impl Figure {
-    /// A figure with its unit.
-    pub fn new(what: &str, unit: &'static str, value: f64) -> Figure {
-        Figure { what: what.into(), unit, value }
-    }
 }
 
 impl Table {
@@ -132,7 +100,7 @@ pub fn race(contenders: &mut [Contender], rounds: u32, ui: &Ui) -> Result<Vec<Ro
 }
 
 /// The middle of `times`, which are sorted by this.
-fn median(times: &mut [f64]) -> f64 {
+pub fn median(times: &mut [f64]) -> f64 {
     times.sort_by(f64::total_cmp);
     let middle = times.len() / 2;
     if times.len() % 2 == 1 { times[middle] } else { f64::midpoint(times[middle - 1], times[middle]) }

@@ -4,6 +4,7 @@
 //! statement means is decided from the syntax tree and the [`catalog::Catalog`] alone.
 
 pub mod array;
+pub mod block;
 pub mod catalog;
 pub mod compile;
 mod copying;
@@ -21,6 +22,7 @@ mod sequences;
 mod spelling;
 pub mod system;
 pub mod types;
+mod vacuum;
 pub mod value;
 
 use error::{Result, SqlError};
@@ -101,7 +103,7 @@ fn parser(text: &str) -> Result<Parser<'static>> {
     check_depth(&tokens)?;
     Ok(Parser::new(&DIALECT)
         .with_recursion_limit(100)
-        .with_tokens_with_locations(spelling::adapted(createdb::adapt(tokens)?)))
+        .with_tokens_with_locations(spelling::adapted(createdb::adapt(tokens)?)?))
 }
 
 /// Refuses what would make a tree so deep that following it exhausts a thread's stack. A chain such as

@@ -1,5 +1,6 @@
 //! What a statement asks for, ready to run.
 
+use super::block::{self, Part};
 use super::catalog::Relation;
 use super::compile::query::changing;
 use super::compile::{Before, Compiler, Context, Output};
@@ -32,6 +33,8 @@ pub struct Plan {
     pub asks: bool,
     /// Changes within WITH, which come first.
     pub before: Vec<Before>,
+    /// The tables that it changes, each with the letter of the privilege that this takes.
+    pub changes: Vec<(String, char)>,
 }
 
 /// The classes that `log_statement` tells apart.
@@ -56,8 +59,9 @@ pub enum Action {
     Explain {
         /// The statement.
         sql: String,
-        /// Shown as a document rather than as lines.
-        json: bool,
+        /// Shown as a document rather than as lines: with the result's columns, and whether an outer join may have
+        /// made them NULL, which is what sqlx's compile-time checks look for.
+        json: Option<Vec<(String, bool)>>,
     },
     /// A change of definitions, in steps.
     Ddl(Vec<Step>),
@@ -148,7 +152,16 @@ pub enum Action {
     SetRole(Option<String>),
     /// DISCARD ALL
     Discard,
-    /// Nothing to do here, such as VACUUM.
+    /// VACUUM
+    Vacuum {
+        /// The whole file is written anew.
+        full: bool,
+        /// ANALYZE comes after it.
+        analyze: bool,
+    },
+    /// DO
+    Block(Vec<Part>),
+    /// Nothing to do here, such as DISCARD PLANS.
     Nothing,
 }
 
@@ -329,6 +342,7 @@ impl Plan {
             volatile: false,
             asks: false,
             before: Vec::new(),
+            changes: Vec::new(),
         }
     }
 
@@ -345,6 +359,7 @@ pub fn plan(statement: &Statement, context: &Context<'_>, declared: &[Option<Typ
     plan.volatile = compiler.volatile;
     plan.asks = compiler.asks;
     plan.before = std::mem::take(&mut compiler.before);
+    plan.changes = std::mem::take(&mut compiler.changes);
     // Its text is only right while the tables of the changes before it are there.
     plan.volatile |= !plan.before.is_empty();
     plan.params = compiler.params.iter().map(|ty| ty.unwrap_or(Type::Text)).collect();
@@ -379,9 +394,12 @@ fn build(statement: &Statement, context: &Context<'_>, compiler: &mut Compiler<'
             let Action::Run(sql) = inner.action else {
                 return Err(SqlError::unsupported("EXPLAIN of this statement"));
             };
+            let outer = |column: &Output| column.origin.is_some_and(|origin| origin.outer);
+            let document = inner.columns.iter().map(|column| (column.name.clone(), outer(column)));
+            let document = json.then(|| document.collect());
             let ty = if json { Type::Json } else { Type::Text };
             let columns = vec![Output { name: "QUERY PLAN".to_owned(), typed: ty.into(), origin: None }];
-            Ok(Plan { columns, ..Plan::new(Action::Explain { sql, json }, "EXPLAIN") })
+            Ok(Plan { columns, ..Plan::new(Action::Explain { sql, json: document }, "EXPLAIN") })
         }
         Statement::StartTransaction { modes, statements, begin, .. } if statements.is_empty() => {
             let snapshot = modes.iter().any(|mode| {
@@ -405,6 +423,10 @@ fn build(statement: &Statement, context: &Context<'_>, compiler: &mut Compiler<'
         }
         Statement::Savepoint { name } => Ok(Plan::new(Action::Savepoint(fold(name)), "SAVEPOINT")),
         Statement::ReleaseSavepoint { name } => Ok(Plan::new(Action::Release(fold(name)), "RELEASE")),
+        Statement::Set(set) if block::of(set).is_some() => {
+            let parts = block::of(set).unwrap_or_else(|| Ok(Vec::new()))?;
+            Ok(Plan::new(Action::Block(parts), "DO"))
+        }
         Statement::Set(set) => match ddl::altered_sequence(set, context, compiler)? {
             Some(steps) => Ok(Plan::ddl(steps, "ALTER SEQUENCE")),
             None => set_plan(set),
@@ -443,7 +465,12 @@ fn build(statement: &Statement, context: &Context<'_>, compiler: &mut Compiler<'
             Err(SqlError::new("0A000", message)
                 .hint("psql's \\copy works with files on the client's machine."))
         }
-        Statement::Vacuum(_) => Ok(Plan::new(Action::Nothing, "VACUUM")),
+        Statement::Vacuum(vacuum) => {
+            if let Some(table) = &vacuum.table_name {
+                compiler.target(table)?;
+            }
+            Ok(Plan::new(Action::Vacuum { full: vacuum.full, analyze: vacuum.reindex }, "VACUUM"))
+        }
         Statement::Analyze(_) => Ok(Plan::new(Action::Ddl(vec![Step::Sql("ANALYZE".to_owned())]), "ANALYZE")),
         Statement::Deallocate { name, .. } => {
             let name = fold(name);

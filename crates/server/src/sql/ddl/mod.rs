@@ -193,6 +193,7 @@ impl Maker<'_, '_> {
             parent: None,
             grants: Vec::new(),
             comment: None,
+            on_commit: None,
         }
     }
 
