@@ -172,6 +172,8 @@ impl Args {
         if let Some(engine) = engine.as_ref().filter(|_| self.compression == LayerCompression::Zstd) {
             engine.check_reads_zstd()?;
         }
+        let output = self.output.clone().unwrap_or_else(|| workspace.target.join("oci"));
+        deliver::check_writable(&output)?;
         build::prepare(workspace, &plan.targets, self.offline, ui)?;
         let cache = Cache::create(&workspace.cache_dir())?;
         // Bases come before the build: they are what may be missing, and the build is what takes long.
@@ -191,7 +193,6 @@ impl Args {
         let assembled = assemble::assemble_all(&scene, &plan, bases, &mut work)
             .map_err(|e| self.with_crates(workspace, &plan, e, ui))?;
         let assembled: Vec<Assembled> = assembled.into_iter().filter(|image| image.planned.wanted).collect();
-        let output = self.output.clone().unwrap_or_else(|| workspace.target.join("oci"));
         work.written = write_layout(&output, &cache, &assembled, &work)?;
         if let Some(path) = &self.archive {
             deliver::write_archive(path, &cache, &facts, &assembled)?;

@@ -55,12 +55,8 @@ impl Ui {
 
     /// The error and its causes, as one line.
     pub fn error(&self, error: &anyhow::Error) {
-        let text = format!("{error:#}")
-            .lines()
-            .map(str::trim)
-            .filter(|l| !l.is_empty())
-            .collect::<Vec<_>>()
-            .join("; ");
+        let text =
+            whole(error).lines().map(str::trim).filter(|l| !l.is_empty()).collect::<Vec<_>>().join("; ");
         self.bars.suspend(|| eprintln!("error: {text}"));
     }
 
@@ -120,6 +116,14 @@ pub fn bytes_text(bytes: u64) -> String {
     }
 }
 
+/// An error with its causes, each once: some say their cause themselves.
+fn whole(error: &anyhow::Error) -> String {
+    error.chain().skip(1).fold(error.to_string(), |text, cause| {
+        let cause = cause.to_string();
+        if text.ends_with(&cause) { text } else { format!("{text}: {cause}") }
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,6 +135,13 @@ mod tests {
         check(1_000, "1.0 kB");
         check(2_912_345, "2.9 MB");
         check(3_000_000_000, "3.0 GB");
+    }
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let check = |error: anyhow::Error| assert_eq!(whole(&error), "a: cannot read: no");
+        check(oci::Error::io("read", "a")(std::io::Error::other("no")).into());
+        check(anyhow::anyhow!("no").context("a: cannot read"));
     }
 
     #[test]

@@ -279,6 +279,15 @@ fn a_place_that_cannot_be_written_is_named() {
     check_failure(&output, "a file for a folder", 1, &world.path("target/oci-cache").display().to_string());
 }
 
+#[test]
+fn an_output_that_cannot_be_written_stops_the_run_before_it_builds() {
+    let world = World::new();
+    fs::write(world.path("file"), "").unwrap();
+    let output = world.path("file/oci").display().to_string();
+    world.fails(&["image", "--variant", "distroless", "--output", &output], 1, "cannot write in");
+    assert!(world.cached().is_empty());
+}
+
 /// The catalogue of another workspace: a copy of ours with one line changed.
 fn broken_catalogue(change: &[(&str, &str)]) -> (tempfile::TempDir, Output) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");

@@ -254,3 +254,40 @@ fn files(folder: &Path) -> BTreeMap<String, String> {
     }
     found
 }
+
+/// A cache whose base was tampered with is no dead end.
+#[test]
+fn a_damaged_base_is_found_and_replaced() {
+    let temp = tempfile::tempdir().unwrap();
+    let (tar, output) = (temp.path().join("base.tar"), temp.path().join("oci"));
+    base(&tar);
+    let catalogue = examples().join("extension/images.toml");
+    let run = |args: &[&str]| {
+        let output = xtask(&temp.path().join("target"), &catalogue, args);
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let import = ["base", "import", "bookworm", tar.to_str().unwrap(), "--platform", "linux/amd64"];
+    let out = output.to_str().unwrap();
+    let image = ["image", "--offline", "--platform", "linux/amd64", "--output", out];
+    let again = ["image", "--offline", "--platform", "linux/amd64", "--output", out, "--explain"];
+    assert_eq!(run(&import).0, Some(0));
+    assert_eq!(run(&image).0, Some(0));
+    let layout = Layout::open(&output).unwrap();
+    let root = layout.index().unwrap().manifests()[0].clone();
+    let index: ImageIndex = document(layout.blobs(), &root).unwrap();
+    let manifest: ImageManifest = document(layout.blobs(), &index.manifests()[0]).unwrap();
+    let digest = manifest.layers()[0].digest().digest().to_string();
+    let blob = temp.path().join("target/oci-cache/blobs/sha256").join(&digest);
+    let mut bytes = fs::read(&blob).unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    fs::write(&blob, bytes).unwrap();
+    let (code, said) = run(&again);
+    assert!(code == Some(1) && said.contains("run the same command again"), "{said}");
+    assert!(!blob.exists());
+    // What was imported can't be fetched: the error says what to do.
+    let (code, said) = run(&again);
+    assert!(code == Some(1) && said.contains("--base bookworm=ROOTFS"), "{said}");
+    assert_eq!(run(&import).0, Some(0));
+    assert_eq!(run(&again).0, Some(0));
+}

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::io::BufWriter;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use oci::Cache;
 use oci::archive::{self, Archived};
 use oci::cache::Limits;
 use oci::layout::{self, Named};
 use oci::validate::{self, Depth};
+use oci::{Blobs, Cache};
 use plan::Facts;
 
 use super::{Assembled, Work};
@@ -32,10 +32,37 @@ pub fn write_layout(output: &Path, cache: &Cache, assembled: &[Assembled], work:
     // What was checked to the last entry when it was written need only be hashed when nothing changed.
     let depth = if written || work.compressed > 0 { Depth::Layers } else { Depth::Blobs };
     let problems = validate::layout(output, Some(&names), depth);
-    if !problems.is_empty() {
-        bail!("{}: is not valid after writing: {}", output.display(), problems.join("; "));
+    if problems.is_empty() {
+        return Ok(written);
     }
-    Ok(written)
+    let damaged = discard_damaged(output, cache, assembled);
+    let way_out = if damaged > 0 {
+        format!("; {damaged} damaged blobs were taken out of the cache: run the same command again")
+    } else {
+        String::new()
+    };
+    bail!("{}: is not valid after writing: {}{way_out}", output.display(), problems.join("; "));
+}
+
+/// Takes what is damaged out of the cache and the layout, for the next run to fetch or make it anew. How many it were.
+fn discard_damaged(output: &Path, cache: &Cache, assembled: &[Assembled]) -> usize {
+    let (blobs, written) = (cache.blobs(), Blobs::at(output));
+    let parts = assembled.iter().filter_map(|image| layout::closure(blobs, &image.index).ok()).flatten();
+    let damaged: BTreeSet<PathBuf> = parts
+        .filter(|part| blobs.verify(part).is_err())
+        .flat_map(|part| [blobs.path(part.digest()), written.path(part.digest())])
+        .collect();
+    // What can't be removed is found again by the next run.
+    damaged.iter().filter(|path| std::fs::remove_file(path).is_ok()).count() / 2
+}
+
+/// Checks that something can be written where `output` lies or would lie, before a build that takes minutes.
+pub fn check_writable(output: &Path) -> Result<()> {
+    let place = std::path::absolute(output)?;
+    let there = place.ancestors().find(|dir| dir.exists()).unwrap_or(&place);
+    tempfile::tempfile_in(there)
+        .map(drop)
+        .with_context(|| format!("--output {}: cannot write in {}", output.display(), there.display()))
 }
 
 /// One tar of all images. It appears whole under its name, or not at all.
