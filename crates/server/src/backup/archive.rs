@@ -134,7 +134,7 @@ pub fn read(
                 let mut summed = Summed::new(entry);
                 file(&name, &mut summed)?;
                 // What the receiver left counts too.
-                std::io::copy(&mut summed, &mut std::io::sink()).map_err(damaged)?;
+                std::io::copy(&mut summed, &mut std::io::sink())?;
                 if found.insert(name.clone(), summed.sum()).is_some() {
                     return Err(Error::other(format!("the archive holds `{name}` twice")));
                 }
@@ -255,7 +255,7 @@ impl<T> Summed<T> {
 
 impl<T: Read> Read for Summed<T> {
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
-        let count = self.inner.read(buffer)?;
+        let count = self.inner.read(buffer).map_err(damaged)?;
         self.note(&buffer[..count]);
         Ok(count)
     }

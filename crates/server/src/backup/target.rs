@@ -145,8 +145,16 @@ pub fn verify(path: &Path, scratch: &Path) -> Result<(archive::Label, archive::M
 pub fn unpack(path: &Path, data: &mut dyn Read) -> Result<()> {
     let fail = |error: Error| Error::new(error.kind(), format!("can't write `{}`: {error}", path.display()));
     let mut file = File::options().write(true).create_new(true).mode(0o600).open(path).map_err(fail)?;
-    std::io::copy(data, &mut file).map_err(fail)?;
-    Ok(())
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        // An error of the archive is not one of the disk.
+        match data.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(count) => file.write_all(&buffer[..count]).map_err(fail)?,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// Removes what an interrupted backup into this file left.
