@@ -416,15 +416,18 @@ fn rustc_version(sh: &Shell) -> Result<(String, String)> {
 /// The toolchain's own sources, where rustup installed them, and rustc's commit: what rustc calls
 /// `/rustc/<commit>` everywhere else.
 pub fn rust_sources(sh: &Shell) -> Result<(PathBuf, String)> {
+    Ok((sysroot(sh)?.join("lib/rustlib/src/rust"), rustc_version(sh)?.0))
+}
+
+/// Where the Rust toolchain lies.
+pub fn sysroot(sh: &Shell) -> Result<PathBuf> {
     let rustc = rustc();
-    let sysroot = cmd!(sh, "{rustc} --print sysroot").quiet().read()?;
-    Ok((Path::new(&sysroot).join("lib/rustlib/src/rust"), rustc_version(sh)?.0))
+    Ok(PathBuf::from(cmd!(sh, "{rustc} --print sysroot").quiet().read()?))
 }
 
 /// The Rust targets whose standard library is installed.
 fn rust_targets(sh: &Shell) -> Result<BTreeSet<String>> {
-    let rustc = rustc();
-    let dir = PathBuf::from(cmd!(sh, "{rustc} --print sysroot").quiet().read()?).join("lib/rustlib");
+    let dir = sysroot(sh)?.join("lib/rustlib");
     let entries = std::fs::read_dir(&dir).with_context(|| format!("{}: cannot read", dir.display()))?;
     let installed = entries.flatten().filter(|entry| entry.path().join("lib").is_dir());
     Ok(installed.filter_map(|entry| entry.file_name().into_string().ok()).collect())
@@ -471,6 +474,24 @@ pub fn cargo_home() -> Option<PathBuf> {
 /// The program `name` on the PATH.
 pub fn find_program(name: &str) -> Option<PathBuf> {
     find_programs(name).into_iter().next()
+}
+
+/// The PATH with another folder in front.
+pub fn path_before(dir: &Path) -> Result<OsString> {
+    let paths = env::var_os("PATH").unwrap_or_default();
+    env::join_paths(std::iter::once(dir.to_path_buf()).chain(env::split_paths(&paths)))
+        .with_context(|| format!("{}: can't be in a PATH", dir.display()))
+}
+
+/// Whether we may do what only root may, such as becoming somebody else.
+pub fn is_root() -> bool {
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        Path::new("/proc/self").metadata().is_ok_and(|m| m.uid() == 0)
+    }
+    #[cfg(not(target_os = "linux"))]
+    false
 }
 
 /// Every program `name` on the PATH, in its order.

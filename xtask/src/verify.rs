@@ -45,7 +45,7 @@ pub struct Args {
     /// The engine to use: docker or podman [default: the one that answers]
     #[arg(long)]
     engine: Option<String>,
-    /// Also build the checked-out commit a second time, in another folder with another CARGO_HOME, and compare
+    /// Also build the checked-out commit a second time, as `cargo xtask verify-rebuild` does, and compare
     #[arg(long)]
     rebuild: bool,
     /// Don't run the images (registry references, or oci:DIR:TAG): check signature, SBOMs and provenance with this
@@ -183,7 +183,7 @@ impl Args {
             try_guides(workspace, guides::GUIDES, &mut lines, ui);
         }
         if self.rebuild {
-            record(&mut lines, ui, "HEAD", "gives the same digest in another folder", || {
+            record(&mut lines, ui, "HEAD", "gives the same digest elsewhere, as another user", || {
                 outcome(rebuild::same_digest(workspace, &facts))
             });
         }
