@@ -30,7 +30,7 @@ use crate::facts::{self, Workspace};
 use crate::image::{self, Format, Scene};
 use crate::ui::Ui;
 
-use registry::Registry;
+use crate::loopback::Registry;
 
 /// Measure, against peers and limits in the same run
 #[derive(clap::Args)]

@@ -467,8 +467,12 @@ pub fn build_influences() -> Vec<String> {
 
 /// Where Cargo keeps its registries.
 pub fn cargo_home() -> Option<PathBuf> {
-    let home = env::var_os("HOME").map(|home| PathBuf::from(home).join(".cargo"));
-    env::var_os("CARGO_HOME").map(PathBuf::from).or(home)
+    env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| Some(home()?.join(".cargo")))
+}
+
+/// The user's folder.
+pub fn home() -> Option<PathBuf> {
+    env::var_os("HOME").map(PathBuf::from)
 }
 
 /// The program `name` on the PATH.
@@ -476,11 +480,11 @@ pub fn find_program(name: &str) -> Option<PathBuf> {
     find_programs(name).into_iter().next()
 }
 
-/// The PATH with another folder in front.
-pub fn path_before(dir: &Path) -> Result<OsString> {
+/// The PATH with other folders in front.
+pub fn path_before(dirs: &[PathBuf]) -> Result<OsString> {
     let paths = env::var_os("PATH").unwrap_or_default();
-    env::join_paths(std::iter::once(dir.to_path_buf()).chain(env::split_paths(&paths)))
-        .with_context(|| format!("{}: can't be in a PATH", dir.display()))
+    env::join_paths(dirs.iter().cloned().chain(env::split_paths(&paths)))
+        .with_context(|| format!("{dirs:?}: can't be in a PATH"))
 }
 
 /// Whether we may do what only root may, such as becoming somebody else.

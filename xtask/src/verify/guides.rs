@@ -5,7 +5,12 @@
 //! 2. A line `$ …` is a command, `> …` goes on with it, every other line is output. `…` stands for any text.
 //! 3. A command that shows no output has to succeed; one that does has to print that, whether it fails or not.
 //! 4. Containers, volumes and networks of a guide are called `guide-…`; they go before and after it.
+//! 5. Where a guide needs more than an empty folder, a [`Scene`] makes it.
 
+mod published;
+
+use std::ffi::OsString;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -13,9 +18,17 @@ use anyhow::{Context as _, Result, bail, ensure};
 use super::skip;
 use crate::engine::Engine;
 use crate::facts::{self, Workspace};
+use crate::loopback::Registry;
 
 /// The guides whose commands are tried.
-pub const GUIDES: &[&str] = &["docs/running.md"];
+pub const GUIDES: &[&str] = &["docs/running.md", published::GUIDE];
+
+/// What a guide finds: variables, and what must live as long as it runs.
+#[derive(Default)]
+pub struct Scene {
+    variables: Vec<(&'static str, OsString)>,
+    registry: Option<Registry>,
+}
 
 /// A command and what its guide says that it prints.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,9 +54,16 @@ pub fn holds(workspace: &Workspace, guide: &str) -> Result<()> {
         return skip("there is no bash");
     }
     let folder = tempfile::tempdir()?;
+    let mut scene = match guide {
+        published::GUIDE => published::scene(workspace, folder.path())?,
+        _ => Scene::default(),
+    };
+    // Where the sources are, for guides that need them.
+    scene.variables.push(("SCRATCHBIRD_SOURCES", workspace.root.clone().into()));
     sweep();
-    let result = run(&commands, folder.path(), &workspace.root);
+    let result = run(&commands, folder.path(), &scene.variables);
     sweep();
+    drop(scene.registry);
     let outputs = result?;
     for (command, (code, printed)) in commands.iter().zip(&outputs) {
         check(command, *code, printed).with_context(|| format!("{guide}:{}", command.line))?;
@@ -85,20 +105,21 @@ fn commands(text: &str) -> Result<Vec<Command>> {
 }
 
 /// Runs all commands in one bash; gives back each one's exit code and what it printed, up to where bash ended.
-fn run(commands: &[Command], folder: &std::path::Path, root: &std::path::Path) -> Result<Vec<(i32, String)>> {
+fn run(
+    commands: &[Command],
+    folder: &Path,
+    variables: &[(&'static str, OsString)],
+) -> Result<Vec<(i32, String)>> {
     let mut script = String::from("exec 2>&1 </dev/null\n");
     for command in commands {
         script.push_str(&command.text);
         script.push_str("\nprintf '\\n\\001%d\\n' $?\n");
     }
-    let output = duct::cmd!("timeout", LIMIT.as_secs().to_string(), "bash", "-c", script)
-        .dir(folder)
-        // Where the sources are, for guides that need them.
-        .env("SCRATCHBIRD_SOURCES", root)
-        .stdout_capture()
-        .unchecked()
-        .run()
-        .context("bash")?;
+    let mut bash = duct::cmd!("timeout", LIMIT.as_secs().to_string(), "bash", "-c", script).dir(folder);
+    for (name, value) in variables {
+        bash = bash.env(name, value);
+    }
+    let output = bash.stdout_capture().unchecked().run().context("bash")?;
     let printed = String::from_utf8_lossy(&output.stdout).into_owned();
     let mut outputs = Vec::new();
     let mut rest = printed.as_str();
@@ -192,7 +213,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let check = |text: &str, expect: &str| {
             let commands = parse(text);
-            let outputs = run(&commands, folder.path(), folder.path()).unwrap();
+            let outputs = run(&commands, folder.path(), &[]).unwrap();
             let result = commands.iter().zip(&outputs).try_for_each(|(c, (code, out))| check(c, *code, out));
             let error = result.err().map(|e| e.to_string()).unwrap_or_default();
             assert!(error.contains(expect) && error.is_empty() == expect.is_empty(), "{text}: {error}");

@@ -76,7 +76,7 @@ pub fn rebuild(
     let sh = Shell::new()?;
     sh.change_dir(&clone);
     let mut command = cmd!(sh, "sh -c {script} sh {line...}")
-        .env("PATH", facts::path_before(&toolchain.join("bin"))?)
+        .env("PATH", facts::path_before(&[toolchain.join("bin")])?)
         .env("CARGO", toolchain.join("bin/cargo"))
         .env("RUSTC", toolchain.join("bin/rustc"))
         .env("CARGO_TARGET_DIR", &target)
