@@ -16,6 +16,7 @@ mod operation;
 mod readers;
 mod rebuild;
 mod structure;
+mod supply;
 mod trust;
 
 pub use trust::POLICY;
@@ -30,7 +31,7 @@ use serde::Serialize;
 use crate::engine::Engine;
 use crate::facts::Workspace;
 use crate::image::Format;
-use crate::ui::Ui;
+use crate::ui::{Ui, Usage};
 
 /// Check images by running them: structure, contract, persistence, and other tools' opinion
 ///
@@ -58,6 +59,9 @@ pub struct Args {
     /// Only run the commands of this guide, such as docs/running.md; may be repeated
     #[arg(long, value_name = "FILE", conflicts_with_all = ["image", "variant", "rebuild"])]
     guide: Vec<String>,
+    /// Only try the promises that have this in them, such as `psql`
+    #[arg(long, value_name = "WORDS", conflicts_with_all = ["guide", "key", "policy"])]
+    only: Option<String>,
     /// How results are printed
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -156,7 +160,7 @@ impl Args {
             self.image.clone()
         };
         for image in &images {
-            for probe in of_images() {
+            for probe in of_images().filter(|probe| self.wants(probe.name)) {
                 let outcome = |engine: &Engine| {
                     outcome((probe.run)(&Subject { engine, image, spec: &spec, facts: &facts }))
                 };
@@ -167,7 +171,8 @@ impl Args {
             }
         }
         if self.image.is_empty() {
-            for probe in readers::PROBES.iter().chain(dockerfile::PROBES).chain(interrupted::PROBES) {
+            let probes = [readers::PROBES, dockerfile::PROBES, interrupted::PROBES, supply::PROBES];
+            for probe in probes.into_iter().flatten().filter(|probe| self.wants(probe.name)) {
                 record(&mut lines, ui, "target/oci", probe.name, || {
                     outcome((probe.run)(&readers::Subject {
                         workspace,
@@ -179,7 +184,8 @@ impl Args {
             }
         }
         // They are about Alpine's image, which has all of the features.
-        if self.image.is_empty() && own.iter().any(|image| image.variant.0 == "alpine") {
+        if self.only.is_none() && self.image.is_empty() && own.iter().any(|image| image.variant.0 == "alpine")
+        {
             try_guides(workspace, guides::GUIDES, &mut lines, ui);
         }
         if self.rebuild {
@@ -187,7 +193,17 @@ impl Args {
                 outcome(rebuild::same_digest(workspace, &facts))
             });
         }
+        if let Some(words) = self.only.as_ref().filter(|_| lines.is_empty()) {
+            return Err(Usage(format!(
+                "--only `{words}`: no promise has that in it; run without it to see all"
+            ))
+            .into());
+        }
         finish(&lines, self.format)
+    }
+
+    fn wants(&self, promise: &str) -> bool {
+        self.only.as_ref().is_none_or(|words| promise.contains(words.as_str()))
     }
 }
 
