@@ -69,7 +69,8 @@ impl Advisory {
             .split_once("```toml")
             .and_then(|(_, rest)| rest.split_once("\n```"))
             .ok_or_else(|| invalid("has no ```toml block".into()))?;
-        let document: Document = toml::from_str(front.trim_end()).map_err(|e| invalid(e.message().to_string()))?;
+        let document: Document =
+            toml::from_str(front.trim_end()).map_err(|e| invalid(e.message().to_string()))?;
         let title = rest.lines().find_map(|l| l.strip_prefix("# ")).unwrap_or_default().trim().to_string();
         let Front { id, package, cvss, informational, withdrawn } = document.advisory;
         let severity = match (&cvss, &informational) {
