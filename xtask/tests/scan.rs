@@ -1,7 +1,10 @@
 //! `cargo xtask scan` as its users meet it: a database in a folder, other scanners' findings, what is let be, and what
 //! could not be checked.
 
-#![allow(clippy::disallowed_methods, reason = "the scanners and databases of this machine must not take part")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the scanners and databases of this machine must not take part"
+)]
 
 mod crafted;
 
