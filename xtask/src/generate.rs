@@ -72,7 +72,9 @@ fn orphans(workspace: &Workspace, files: &[GeneratedFile]) -> Vec<String> {
         for entry in std::fs::read_dir(&dir).into_iter().flatten().flatten() {
             let (path, name) = (entry.path(), entry.file_name());
             if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                let is_left_out = ["target", ".git", "src", "tests"].iter().any(|dir| name == *dir);
+                // What lies in examples/ comes from their own catalogues, and has its own test.
+                let left_out = ["target", ".git", "src", "tests", "examples"];
+                let is_left_out = left_out.iter().any(|dir| name == *dir);
                 if path != workspace.target && !is_left_out {
                     pending.push(path);
                 }

@@ -216,3 +216,41 @@ fn what_cannot_be_built_says_so() {
     let output = xtask(temp.path(), &temp.path().join("images.toml"), &["image", "--dry-run"]);
     assert!(String::from_utf8_lossy(&output.stderr).contains("missing field `version`"));
 }
+
+#[test]
+fn the_stack_and_the_manifests_of_the_services_are_what_lies_beside_the_catalogue() {
+    let (temp, folder) = (tempfile::tempdir().unwrap(), examples().join("webapp"));
+    let catalogue = temp.path().join("images.toml");
+    fs::copy(folder.join("images.toml"), &catalogue).unwrap();
+    for command in ["compose", "k8s"] {
+        let output = xtask(&temp.path().join("target"), &catalogue, &[command]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let (made, kept) = (files(&temp.path().join(command)), files(&folder.join(command)));
+        assert!(made.len() > 2 && made.keys().eq(kept.keys()), "{:?}\n{:?}", made.keys(), kept.keys());
+        for (path, text) in made {
+            assert!(
+                kept[&path] == text,
+                "examples/webapp/{command}/{path} is not what the catalogue says; run \
+                 `cargo xtask {command} --spec examples/webapp/images.toml`"
+            );
+        }
+    }
+}
+
+/// Every file below a folder, by its path there.
+fn files(folder: &Path) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let name = path.strip_prefix(folder).unwrap().display().to_string();
+                found.insert(name, fs::read_to_string(path).unwrap());
+            }
+        }
+    }
+    found
+}

@@ -5,6 +5,8 @@
 //! lock                  held while a server runs
 //! global.db             roles and databases
 //! base/<oid>.db         one file a database
+//! replication           the replication log, and this server's place in its history
+//! last_backup           when the last backup was made
 //! ```
 //!
 //! The directory is usually a mount point and can't itself be renamed into place. The first start
@@ -30,7 +32,10 @@ const VERSION_FILE: &str = "SCRATCHBIRD_VERSION";
 const FAILED_FILE: &str = "init.failed";
 /// Where a cluster is built before it counts.
 const BUILD: &str = "init.tmp";
-const OURS: &[&str] = &["lock", BUILD, "global.db", "global.db-wal", "global.db-shm", "base", "replication"];
+/// When the last backup was made: for the metrics, nothing depends on it.
+pub const LAST_BACKUP: &str = "last_backup";
+const OURS: &[&str] =
+    &["lock", BUILD, "global.db", "global.db-wal", "global.db-shm", "base", "replication", LAST_BACKUP];
 /// What volumes hold that nobody put there.
 const TOLERATED: &[&str] = &["lost+found", ".snapshot", ".snapshots", ".DS_Store"];
 

@@ -1,5 +1,6 @@
 //! What is counted, and the text that Prometheus reads. docs/metrics.md explains every name.
 
+use crate::backup::archive;
 use crate::replication::status;
 use crate::session::Server;
 use std::collections::BTreeMap;
@@ -155,6 +156,9 @@ pub fn render(server: &Server) -> String {
     for (name, _, wal) in &sizes {
         page.value("scratchbird_wal_size_bytes", Some(("database", name)), wal);
     }
+    let help = "When a backup was last made, in seconds since 1970; 0 if never.";
+    let last = archive::last(server.cluster.directory());
+    page.single("scratchbird_last_backup_timestamp_seconds", "gauge", help, last);
     for (name, kind, help, values) in status::figures(server) {
         page.family(name, kind, help);
         for (label, value) in values {

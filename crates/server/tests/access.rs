@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Node, outcome, run, scratchbird, state, until};
+use common::{Node, certificate, outcome, run, scratchbird, state, until};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore};
 use std::fs;
@@ -11,16 +11,6 @@ use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use std::sync::Arc;
-
-/// Writes a certificate for localhost and its key.
-fn certificate(node: &Node, name: &str) -> CertificateDer<'static> {
-    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
-    let file = |ending: &str| node.directory.path().join(format!("{name}.{ending}"));
-    fs::write(file("crt"), made.cert.pem()).unwrap();
-    fs::write(file("key"), made.signing_key.serialize_pem()).unwrap();
-    fs::set_permissions(file("key"), fs::Permissions::from_mode(0o600)).unwrap();
-    made.cert.der().clone()
-}
 
 fn with(node: &Node, settings: &[&str]) -> Command {
     let mut command = node.command();

@@ -32,6 +32,8 @@ fn a_synchronous_commit_waits_for_a_replica_and_a_cancel_says_that_nobody_knows(
         ask(&primary, "SET statement_timeout = '300ms'; BEGIN; INSERT INTO t VALUES (2); COMMIT"),
         "40003"
     );
+    // Without a block the commit is a part of the statement, and so under its timeout.
+    assert_eq!(ask(&primary, "SET statement_timeout = '300ms'; INSERT INTO t VALUES (4)"), "40003");
     let started = Instant::now();
     cable.cut();
     cable.mend();

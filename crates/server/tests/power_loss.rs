@@ -8,8 +8,11 @@
 //!    and all that is there must be whole.
 
 mod common;
+#[path = "common/replicas.rs"]
+mod replicas;
 
 use common::{Node, run};
+use replicas::{compare_files, replica, run_sql, same};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
@@ -36,11 +39,30 @@ enum Event {
 
 #[test]
 fn what_was_acknowledged_survives_a_loss_of_power() {
+    loses_power(&[], |_| ());
+}
+
+#[test]
+fn a_primary_that_lost_power_goes_on_with_its_log() {
+    let flags =
+        ["-c", "replication_mode=primary", "-c", "replication_user=w", "-c", "replication_password=w"];
+    loses_power(&[&flags[..], &["-c", "max_slot_wal_keep_size=1MB"]].concat(), |node| {
+        run_sql(node, "INSERT INTO kept VALUES ('later', 'later')");
+        let mut replica = replica(&[node.port], &flags[2..]);
+        replica.launch();
+        same(node, &replica, "SELECT count(*), min(name), max(name) FROM kept");
+        compare_files(node, &mut replica);
+    });
+}
+
+/// Runs a server with these flags, takes its power away at many moments, and lets `check` look at what started then.
+fn loses_power(flags: &[&str], check: impl Fn(&mut Node)) {
     if Command::new("strace").arg("-V").output().is_err() {
         println!("skipped: strace isn't installed");
         return;
     }
-    let mut node = Node::start(&["-c", "log_level=error", "-c", "checkpoint_timeout=1s"]);
+    let flags = [&["-c", "log_level=error", "-c", "checkpoint_timeout=1s"], flags].concat();
+    let mut node = Node::start(&flags);
     run(async {
         let client = node.connect().await;
         client.batch_execute("CREATE TABLE kept (name text PRIMARY KEY, twin text)").await.unwrap();
@@ -83,23 +105,33 @@ fn what_was_acknowledged_survives_a_loss_of_power() {
     let told: Vec<usize> =
         (0..events.len()).filter(|index| matches!(events[*index], Event::Acknowledged(_))).collect();
     assert!(told.len() >= WRITERS * ROWS, "the trace holds only {} answers", told.len());
+    let log = events
+        .iter()
+        .any(|event| matches!(event, Event::Write { file, .. } if file.contains("/replication/log/")));
+    assert_eq!(log, flags.contains(&"replication_mode=primary"), "the replication log in the trace");
     let flushes = events.iter().filter(|event| matches!(event, Event::Flushed { .. })).count();
     println!("{} answers, {flushes} flushes", told.len());
     // A few moments right after an answer, each with other luck.
     let moments: Vec<usize> = told.iter().copied().step_by(told.len() / 12).collect();
     for (round, moment) in moments.iter().enumerate() {
-        let lost = lost_rows(&mut node, &before, &events[..=*moment], Some(round as u64));
+        let lost = lost_rows(&mut node, &before, &events[..=*moment], Some(round as u64), &check);
         assert_eq!(lost, BTreeSet::new(), "lost by a loss of power after event {moment}");
     }
     // The check itself: on a disk that ignores flushes rows do get lost.
     let last = told[told.len() - 1];
     let lying: Vec<Event> =
         events.into_iter().take(last + 1).filter(|event| !matches!(event, Event::Flushed { .. })).collect();
-    assert!(!lost_rows(&mut node, &before, &lying, None).is_empty(), "the check finds nothing");
+    assert!(!lost_rows(&mut node, &before, &lying, None, &|_| ()).is_empty(), "the check finds nothing");
 }
 
 /// Starts a server on what the disk may hold, and gives back the acknowledged rows that it doesn't have.
-fn lost_rows(node: &mut Node, before: &Path, events: &[Event], luck: Option<u64>) -> BTreeSet<String> {
+fn lost_rows(
+    node: &mut Node,
+    before: &Path,
+    events: &[Event],
+    luck: Option<u64>,
+    check: &impl Fn(&mut Node),
+) -> BTreeSet<String> {
     let data = node.data();
     let _ = fs::remove_dir_all(&data);
     copy(before, Path::new(&data));
@@ -122,8 +154,11 @@ fn lost_rows(node: &mut Node, before: &Path, events: &[Event], luck: Option<u64>
             })
             .collect()
     });
-    node.signal("-KILL");
-    node.wait();
+    check(node);
+    if node.child.is_some() {
+        node.signal("-KILL");
+        node.wait();
+    }
     acknowledged.difference(&found).cloned().collect()
 }
 
@@ -171,7 +206,8 @@ fn read_trace(text: &str) -> Vec<Event> {
         let file = || {
             let path = bytes_of(call.split_once('<')?.1.split_once('>')?.0)?;
             let path = String::from_utf8(path).ok()?;
-            (path.contains("/base/") && !path.ends_with("-shm")).then_some(path)
+            let ours = path.contains("/base/") || path.contains("/replication/log/");
+            (ours && !path.ends_with("-shm")).then_some(path)
         };
         if call.starts_with("pwrite64(") {
             let (Some(file), Some(bytes)) = (file(), string(call)) else { continue };

@@ -4,8 +4,10 @@ mod common;
 #[path = "common/replicas.rs"]
 mod replicas;
 
-use common::until;
-use replicas::{Cable, applet, ask, ask_in, compare_files, free_port, get, primary, replica, run_sql, same};
+use common::{Node, certificate, until};
+use replicas::{
+    Cable, applet, ask, ask_in, compare_files, free_port, get, primary, primary_node, replica, run_sql, same,
+};
 use std::time::Duration;
 
 const SUM: &str = "SELECT count(*), sum(n), max(n) FROM t";
@@ -90,7 +92,7 @@ fn either_side_restarts_and_the_link_fails_in_every_way() {
     let mut replica = replica(&[cable.port], &["-c", "replication_timeout=2s"]);
     replica.launch();
     let mut last = 0;
-    let mut write = |primary: &common::Node| {
+    let mut write = |primary: &Node| {
         for _ in 0..20 {
             last += 1;
             run_sql(primary, &format!("INSERT INTO t VALUES ({last}, repeat('y', 5000))"));
@@ -160,6 +162,78 @@ fn what_the_log_no_longer_holds_or_another_history_is_copied_again() {
     compare_files(&mut primary, &mut replica);
 }
 
+/// What a replica says that can't begin.
+fn why_it_waits(node: &Node) -> String {
+    let mut child = node.command().spawn().unwrap();
+    let mut log = std::io::BufReader::new(child.stderr.take().unwrap());
+    let mut text = String::new();
+    while !text.contains("can't copy the primary yet") {
+        assert!(std::io::BufRead::read_line(&mut log, &mut text).unwrap() > 0, "{text}");
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    text
+}
+
+#[test]
+fn it_goes_under_tls_and_the_primary_is_the_one_that_its_certificate_names() {
+    let mut primary = primary_node(&[]);
+    certificate(&primary, "server");
+    certificate(&primary, "stranger");
+    let file = |name: &str| primary.directory.path().join(name).display().to_string();
+    let rules = "hostssl replication all all scram-sha-256\nhost replication all all reject\nhost all all all trust\n";
+    std::fs::write(file("hba"), rules).unwrap();
+    let [hba, crt, key] = ["hba", "server.crt", "server.key"].map(file);
+    let settings = [
+        "ssl=on",
+        &format!("hba_file={hba}"),
+        &format!("ssl_cert_file={crt}"),
+        &format!("ssl_key_file={key}"),
+    ];
+    let (known, stranger) = (file("server.crt"), file("stranger.crt"));
+    for setting in settings {
+        primary.add_flags(&["-c", setting]);
+    }
+    primary.launch();
+    run_sql(&primary, "CREATE TABLE t (n int8); INSERT INTO t VALUES (1)");
+    let follow = |host: &str, authority: &str| {
+        let host = format!("primary_host={host}:{}", primary.port);
+        let authority = format!("replication_ssl_ca_file={authority}");
+        replica(&[primary.port], &["-c", &host, "-c", &authority])
+    };
+    let mut good = follow("localhost", &known);
+    good.launch();
+    same(&primary, &good, SUM);
+    for (host, authority, expect) in [
+        ("localhost", &*stranger, "certificate"),
+        ("127.0.0.1", &*known, "not valid for"),
+        ("nobody.invalid", &*known, "could not translate host name"),
+    ] {
+        let text = why_it_waits(&follow(host, authority));
+        assert!(text.contains(expect), "{host}, {authority}: {text}");
+    }
+}
+
+#[test]
+fn a_backup_of_a_replica_is_a_cluster_of_its_own() {
+    let primary = primary(&[]);
+    run_sql(&primary, "CREATE TABLE t (n int8); INSERT INTO t VALUES (1); CREATE DATABASE second");
+    let mut replica = replica(&[primary.port], &[]);
+    replica.launch();
+    same(&primary, &replica, SUM);
+    let file = replica.directory.path().join("b.tar.gz").display().to_string();
+    assert_eq!(applet(&replica, &["backup", &file]).0, Some(0));
+    run_sql(&primary, "INSERT INTO t VALUES (2)");
+    same(&primary, &replica, SUM);
+    let mut copy = Node::new(&[]);
+    let (code, text) = applet(&copy, &["restore", &file]);
+    assert_eq!(code, Some(0), "{text}");
+    copy.launch();
+    run_sql(&copy, "INSERT INTO t VALUES (3)");
+    assert_eq!(ask(&copy, SUM), "2|4|3");
+    assert_eq!(ask_in(&copy, "second", "SELECT pg_is_in_recovery()"), "f");
+}
+
 #[test]
 fn only_the_right_ones_may_replicate_and_start() {
     let primary = primary(&[]);
@@ -169,25 +243,16 @@ fn only_the_right_ones_may_replicate_and_start() {
     );
     assert_eq!(ask(&primary, "SELECT rolreplication FROM pg_roles WHERE rolname = 'other'"), "t");
     let refused = |user: &str, password: &str, expect: &str| {
-        let node = replica(
-            &[primary.port],
-            &["-c", &format!("replication_user={user}"), "-c", &format!("replication_password={password}")],
-        );
-        let mut child = node.command().spawn().unwrap();
-        let mut log = std::io::BufReader::new(child.stderr.take().unwrap());
-        let mut text = String::new();
-        while !text.contains("can't copy the primary yet") {
-            assert!(std::io::BufRead::read_line(&mut log, &mut text).unwrap() > 0, "{text}");
-        }
+        let login =
+            ["-c", &format!("replication_user={user}"), "-c", &format!("replication_password={password}")];
+        let text = why_it_waits(&replica(&[primary.port], &login));
         assert!(text.contains(expect), "{text}");
         assert!(!text.contains("w4lk"));
-        child.kill().unwrap();
-        child.wait().unwrap();
     };
     refused("plain", "p", "replication role");
     refused("other", "wrong", "password authentication failed");
     // A directory with data of its own is no replica's, and a replica's is no primary's.
-    let mut alone = common::Node::start(&[]);
+    let mut alone = Node::start(&[]);
     alone.signal("-TERM");
     alone.wait();
     let hosts = format!("primary_host=127.0.0.1:{}", primary.port);

@@ -430,9 +430,18 @@ pub const TABLE: &[Setting] = &[
     Setting {
         name: "archive_base_interval",
         env: "SCRATCHBIRD_ARCHIVE_BASE_INTERVAL",
-        kind: Kind::Time { unit: SECOND, min: 60 * SECOND, max: 365 * DAY },
+        kind: Kind::Time { unit: SECOND, min: SECOND, max: 365 * DAY },
         default: "1d",
         doc: "How often a copy of the whole cluster goes into the archive.",
+        ..REPLICATION
+    },
+    Setting {
+        name: "archive_retention",
+        env: "SCRATCHBIRD_ARCHIVE_RETENTION",
+        kind: Kind::Time { unit: SECOND, min: 0, max: 3650 * DAY },
+        default: "0",
+        apply: Apply::Reload,
+        doc: "How far back the archive can recover: what no moment since then needs is removed when a new copy is there. 0 keeps everything.",
         ..REPLICATION
     },
 ];

@@ -4,14 +4,17 @@
 //! images are replaced: ours by the ones just loaded, HAProxy and Prometheus by this machine's programs
 //! ([`stand_ins`]), since their images can't be had everywhere. What runs ends with its value.
 
+mod alerts;
 mod backup;
 mod ci;
 mod fail_over;
 mod files;
 mod metrics;
+mod partition;
 mod persistence;
 mod running;
 mod stand_ins;
+mod swarm;
 
 use std::collections::BTreeMap;
 
@@ -55,6 +58,7 @@ const PROMISES: &[Promise] = &[
     Promise { stack: "swarm", name: "Docker takes the stacks for Swarm", keep: files::swarm },
     Promise { stack: "k8s", name: "kustomize builds the base and every overlay", keep: files::kustomize },
     Promise { stack: "monitoring", name: "promtool takes configuration and rules", keep: files::promtool },
+    Promise { stack: "monitoring", name: "alerts fire when they must, and else not", keep: alerts::fire },
     Promise { stack: "multi-node", name: "HAProxy takes its configuration", keep: files::haproxy },
     Promise { stack: "basic", name: "keeps its rows, closed and bounded", keep: persistence::basic },
     Promise { stack: "prod", name: "keeps its rows, and logs JSON", keep: persistence::prod },
@@ -72,6 +76,12 @@ const PROMISES: &[Promise] = &[
         name: "goes on within 10 s after its primary died",
         keep: fail_over::primary_dies,
     },
+    Promise {
+        stack: "multi-node",
+        name: "keeps what it acknowledged, whichever links fail",
+        keep: partition::links_fail,
+    },
+    Promise { stack: "swarm", name: "deployed on a swarm, serves and keeps its rows", keep: swarm::deployed },
 ];
 
 impl TestArgs {

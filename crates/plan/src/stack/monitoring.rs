@@ -84,6 +84,54 @@ pub const ALERTS: &[Alert] = &[
         severity: "warning",
         summary: "{{ $labels.instance }} started again more than three times within an hour",
     },
+    Alert {
+        name: "ScratchBirdBackupIsOld",
+        value: "time() - scratchbird_last_backup_timestamp_seconds",
+        condition: "> 2 * 86400",
+        lasting: "1h",
+        severity: "warning",
+        summary: "nobody has made a backup of {{ $labels.instance }} for two days; is one scheduled, and does it fail?",
+    },
+    Alert {
+        name: "ScratchBirdNoPrimary",
+        value: "max by (job) (scratchbird_replication_role{role=~\"primary|standalone\"})",
+        condition: "== 0",
+        lasting: "30s",
+        severity: "critical",
+        summary: "no server takes writes: promote a replica (docs/replication.md)",
+    },
+    Alert {
+        name: "ScratchBirdFenced",
+        value: "scratchbird_replication_role{role=\"fenced\"}",
+        condition: "== 1",
+        lasting: "0m",
+        severity: "warning",
+        summary: "{{ $labels.instance }} was the primary until another server was promoted; rebuild it as a replica",
+    },
+    Alert {
+        name: "ScratchBirdReplicaGone",
+        value: "scratchbird_replica_connected",
+        condition: "== 0",
+        lasting: "5m",
+        severity: "warning",
+        summary: "{{ $labels.replica }} does not follow {{ $labels.instance }}; forget it with pg_drop_replication_slot if it is gone for good",
+    },
+    Alert {
+        name: "ScratchBirdReplicaBehind",
+        value: "scratchbird_replication_lag_seconds",
+        condition: "> 60",
+        lasting: "2m",
+        severity: "warning",
+        summary: "{{ $labels.instance }} is a replica and was not up to date for more than a minute",
+    },
+    Alert {
+        name: "ScratchBirdArchiveFails",
+        value: "increase(scratchbird_archive_failures_total[15m])",
+        condition: "> 0",
+        lasting: "0m",
+        severity: "critical",
+        summary: "{{ $labels.instance }} can't archive its log, and keeps it: see its log, often the archive is full",
+    },
 ];
 
 /// Every panel, in reading order.
@@ -134,6 +182,30 @@ pub const PANELS: &[Panel] = &[
         title: "Write-ahead log",
         unit: "bytes",
         curves: &[("scratchbird_wal_size_bytes", "{{instance}} {{database}}")],
+    },
+    Panel {
+        title: "Age of the last backup",
+        unit: "s",
+        curves: &[("time() - (scratchbird_last_backup_timestamp_seconds > 0)", "{{instance}}")],
+    },
+    Panel {
+        title: "Roles",
+        unit: "short",
+        curves: &[("sum by (role) (scratchbird_replication_role)", "{{role}}")],
+    },
+    Panel {
+        title: "Replication lag",
+        unit: "s",
+        curves: &[("scratchbird_replication_lag_seconds", "{{instance}}")],
+    },
+    Panel {
+        title: "Log that is not yet elsewhere",
+        unit: "bytes",
+        curves: &[
+            ("scratchbird_replica_behind_bytes", "{{instance}} → {{replica}}"),
+            ("scratchbird_archive_behind_bytes", "{{instance}} → archive"),
+            ("scratchbird_replication_log_bytes", "{{instance}} holds"),
+        ],
     },
     Panel { title: "Memory", unit: "bytes", curves: &[("process_resident_memory_bytes", "{{instance}}")] },
 ];

@@ -35,7 +35,7 @@ fn group(text: &mut String, stack: &Stack, instance: &Instance) {
             .publish
             .as_deref()
             .and_then(literal)
-            .map(|port| format!("      static = {port}\n"))
+            .map(|port| format!("        static = {port}\n"))
             .unwrap_or_default();
         let _ = write!(
             text,

@@ -61,16 +61,15 @@ const APPLETS: &[Applet] = &[
         run: replica::rebuild,
     },
     Applet {
-        name: "recover",
-        help: "build a data directory from an archive (--archive DIRECTORY --to TIME|latest)",
-        run: replica::recover,
-    },
-    Applet {
         name: "backup",
         help: "archive the whole cluster while it runs, once or on a schedule",
         run: backup::run,
     },
-    Applet { name: "restore", help: "make an empty data directory a backup's cluster", run: restore::run },
+    Applet {
+        name: "restore",
+        help: "make an empty data directory a backup's cluster, or that of a moment",
+        run: restore::run,
+    },
     Applet {
         name: "config",
         help: "print every setting with its value and where it came from",

@@ -88,7 +88,17 @@ pub fn write(directory: &Path, settings: &[(String, PathBuf)], out: &mut dyn Wri
     }
     put(out, "manifest.json", &serde_json::to_vec_pretty(&manifest)?)?;
     // Two empty blocks end a tar.
-    out.write_all(&[0; 1024])
+    out.write_all(&[0; 1024])?;
+    // From a data directory that can't be written a backup is good all the same; only the metric misses it.
+    let _ =
+        std::fs::write(directory.join(cluster::LAST_BACKUP), jiff::Timestamp::now().as_second().to_string());
+    Ok(())
+}
+
+/// When a backup of this data directory was last read to its end, in seconds since 1970; 0 if there was none.
+pub fn last(directory: &Path) -> i64 {
+    let text = std::fs::read_to_string(directory.join(cluster::LAST_BACKUP)).unwrap_or_default();
+    text.trim().parse().unwrap_or(0)
 }
 
 /// Reads an archive to its end and compares every file with its checksum. `file` is given each file's path and bytes;

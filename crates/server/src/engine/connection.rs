@@ -54,6 +54,11 @@ impl Interrupt {
     /// Starts a statement: an earlier cancel request is forgotten, a termination is not.
     pub fn arm(&self, timeout_ms: u64) {
         let _ = self.reason.compare_exchange(Reason::Cancel as u8, 0, Ordering::SeqCst, Ordering::SeqCst);
+        self.limit(timeout_ms);
+    }
+
+    /// What goes on may take this long; 0 is no limit.
+    pub fn limit(&self, timeout_ms: u64) {
         let micros = i64::try_from(timeout_ms).unwrap_or(0).saturating_mul(1000);
         let deadline = if micros == 0 { 0 } else { datetime::now() + micros };
         self.deadline.store(deadline, Ordering::SeqCst);

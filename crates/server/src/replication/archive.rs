@@ -10,7 +10,7 @@ use super::base::{self, Header};
 use super::log::{End, preface, record_at};
 use super::record::{now, show};
 use super::state;
-use super::{Role, disk};
+use super::{Role, disk, lock};
 use crate::cluster;
 use crate::log as server_log;
 use crate::session::Server;
@@ -59,10 +59,27 @@ pub fn run(server: &Server) {
     }
 }
 
-/// Archives every finished segment, and makes a copy if the last one is old.
-pub fn pass(server: &Server) -> Result<()> {
+/// Archives every finished segment, makes a copy if the last one is old, and removes what is older than wanted.
+fn pass(server: &Server) -> Result<()> {
+    segments(server)?;
+    let Some(directory) = directory(server) else { return Ok(()) };
+    let interval = i64::try_from(server.settings.time("archive_base_interval")).unwrap_or(i64::MAX);
+    let last = bases(&directory)?.into_iter().map(|(header, _)| header.time).max();
+    if last.is_none_or(|last| now().saturating_sub(last) >= interval.saturating_mul(1000)) {
+        copy(server, &directory)?;
+        let retention = i64::try_from(server.settings.time("archive_retention")).unwrap_or(i64::MAX);
+        if retention > 0 {
+            prune(&directory, now().saturating_sub(retention.saturating_mul(1000)))?;
+        }
+    }
+    Ok(())
+}
+
+/// Archives every finished segment.
+pub fn segments(server: &Server) -> Result<()> {
     let Some(directory) = directory(server) else { return Ok(()) };
     let (replication, log) = (&server.replication, server.replication.log()?);
+    let _alone = lock(&replication.archiving);
     let failed = |error: std::io::Error| disk("can't write into the archive", &error);
     fs::create_dir_all(&directory).map_err(failed)?;
     for (start, end) in log.finished() {
@@ -78,10 +95,29 @@ pub fn pass(server: &Server) -> Result<()> {
         }
         replication.archived.store(end, Ordering::SeqCst);
     }
-    let interval = i64::try_from(server.settings.time("archive_base_interval")).unwrap_or(i64::MAX);
-    let last = bases(&directory)?.into_iter().map(|(header, _)| header.time).max();
-    if last.is_none_or(|last| now().saturating_sub(last) >= interval.saturating_mul(1000)) {
-        copy(server, &directory)?;
+    Ok(())
+}
+
+/// Removes what no recovery of a moment since `horizon` needs: copies before the last one that is older, and segments
+/// that end where that one begins. The log goes last, so that what stays after a kill still recovers.
+fn prune(directory: &Path, horizon: i64) -> Result<()> {
+    let failed = |error: std::io::Error| disk("can't remove old files of the archive", &error);
+    let mut copies = bases(directory)?;
+    copies.sort_by_key(|(header, _)| header.time);
+    let Some(oldest) = copies.iter().rposition(|(header, _)| header.time <= horizon) else { return Ok(()) };
+    for (_, path) in &copies[..oldest] {
+        fs::remove_file(path).map_err(failed)?;
+    }
+    File::open(directory).and_then(|directory| directory.sync_all()).map_err(failed)?;
+    let needed = copies[oldest..].iter().map(|(header, _)| header.lsn).min().unwrap_or(0);
+    let end = |path: &Path| u64::from_str_radix(path.file_stem()?.to_str()?.rsplit('-').next()?, 16).ok();
+    for path in files(directory, "log")? {
+        if end(&path).is_some_and(|end| end <= needed) {
+            fs::remove_file(&path).map_err(failed)?;
+        }
+    }
+    if oldest > 0 {
+        server_log::info(&format!("{oldest} old copies left the archive `{}`", directory.display()));
     }
     Ok(())
 }

@@ -10,7 +10,7 @@
 //! 4. After a restart the positions are read from the log's last segment, and the capture goes on from there.
 
 use super::record::{HEADER, Kind, LARGEST, Record};
-use super::{disk, lock};
+use super::{archive, disk, lock};
 use crate::engine::Snapshot;
 use crate::engine::wal::{self, Changes, Position};
 use crate::log as server_log;
@@ -325,8 +325,15 @@ pub fn checkpoint(server: &Server, beyond: u64) -> Result<usize> {
 
 /// The last capture, when all clients are gone; the databases' logs may be emptied after it.
 pub fn end(server: &Server) -> Result<()> {
+    if archive::directory(server).is_some() {
+        server.replication.switch_segment();
+    }
     pass(server, true)?;
     lock(&server.replication.capture).sources.clear();
+    // What can't be archived now stays in the log, and the next start tries again.
+    if let Err(error) = archive::segments(server) {
+        server_log::error(&format!("archiving fails for now: {}", error.message));
+    }
     Ok(())
 }
 

@@ -96,6 +96,8 @@ pub struct Replication {
     switch: AtomicBool,
     /// Everything before this place is in the archive.
     archived: AtomicU64,
+    /// Held while segments go into the archive.
+    archiving: Mutex<()>,
     archive_failures: AtomicU64,
 }
 
@@ -120,6 +122,7 @@ impl Replication {
             ending: AtomicBool::new(false),
             switch: AtomicBool::new(false),
             archived: AtomicU64::new(0),
+            archiving: Mutex::default(),
             archive_failures: AtomicU64::new(0),
         }
     }

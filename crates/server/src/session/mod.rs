@@ -259,7 +259,10 @@ impl Session {
     fn finish(&mut self) -> Result<()> {
         if self.transaction == Transaction::Idle {
             self.portals.clear();
+            // Outside a block the commit, which may wait for replicas, is a part of the statement.
+            self.connection.interrupt.limit(self.parameters.timeout("statement_timeout"));
             let committed = self.connection.commit();
+            self.connection.interrupt.disarm();
             self.server.advisory.release(self.seat.pid, true);
             self.settle_notifications(committed.is_ok());
             if let Err(error) = committed {

@@ -175,3 +175,13 @@ pub fn rows(messages: Vec<SimpleQueryMessage>) -> String {
     }
     lines.join("\n")
 }
+
+/// Writes a certificate for localhost and its key into a server's directory.
+pub fn certificate(node: &Node, name: &str) -> rustls::pki_types::CertificateDer<'static> {
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let file = |ending: &str| node.directory.path().join(format!("{name}.{ending}"));
+    std::fs::write(file("crt"), made.cert.pem()).unwrap();
+    std::fs::write(file("key"), made.signing_key.serialize_pem()).unwrap();
+    std::fs::set_permissions(file("key"), std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    made.cert.der().clone()
+}

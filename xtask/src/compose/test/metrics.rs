@@ -6,14 +6,42 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use plan::stack::monitoring::{ALERTS, PANELS};
-use serde_json::Value;
+use plan::stack::{self, Pins};
+use serde_json::{Value, json};
 
 use super::Scene;
-use super::running::Running;
+use super::running::{Running, unpack, write};
 
 pub fn every_expression(scene: &Scene) -> Result<()> {
-    let running = Running::start(scene, "monitoring", &["db", "prometheus"], &Value::Null)?;
+    // Beside what the stack has: a replica, an archive, and a Prometheus that knows the replica.
+    let folder = unpack(scene, "monitoring")?;
+    let config = folder.path().join("monitoring/prometheus.yml");
+    let more =
+        std::fs::read_to_string(&config)?.replace("    - db:8080\n", "    - db:8080\n    - replica:8080\n");
+    ensure!(more.contains("replica"), "prometheus.yml has no target db:8080");
+    write(&config, &more)?;
+    let role = |role: &str| {
+        json!({
+            "SCRATCHBIRD_REPLICATION_MODE": role,
+            "SCRATCHBIRD_PRIMARY_HOST": "db",
+            "SCRATCHBIRD_REPLICATION_USER": "walker",
+            "SCRATCHBIRD_REPLICATION_PASSWORD": "w",
+            "SCRATCHBIRD_ARCHIVE_DIRECTORY": if role == "primary" { "/tmp/archive" } else { "" },
+        })
+    };
+    let none = Pins::new();
+    let stack = stack::find(scene.spec, "monitoring", &none)?;
+    let server = stack::reference(scene.spec, &stack.stack.services["db"]);
+    let replica = json!({ "image": scene.images[&server], "environment": role("replica") });
+    let mount = format!("{}:/etc/prometheus/prometheus.yml:ro", config.display());
+    let change = json!({ "services": {
+        "db": { "environment": role("primary") },
+        "replica": replica,
+        "prometheus": { "volumes": [mount] },
+    } });
+    let running = Running::start(scene, "monitoring", &["db", "replica", "prometheus"], &change)?;
     let (database, prometheus) = (running.port("DB_PORT")?, running.port("PROMETHEUS_PORT")?);
+    running.compose.output(&["exec", "-T", "db", "backup", "--quiet", "/tmp/once.tar.gz"])?;
     // Something of each kind that is counted.
     running.query(
         database,
