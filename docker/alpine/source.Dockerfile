@@ -42,7 +42,10 @@ ARG CREATED
 ARG BASE_NAME=docker.io/library/alpine:3.24
 ARG BASE_DIGEST=sha256:294b683cb724975bec92580e1e685676bd4b50bda910ddb8c51d4cabeaec77e6
 COPY --from=build /out/ /
-RUN echo 'scratchbird:x:1000:1000:scratchbird:/var/lib/scratchbird:/sbin/nologin' >> /etc/passwd && echo 'scratchbird:x:1000:' >> /etc/group
+RUN --mount=type=bind,from=build,source=/etc/ssl/certs,target=/mnt \
+    echo 'scratchbird:x:1000:1000:scratchbird:/var/lib/scratchbird:/sbin/nologin' >> /etc/passwd \
+    && echo 'scratchbird:x:1000:' >> /etc/group \
+    && if [ ! -e /etc/ssl/certs/ca-certificates.crt ]; then install -D -m 0644 /mnt/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt; fi
 LABEL org.opencontainers.image.title="ScratchBird" \
     org.opencontainers.image.description="A small, durable database server that speaks the Postgres protocol" \
     org.opencontainers.image.vendor="The ScratchBird developers" \

@@ -42,7 +42,10 @@ ARG CREATED
 ARG BASE_NAME=docker.io/library/debian:trixie-slim
 ARG BASE_DIGEST=sha256:a29215f6a35e51e22adffa17f89e9d2ef06214e64a2bad10d765c46aea49f11f
 COPY --from=build /out/ /
-RUN echo 'scratchbird:x:1000:1000:scratchbird:/var/lib/scratchbird:/sbin/nologin' >> /etc/passwd && echo 'scratchbird:x:1000:' >> /etc/group
+RUN --mount=type=bind,from=build,source=/etc/ssl/certs,target=/mnt \
+    echo 'scratchbird:x:1000:1000:scratchbird:/var/lib/scratchbird:/sbin/nologin' >> /etc/passwd \
+    && echo 'scratchbird:x:1000:' >> /etc/group \
+    && if [ ! -e /etc/ssl/certs/ca-certificates.crt ]; then install -D -m 0644 /mnt/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt; fi
 LABEL org.opencontainers.image.title="ScratchBird" \
     org.opencontainers.image.description="A small, durable database server that speaks the Postgres protocol" \
     org.opencontainers.image.vendor="The ScratchBird developers" \

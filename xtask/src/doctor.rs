@@ -45,9 +45,25 @@ struct Finding {
 const TOOLS: &[(&str, &str, &str)] = &[
     ("git", "git", "labels with the commit"),
     ("psql", "postgresql-client", "cargo xtask verify: a user's session"),
+    ("pgbench", "postgresql", "bench, and the guide to tuning"),
+    ("openssl", "openssl", "guides: certificates and keys"),
+    ("kubectl", "kubernetes-client", "guides and stacks: what the overlays make"),
+    ("docker-compose", "docker-compose", "cargo xtask compose, where Docker has no plugin for it"),
+    ("haproxy", "haproxy", "cargo xtask compose test"),
+    ("prometheus", "prometheus", "cargo xtask compose test"),
+    ("wget", "wget", "cargo xtask compose test"),
+    ("strace", "strace", "tests: power loss, as the calls of a server tell it"),
+    ("nsenter", "util-linux", "cargo xtask compose test: networks that part"),
+    ("ip", "iproute2", "cargo xtask compose test: networks that part"),
+    ("tc", "iproute2", "cargo xtask compose test: networks that part"),
+    ("shellcheck", "shellcheck", "scripts in Dockerfiles, and .ci/run"),
+    ("zsh", "zsh", "tests: its completion"),
+    ("fish", "fish", "tests: its completion"),
     ("skopeo", "skopeo", "cargo xtask verify: another reader of layout and archive"),
+    ("xmllint", "libxml2-utils", "cargo test: JUnit XML against its schema"),
     ("umoci", "umoci", "cargo xtask verify: another unpacker"),
     ("podman", "podman", "cargo xtask verify: another engine"),
+    ("runc", "runc", "podman: knows every kernel"),
     ("docker-registry", "docker-registry", "tests and bench: a real registry on loopback"),
     ("mmdebstrap", "mmdebstrap", "a Debian root file system without a registry"),
 ];
@@ -170,6 +186,18 @@ fn render(findings: &[Finding]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// CI and a laptop want the same.
+    #[test]
+    fn what_ci_installs_is_known_here() {
+        let script = Workspace::find(None).unwrap().read(".ci/run").unwrap();
+        let list = script.split("<<'LIST'\n").nth(1).and_then(|rest| rest.split("\nLIST").next()).unwrap();
+        assert!(list.lines().count() > 10, "{list}");
+        for line in list.lines().filter(|line| !line.starts_with("qemu-")) {
+            let known = TOOLS.iter().any(|(program, package, _)| line == format!("{program} {package}"));
+            assert!(known, ".ci/run installs `{line}`, and TOOLS has no such line");
+        }
+    }
 
     fn candidate(has_program: bool, has_target: bool) -> Candidate {
         Candidate {

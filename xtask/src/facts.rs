@@ -92,6 +92,17 @@ impl Workspace {
         })
     }
 
+    /// Another checkout of it, such as one of an older commit, which builds into its own folder.
+    pub fn at(&self, root: PathBuf, target: PathBuf) -> Workspace {
+        Workspace {
+            root,
+            target,
+            registry_sources: self.registry_sources.clone(),
+            version: self.version.clone(),
+            catalogue: None,
+        }
+    }
+
     /// A shell in the workspace's root.
     pub fn shell(&self) -> Result<Shell> {
         let sh = Shell::new()?;
@@ -169,6 +180,12 @@ impl Workspace {
     /// Where blobs, layers and bases are kept between runs.
     pub fn cache_dir(&self) -> PathBuf {
         self.target.join("oci-cache")
+    }
+
+    /// The program `name`: on the PATH, or where `.ci/run` puts what Debian does not have.
+    pub fn tool(&self, name: &str) -> Option<PathBuf> {
+        let own = self.target.join("tools/bin").join(name);
+        find_program(name).or_else(|| Some(own).filter(|path| is_executable(path)))
     }
 
     /// All that the plan wants to know.
@@ -468,6 +485,11 @@ pub fn build_influences() -> Vec<String> {
 /// Where Cargo keeps its registries.
 pub fn cargo_home() -> Option<PathBuf> {
     env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| Some(home()?.join(".cargo")))
+}
+
+/// Where rustup keeps toolchains, if the user has moved it.
+pub fn rustup_home() -> Option<PathBuf> {
+    env::var_os("RUSTUP_HOME").map(PathBuf::from)
 }
 
 /// The user's folder.

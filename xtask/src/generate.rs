@@ -59,6 +59,7 @@ pub fn all(spec: &Spec, lock: &Lock) -> Vec<GeneratedFile> {
     let mut files = vec![plan::docs::reference(spec)];
     files.extend(plan::compatibility::document(spec));
     files.extend(plan::dockerfile::all(spec, lock));
+    files.extend(plan::structure_test::all(spec));
     files.extend(plan::ci::all(spec));
     files.extend(plan::stack::all(spec, &plan::stack::Pins::new()));
     files

@@ -99,7 +99,7 @@ enum LayerCompression {
     /// RFC 1952: read by everything
     #[default]
     Gzip,
-    /// RFC 8878, at its fastest level: quicker to unpack, a third larger
+    /// RFC 8878: a twentieth smaller, quicker to unpack
     Zstd,
 }
 
@@ -209,7 +209,8 @@ impl Args {
         if !work.is_nothing() {
             deliver::prune(&cache, ui)?;
         }
-        ui.line(if work.is_nothing() { "unchanged" } else { "done" }, work.summary(&output));
+        let shown = output.strip_prefix(&workspace.root).unwrap_or(&output);
+        ui.line(if work.is_nothing() { "unchanged" } else { "done" }, work.summary(shown));
         self.print(&output, &assembled)
     }
 
@@ -224,8 +225,11 @@ impl Args {
         let is_budget =
             error.downcast_ref::<plan::Error>().is_some_and(|e| matches!(e, plan::Error::Budget(_)));
         let Some(target) = plan.targets.first().filter(|_| is_budget) else { return error };
-        match symbols::largest_crates(workspace, target, self.offline, ui) {
-            Ok(crates) => anyhow!("{error:#}; crates: {crates}"),
+        match symbols::crates(workspace, target, self.offline, ui) {
+            Ok(crates) => anyhow!(
+                "{error:#}; crates: {}; run `cargo xtask size --crates --against COMMIT` to see which of them grew",
+                plan::budget::largest(&crates, None)
+            ),
             Err(unmeasured) => anyhow!("{error:#}; the crates could not be measured: {unmeasured:#}"),
         }
     }

@@ -28,6 +28,7 @@ mod publish;
 mod push;
 mod rebase;
 mod release;
+mod report;
 mod sbom;
 mod scan;
 mod shell;
@@ -83,6 +84,7 @@ enum Command {
     VerifyRebuild(verify_rebuild::Args),
     Bench(bench::Args),
     Size(size::Args),
+    Report(report::Args),
     Ci(ci::Args),
     Sbom(sbom::Args),
     Sign(sign::Args),
@@ -122,6 +124,7 @@ fn main() -> ExitCode {
         Command::VerifyRebuild(args) => args.run(&workspace, &ui),
         Command::Bench(args) => args.run(&workspace, &ui),
         Command::Size(args) => args.run(&workspace, &ui),
+        Command::Report(args) => args.run(&workspace, &ui),
         Command::Ci(args) => args.run(&workspace, &ui),
         Command::Sbom(args) => args.run(&workspace, &ui),
         Command::Sign(args) => args.run(&workspace, &ui),

@@ -70,19 +70,16 @@ impl Args {
     pub fn run(self, workspace: &Workspace, ui: &Ui) -> Result<()> {
         let spec = workspace.spec()?;
         let facts = workspace.facts(&spec)?;
-        let ignore = self.ignore.clone().unwrap_or_else(|| workspace.root.join(IGNORE));
-        let shown = ignore.strip_prefix(&workspace.root).unwrap_or(&ignore).display().to_string();
-        let ignores = match std::fs::read_to_string(&ignore) {
-            Ok(text) => finding::ignores(&shown, &text)?,
-            Err(_) if self.ignore.is_none() && !ignore.exists() => Vec::new(),
-            Err(e) => bail!("--ignore {shown}: cannot read: {e}"),
-        };
         let store = Store::open(&self.image, workspace, &spec, ui)?;
         let platforms = store.platforms()?;
         let (_, manifest) = store::choose(&platforms, self.platform.as_deref(), &facts.host)?;
-        let mut report = self.report(&store, workspace, &spec, manifest)?;
-        let today = plan::facts::rfc3339(facts::clock());
-        report.settle(&shown, &ignores, &today[..10]);
+        let world = World {
+            workspace,
+            spec: &spec,
+            advisory_db: self.advisory_db.as_deref(),
+            ignore: self.ignore.as_deref(),
+        };
+        let (report, shown) = world.scan(&store, manifest)?;
         if let Some(path) = &self.sarif {
             let sarif = report.sarif(&workspace.version.to_string());
             sbom::write(path, &serde_json::to_vec_pretty(&sarif)?)?;
@@ -105,14 +102,39 @@ impl Args {
         }
         Ok(())
     }
+}
 
-    fn report(
-        &self,
-        store: &Store,
-        workspace: &Workspace,
-        spec: &Spec,
-        manifest: &Descriptor,
-    ) -> Result<Report> {
+/// What findings are looked up in.
+pub struct World<'a> {
+    /// This checkout.
+    pub workspace: &'a Workspace,
+    /// Its catalogue.
+    pub spec: &'a Spec,
+    /// RustSec's database; Cargo's where it is not given.
+    pub advisory_db: Option<&'a Path>,
+    /// The file that says what is let be; the project's where it is not given.
+    pub ignore: Option<&'a Path>,
+}
+
+impl World<'_> {
+    /// Everything that is found wrong with one image, worst first, and the name of the file that lets things be.
+    pub fn scan(&self, store: &Store, manifest: &Descriptor) -> Result<(Report, String)> {
+        let root = &self.workspace.root;
+        let ignore = self.ignore.map_or_else(|| root.join(IGNORE), Path::to_path_buf);
+        let shown = ignore.strip_prefix(root).unwrap_or(&ignore).display().to_string();
+        let ignores = match std::fs::read_to_string(&ignore) {
+            Ok(text) => finding::ignores(&shown, &text)?,
+            Err(_) if self.ignore.is_none() && !ignore.exists() => Vec::new(),
+            Err(e) => bail!("--ignore {shown}: cannot read: {e}"),
+        };
+        let mut report = self.report(store, manifest)?;
+        let today = plan::facts::rfc3339(facts::clock());
+        report.settle(&shown, &ignores, &today[..10]);
+        Ok((report, shown))
+    }
+
+    fn report(&self, store: &Store, manifest: &Descriptor) -> Result<Report> {
+        let Self { workspace, spec, .. } = *self;
         let mut report = Report { findings: native(store, manifest)?, ..Report::default() };
         let tree = Tree::read(store.blobs(), manifest, inventory::is_wanted)?;
         let inventory = inventory::inventory(&tree, &sbom::crate_facts(workspace, spec)?)?;
@@ -133,8 +155,8 @@ impl Args {
             return Ok(());
         }
         let default = facts::cargo_home().map(|home| home.join("advisory-db"));
-        let dir = match (&self.advisory_db, default) {
-            (Some(dir), _) => dir.clone(),
+        let dir = match (self.advisory_db, default) {
+            (Some(dir), _) => dir.to_path_buf(),
             (None, Some(dir)) if dir.exists() => dir,
             _ => {
                 report.unchecked.push(format!(

@@ -1,5 +1,7 @@
 //! `cargo xtask size`: how large the images in the layout are, against their budgets and against earlier ones.
 
+mod crates;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -9,22 +11,27 @@ use oci::layout::Layout;
 use oci::{Blobs, Cache};
 use oci_spec::image::{Descriptor, ImageConfiguration, ImageIndex, ImageManifest, Platform};
 use plan::size::{Growth, Measured, MeasuredLayer};
-use plan::{Facts, PlannedImage, Selection, Spec};
+use plan::{Facts, Plan, PlannedImage, Selection, Spec};
+use report::history::{Figure, Run};
 use serde::Serialize;
 use xshell::{Shell, cmd};
 
 use crate::bases::{self, Sources};
+use crate::bench::history;
 use crate::facts::{self, Workspace};
 use crate::image::Format;
 use crate::ui::{Ui, Usage};
 
-/// Show how large images are: by layer and file, against their budgets, and against other ones
+use crates::Crates;
+
+/// Show how large images are: by layer, file and crate, against their budgets, and against other ones
 ///
 /// Reads the layout that `cargo xtask image` wrote.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   cargo xtask size                                              what target/oci holds
   cargo xtask size --against v1.0.0                             builds that tag, in a clone, to compare
+  cargo xtask size --crates --against v1.0.0                    also which crates grew in the programs
   cargo xtask size --against docker.io/scratchbird/scratchbird:1.0.0
   cargo xtask size --against other/oci                          another layout")]
 pub struct Args {
@@ -39,7 +46,13 @@ pub struct Args {
     /// What to compare with: a layout, a commit or tag of this repository, or an image in a registry
     #[arg(long, value_name = "LAYOUT|COMMIT|REFERENCE")]
     against: Option<String>,
-    /// How many files are named
+    /// Also measure the crates in the programs, now and in the commit, by builds with symbols: takes minutes
+    #[arg(long)]
+    crates: bool,
+    /// Also add the sizes to the history in bench/, to be committed
+    #[arg(long)]
+    record: bool,
+    /// How many files and crates are named
     #[arg(long, default_value_t = 5, value_name = "NUMBER")]
     top: usize,
     /// How results are printed
@@ -58,13 +71,18 @@ struct Output {
     budget: Option<[u64; 2]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     growth: Option<Growth>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    crates: Option<Crates>,
 }
 
 /// One image for one platform, as it lies in the layout.
-struct Subject<'a> {
-    image: &'a PlannedImage,
-    platform: Platform,
-    manifest: Descriptor,
+pub struct Subject<'a> {
+    /// As planned.
+    pub image: &'a PlannedImage,
+    /// The platform.
+    pub platform: Platform,
+    /// The image of that platform.
+    pub manifest: Descriptor,
 }
 
 impl Args {
@@ -72,7 +90,8 @@ impl Args {
     pub fn run(self, workspace: &Workspace, ui: &Ui) -> Result<()> {
         let spec = workspace.spec()?;
         let facts = workspace.facts(&spec)?;
-        let images = planned(&spec, &facts, &self.image, &self.variant)?;
+        let plan = planned(&spec, &facts, &self.image, &self.variant)?;
+        let images: Vec<PlannedImage> = plan.images.into_iter().filter(|image| image.wanted).collect();
         let dir = self.layout.clone().unwrap_or_else(|| workspace.target.join("oci"));
         let layout = Layout::open(&dir).context("run `cargo xtask image --variant all` first")?;
         // Variants that nobody asked for by name need not be there.
@@ -81,6 +100,8 @@ impl Args {
             Some(what) => Some((what.as_str(), Old::find(what, workspace, &subjects, ui)?)),
             None => None,
         };
+        let since = if self.crates { self.commit(workspace)? } else { None };
+        let mut crates_by_platform = BTreeMap::new();
         let cache = Cache::create(&workspace.cache_dir())?;
         let sources = Sources { spec: &spec, cache: &cache, offline: false, ui };
         let mut outputs = Vec::new();
@@ -96,7 +117,20 @@ impl Args {
                 let against = old.as_ref().map(|(what, _)| *what).zip(growth.as_ref());
                 print!("{}", plan::size::render(&measured, budget, against, self.top));
             }
+            let name = oci::platform::display(&subject.platform);
+            let target = plan.targets.iter().find(|target| target.platform == subject.platform);
+            let target = target.filter(|_| self.crates && has_program(&spec, image));
+            if let (Some(target), false) = (target, crates_by_platform.contains_key(&name)) {
+                let measured = crates::measure(workspace, target, since.as_deref(), ui)?;
+                crates_by_platform.insert(name.clone(), measured);
+            }
+            let crates = crates_by_platform.get(&name).filter(|_| has_program(&spec, image)).cloned();
+            if let Some(crates) = crates.as_ref().filter(|_| self.format == Format::Human) {
+                let against = self.against.as_deref().zip(crates.growth.as_deref());
+                print!("{}", plan::size::render_crates(&crates.bytes, against, self.top));
+            }
             outputs.push(Output {
+                crates,
                 compressed: measured.compressed(),
                 unpacked: measured.unpacked(),
                 budget: budget.map(|b| [b.compressed, b.unpacked]),
@@ -107,12 +141,42 @@ impl Args {
         if self.format == Format::Json {
             println!("{}", serde_json::to_string_pretty(&outputs)?);
         }
+        if self.record {
+            let run = Run { figures: figures(&outputs), ..history::now(workspace)? };
+            history::add(workspace, "size", &run, ui)?;
+        }
         Ok(())
     }
 }
 
+impl Args {
+    /// The commit that crates are compared with.
+    fn commit(&self, workspace: &Workspace) -> Result<Option<String>> {
+        let Some(what) = &self.against else { return Ok(None) };
+        let commit = workspace.commit_of(what);
+        commit.map(Some).ok_or_else(|| {
+            Usage(format!("--crates --against {what}: is no commit or tag, whose crates could be measured"))
+                .into()
+        })
+    }
+}
+
+fn has_program(spec: &Spec, image: &PlannedImage) -> bool {
+    spec.images[&image.image].binary.is_some()
+}
+
+/// The compressed sizes, for the history: by image, variant and platform, since names have versions in them.
+fn figures(outputs: &[Output]) -> Vec<Figure> {
+    let figure = |output: &Output| {
+        let Measured { name, variant, platform, .. } = &output.image;
+        let repository = name.split(':').next().unwrap_or(name);
+        Figure::new(&format!("{repository} {variant} {platform}"), "MB", output.compressed as f64 / 1e6)
+    };
+    outputs.iter().map(figure).collect()
+}
+
 /// What the layout holds of `images`, platform by platform; with `all` each of them has to be there.
-fn subjects<'a>(layout: &Layout, images: &'a [PlannedImage], all: bool) -> Result<Vec<Subject<'a>>> {
+pub fn subjects<'a>(layout: &Layout, images: &'a [PlannedImage], all: bool) -> Result<Vec<Subject<'a>>> {
     let mut subjects = Vec::new();
     for image in images {
         match layout.resolve(Some(&image.layout_name(&image.tags[0]))) {
@@ -133,11 +197,12 @@ fn subjects<'a>(layout: &Layout, images: &'a [PlannedImage], all: bool) -> Resul
     Ok(subjects)
 }
 
-/// The images asked for: their variants' names in a layout.
-fn planned(spec: &Spec, facts: &Facts, images: &[String], variants: &[String]) -> Result<Vec<PlannedImage>> {
-    let variants = if variants.is_empty() { vec!["all".to_string()] } else { variants.to_vec() };
-    let selection = Selection { images: images.to_vec(), variants, ..Selection::default() };
-    Ok(plan::plan(spec, facts, &selection)?.images.into_iter().filter(|image| image.wanted).collect())
+/// The plan of the images asked for: their variants' names in a layout, and what is compiled for them.
+pub fn planned(spec: &Spec, facts: &Facts, images: &[String], variants: &[String]) -> Result<Plan> {
+    let all = vec!["all".to_string()];
+    let variants = if variants.is_empty() { all.clone() } else { variants.to_vec() };
+    let selection = Selection { images: images.to_vec(), variants, platforms: all, ..Selection::default() };
+    Ok(plan::plan(spec, facts, &selection)?)
 }
 
 /// The manifests below an index, each with its platform.
@@ -257,15 +322,12 @@ fn built(workspace: &Workspace, commit: &str, subjects: &[Subject], ui: &Ui) -> 
     let (variants, platforms) =
         (list(|s| s.image.variant.to_string()), list(|s| oci::platform::display(&s.platform)));
     let temp = tempfile::tempdir()?;
-    let (clone, target) = (temp.path().join("clone"), temp.path().join("target"));
+    let (clone, target) = (clone(workspace, commit, temp.path())?, temp.path().join("target"));
     std::fs::create_dir(&target)?;
     // Bases that are at hand here are so there too.
     std::os::unix::fs::symlink(workspace.cache_dir(), target.join("oci-cache"))?;
-    let (root, cargo) = (&workspace.root, facts::cargo());
-    let sh = Shell::new()?;
-    cmd!(sh, "git clone --quiet {root} {clone}").quiet().run()?;
+    let (sh, cargo) = (Shell::new()?, facts::cargo());
     sh.change_dir(&clone);
-    cmd!(sh, "git checkout --quiet --detach {commit}").quiet().run()?;
     cmd!(sh, "{cargo} xtask --quiet image --variant {variants} --platform {platforms} --output {layout}")
         .env("CARGO_TARGET_DIR", &target)
         .quiet()
@@ -273,4 +335,14 @@ fn built(workspace: &Workspace, commit: &str, subjects: &[Subject], ui: &Ui) -> 
         .run()
         .with_context(|| format!("--against {commit}: cannot build it"))?;
     Ok(layout)
+}
+
+/// A clone of the repository below `dir`, with that commit checked out.
+fn clone(workspace: &Workspace, commit: &str, dir: &Path) -> Result<PathBuf> {
+    let (root, clone) = (&workspace.root, dir.join("clone"));
+    let sh = Shell::new()?;
+    cmd!(sh, "git clone --quiet {root} {clone}").quiet().run()?;
+    sh.change_dir(&clone);
+    cmd!(sh, "git checkout --quiet --detach {commit}").quiet().run()?;
+    Ok(clone)
 }

@@ -14,8 +14,13 @@ use crate::ui::Ui;
 /// What is compiled from C, SQLite above all.
 const C: &str = "C";
 
-/// The largest crates of the target's programs, which are built once more for that, for people.
-pub fn largest_crates(workspace: &Workspace, target: &Target, offline: bool, ui: &Ui) -> Result<String> {
+/// The bytes of each crate in the target's programs, which are built once more for that.
+pub fn crates(
+    workspace: &Workspace,
+    target: &Target,
+    offline: bool,
+    ui: &Ui,
+) -> Result<BTreeMap<String, u64>> {
     ui.line("measuring", "the crates, by a build with symbols: minutes, the first time");
     let built = build::build_with_symbols(workspace, target, offline, ui)?;
     let mut crates = BTreeMap::new();
@@ -24,7 +29,7 @@ pub fn largest_crates(workspace: &Workspace, target: &Target, offline: bool, ui:
             *crates.entry(name).or_default() += bytes;
         }
     }
-    Ok(plan::budget::largest(&crates, None))
+    Ok(crates)
 }
 
 /// The bytes of code and data of each crate in a program with symbols.

@@ -8,30 +8,36 @@ mod backups;
 mod container;
 mod contract;
 mod dockerfile;
+mod files;
 mod first_start;
 mod guides;
 mod hosting;
 mod interrupted;
+mod limits;
 mod operation;
 mod readers;
 mod rebuild;
+mod results;
 mod structure;
 mod supply;
+mod toolchains;
 mod trust;
+mod upgrade;
 
+pub use results::finish;
 pub use trust::POLICY;
 
 use std::path::PathBuf;
 use std::time::Instant;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use plan::{Facts, PlannedImage, Selection, Spec};
 use serde::Serialize;
 
 use crate::engine::Engine;
 use crate::facts::Workspace;
 use crate::image::Format;
-use crate::ui::{Ui, Usage};
+use crate::ui::Ui;
 
 /// Check images by running them: structure, contract, persistence, and other tools' opinion
 ///
@@ -59,9 +65,15 @@ pub struct Args {
     /// Only run the commands of this guide, such as docs/running.md; may be repeated
     #[arg(long, value_name = "FILE", conflicts_with_all = ["image", "variant", "rebuild"])]
     guide: Vec<String>,
-    /// Only try the promises that have this in them, such as `psql`
+    /// Only the probes whose promise has these words in it; may be repeated
     #[arg(long, value_name = "WORDS", conflicts_with_all = ["guide", "key", "policy"])]
-    only: Option<String>,
+    probe: Vec<String>,
+    /// An image of the last release: what it wrote has to be opened by the images
+    #[arg(long, value_name = "IMAGE")]
+    previous: Option<String>,
+    /// Also write the results as JUnit XML
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
     /// How results are printed
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -89,6 +101,10 @@ pub struct Subject<'a> {
     pub spec: &'a Spec,
     /// Which version it should be.
     pub facts: &'a Facts,
+    /// Where this runs.
+    pub workspace: &'a Workspace,
+    /// The image of the last release, where one is at hand.
+    pub previous: Option<&'a str>,
 }
 
 /// A promise and how it is tried. An error is a failure; [`skip`] makes it a skip.
@@ -132,7 +148,7 @@ impl Args {
         let mut lines = Vec::new();
         if !self.guide.is_empty() {
             try_guides(workspace, &self.guide, &mut lines, ui);
-            return finish(&lines, self.format);
+            return finish(&lines, self.format, self.junit.as_deref());
         }
         let spec = workspace.spec()?;
         let facts = workspace.facts(&spec)?;
@@ -146,7 +162,7 @@ impl Args {
                     &mut lines,
                 )?;
             }
-            return finish(&lines, self.format);
+            return finish(&lines, self.format, self.junit.as_deref());
         }
         let by_name = match self.engine.as_deref() {
             Some(name) => Engine::named(name).map(Some)?,
@@ -161,54 +177,58 @@ impl Args {
         };
         for image in &images {
             for probe in of_images().filter(|probe| self.wants(probe.name)) {
-                let outcome = |engine: &Engine| {
-                    outcome((probe.run)(&Subject { engine, image, spec: &spec, facts: &facts }))
-                };
                 record(&mut lines, ui, image, probe.name, || match &engine {
-                    Ok(engine) => outcome(engine),
+                    Ok(engine) => {
+                        let (spec, facts, previous) = (&spec, &facts, self.previous.as_deref());
+                        let subject = Subject { engine, image, spec, facts, workspace, previous };
+                        outcome((probe.run)(&subject))
+                    }
                     Err(e) => Outcome::Skipped(format!("no engine: {e}")),
                 });
             }
         }
         if self.image.is_empty() {
-            let probes = [readers::PROBES, dockerfile::PROBES, interrupted::PROBES, supply::PROBES];
-            for probe in probes.into_iter().flatten().filter(|probe| self.wants(probe.name)) {
-                record(&mut lines, ui, "target/oci", probe.name, || {
-                    outcome((probe.run)(&readers::Subject {
-                        workspace,
-                        spec: &spec,
-                        facts: &facts,
-                        images: &own,
-                    }))
-                });
-            }
+            self.of_the_layout(workspace, &spec, &facts, &own, &mut lines, ui)?;
         }
-        // They are about Alpine's image, which has all of the features.
-        if self.only.is_none() && self.image.is_empty() && own.iter().any(|image| image.variant.0 == "alpine")
-        {
-            try_guides(workspace, guides::GUIDES, &mut lines, ui);
-        }
-        if self.rebuild {
-            record(&mut lines, ui, "HEAD", "gives the same digest elsewhere, as another user", || {
-                outcome(rebuild::same_digest(workspace, &facts))
-            });
-        }
-        if let Some(words) = self.only.as_ref().filter(|_| lines.is_empty()) {
-            return Err(Usage(format!(
-                "--only `{words}`: no promise has that in it; run without it to see all"
-            ))
-            .into());
-        }
-        finish(&lines, self.format)
+        finish(&lines, self.format, self.junit.as_deref())
     }
 
-    fn wants(&self, promise: &str) -> bool {
-        self.only.as_ref().is_none_or(|words| promise.contains(words.as_str()))
+    /// What is tried with this checkout's images together, and not with any that is named.
+    fn of_the_layout(
+        &self,
+        workspace: &Workspace,
+        spec: &Spec,
+        facts: &Facts,
+        own: &[PlannedImage],
+        lines: &mut Vec<Line>,
+        ui: &Ui,
+    ) -> Result<()> {
+        let probes =
+            [readers::PROBES, dockerfile::PROBES, interrupted::PROBES, supply::PROBES, toolchains::PROBES];
+        for probe in probes.into_iter().flatten().filter(|probe| self.wants(probe.name)) {
+            record(lines, ui, "target/oci", probe.name, || {
+                outcome((probe.run)(&readers::Subject { workspace, spec, facts, images: own }))
+            });
+        }
+        // They are about Alpine's image, which has all of the features.
+        if self.probe.is_empty() && own.iter().any(|image| image.variant.0 == "alpine") {
+            try_guides(workspace, &guides::all(workspace)?, lines, ui);
+        }
+        if self.rebuild {
+            record(lines, ui, "HEAD", "gives the same digest elsewhere, as another user", || {
+                outcome(rebuild::same_digest(workspace, facts))
+            });
+        }
+        Ok(())
+    }
+
+    fn wants(&self, probe: &str) -> bool {
+        self.probe.is_empty() || self.probe.iter().any(|words| probe.contains(words.as_str()))
     }
 }
 
-fn try_guides(workspace: &Workspace, guides: &[impl AsRef<str>], lines: &mut Vec<Line>, ui: &Ui) {
-    for guide in guides.iter().map(AsRef::as_ref) {
+fn try_guides(workspace: &Workspace, guides: &[String], lines: &mut Vec<Line>, ui: &Ui) {
+    for guide in guides {
         record(lines, ui, guide, "does what it shows", || outcome(guides::holds(workspace, guide)));
     }
 }
@@ -217,11 +237,14 @@ fn try_guides(workspace: &Workspace, guides: &[impl AsRef<str>], lines: &mut Vec
 fn of_images() -> impl Iterator<Item = &'static Probe> {
     [
         structure::PROBES,
+        files::PROBES,
         contract::PROBES,
         first_start::PROBES,
         hosting::PROBES,
         operation::PROBES,
         backups::PROBES,
+        limits::PROBES,
+        upgrade::PROBES,
     ]
     .into_iter()
     .flatten()
@@ -264,31 +287,6 @@ pub fn record(
     lines.push(Line { subject: subject.into(), probe, outcome, seconds });
 }
 
-/// Prints the result and fails if anything did.
-pub fn finish(lines: &[Line], format: Format) -> Result<()> {
-    let count = |wanted: fn(&Outcome) -> bool| lines.iter().filter(|l| wanted(&l.outcome)).count();
-    let failed = count(|o| matches!(o, Outcome::Failed(_)));
-    let passed = count(|o| matches!(o, Outcome::Passed));
-    let skipped = count(|o| matches!(o, Outcome::Skipped(_)));
-    match format {
-        Format::Json => println!("{}", serde_json::to_string_pretty(lines)?),
-        Format::Human => {
-            for line in lines {
-                match &line.outcome {
-                    Outcome::Failed(why) => println!("failed: {} {}: {why}", line.subject, line.probe),
-                    Outcome::Skipped(why) => println!("skipped: {} {}: {why}", line.subject, line.probe),
-                    Outcome::Passed => {}
-                }
-            }
-            println!("{passed} passed, {failed} failed, {skipped} skipped");
-        }
-    }
-    if failed > 0 {
-        bail!("{failed} of {} probes failed", lines.len());
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -298,15 +296,6 @@ mod tests {
         assert_eq!(outcome(Ok(())), Outcome::Passed);
         assert_eq!(outcome(skip("no psql")), Outcome::Skipped("no psql".into()));
         assert_eq!(outcome(Err(anyhow::anyhow!("one\ntwo"))), Outcome::Failed("one; two".into()));
-    }
-
-    #[test]
-    fn a_failure_fails_the_command_and_a_skip_does_not() {
-        let line = |outcome| Line { subject: "x".into(), probe: "y", outcome, seconds: 0.0 };
-        finish(&[line(Outcome::Passed), line(Outcome::Skipped("z".into()))], Format::Human).unwrap();
-        let error =
-            finish(&[line(Outcome::Passed), line(Outcome::Failed("z".into()))], Format::Json).unwrap_err();
-        assert_eq!(error.to_string(), "1 of 2 probes failed");
     }
 
     #[test]

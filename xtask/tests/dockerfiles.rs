@@ -54,3 +54,25 @@ fn hadolint_finds_nothing() {
     fs::write(&bad, "FROM debian\nRUN cd /tmp\n").unwrap();
     assert!(!lint(&[bad]).status.success(), "it finds nothing in anything");
 }
+
+/// What `.ci/run` would install, the image for CI has.
+#[test]
+fn the_ci_image_has_what_ci_installs() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let script = fs::read_to_string(root.join(".ci/run")).unwrap();
+    let (_, list) = script.split_once("<<'LIST'\n").unwrap();
+    let (list, _) = list.split_once("\nLIST\n").unwrap();
+    let mut packages: Vec<&str> = list.lines().filter_map(|line| Some(line.split_once(' ')?.1)).collect();
+    for line in script.lines() {
+        if let Some((_, names)) = line.split_once("for package in ") {
+            packages.extend(names.trim_end_matches("; do").split(' '));
+        }
+        let added = line.split_once("missing+=(").and_then(|(_, rest)| rest.split_once(')'));
+        packages.extend(added.map(|(name, _)| name).filter(|name| !name.contains(['$', '"'])));
+    }
+    assert!(packages.len() > 15 && packages.contains(&"python3-venv"), "{packages:?}");
+    let dockerfile = fs::read_to_string(root.join("docker/ci/Dockerfile")).unwrap();
+    let installed: Vec<&str> = dockerfile.split_whitespace().collect();
+    let missing: Vec<&&str> = packages.iter().filter(|name| !installed.contains(*name)).collect();
+    assert!(missing.is_empty(), "docker/ci/Dockerfile does not install {missing:?}, as .ci/run does");
+}

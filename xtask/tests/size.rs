@@ -1,4 +1,4 @@
-//! `cargo xtask size`: what images hold, and what grew.
+//! `cargo xtask size` and `report`: what images hold, what grew, and the page and the histories that tell of it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -44,6 +44,13 @@ impl World {
             .current_dir(self.dir.path())
             .output()
             .unwrap()
+    }
+
+    /// Exit code, and what it prints on stdout and stderr.
+    fn says(&self, args: &[&str]) -> (Option<i32>, String, String) {
+        let output = self.xtask(args.iter().map(Path::new));
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
     }
 
     fn size(&self, args: &[&str]) -> Output {
@@ -107,4 +114,56 @@ fn what_is_not_there_is_named() {
         }
     }
     world.fails(&["--layout", "new"], 1, "sha256:");
+}
+
+#[test]
+fn histories_grow_by_a_line_and_are_compared() {
+    let world = World::new();
+    let compare = |args: &[&str], code: i32, expect: &str| {
+        let (found, text, said) = world.says(&[&["bench", "compare"], args].concat());
+        assert_eq!(found, Some(code), "{args:?}: {said}");
+        assert!(format!("{text}{said}").contains(expect), "{expect} in {text}{said}");
+    };
+    compare(&[], 1, "bench: nothing is recorded; run `cargo xtask bench image --record`");
+    world.build(10, "new");
+    world.prints(&["--layout", "new", "--record"], &["acme/app:1.2.3-one"]);
+    compare(&[], 2, "no benchmark has two runs to compare; recorded are ");
+    world.prints(&["--layout", "new", "--record"], &["acme/app:1.2.3-one"]);
+    compare(&[], 0, "acme/app one linux/amd64");
+    compare(&["0000"], 2, "no benchmark has two runs");
+    let history = fs::read_to_string(world.path("bench/size.jsonl")).unwrap();
+    assert_eq!(history.lines().count(), 2, "{history}");
+    let names: Vec<_> = fs::read_dir(world.path("bench")).unwrap().flatten().map(|e| e.file_name()).collect();
+    assert_eq!(names, ["size.jsonl"], "something is left over");
+    fs::write(world.path("bench/size.jsonl"), history.replace("\n{", "\n<<<<{")).unwrap();
+    compare(&[], 1, "bench/size.jsonl:2: is no run");
+    // What can't be read is not written over.
+    fs::write(world.path("bench/size.jsonl"), [0xff]).unwrap();
+    world.fails(&["--layout", "new", "--record"], 1, "bench/size.jsonl: cannot read");
+    assert_eq!(fs::read(world.path("bench/size.jsonl")).unwrap(), [0xff]);
+}
+
+#[test]
+fn the_page_is_written_whole_or_not_at_all() {
+    let world = World::new();
+    let (code, _, said) = world.says(&["report", "--layout", "nowhere"]);
+    assert!(code == Some(1) && said.contains("run `cargo xtask image --variant all` first"), "{said}");
+    world.build(1_000_000, "new");
+    let (code, _, said) = world.says(&["report", "--layout", "new", "--out", "no/such/page.html"]);
+    assert!(code == Some(1) && said.contains("no/such/page.html: cannot write"), "{said}");
+    world.prints(&["--layout", "new", "--record"], &[]);
+    let (code, text, said) = world.says(&["report", "--layout", "new", "--out", "page.html"]);
+    assert_eq!((code, text.as_str()), (Some(0), "page.html\n"), "{said}");
+    let page = fs::read_to_string(world.path("page.html")).unwrap();
+    for expect in [
+        "acme/app:1.2.3-one",
+        "acme/app:1.2.3-two",
+        "id=\"map-1\"",
+        "As pulled, in MB",
+        "1.0 MB",
+        "id=\"tags\"",
+    ] {
+        assert!(page.contains(expect), "{expect} is not in the page");
+    }
+    assert!(!page.contains("<script") && page.ends_with("</html>\n"));
 }

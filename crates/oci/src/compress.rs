@@ -25,6 +25,9 @@ const ZSTD_CHUNK: usize = 1 << 20;
 /// libdeflate's level: the ratio of `gzip -6` at five times its speed, on one core.
 const LEVEL: i32 = 5;
 
+/// zstd's level: beyond it layers take much longer and hardly less room.
+const ZSTD_LEVEL: i32 = 9;
+
 /// Gives `fill` a writer and puts what it writes, compressed, into `out`; without compression as it is. Returns what
 /// `fill` returned.
 ///
@@ -117,7 +120,7 @@ impl Write for Chunks {
 enum Encoder {
     None,
     Gzip(Compressor),
-    Zstd,
+    Zstd(zstd::bulk::Compressor<'static>),
 }
 
 impl Encoder {
@@ -127,7 +130,9 @@ impl Encoder {
             Compression::Gzip => Encoder::Gzip(Compressor::new(
                 CompressionLvl::new(LEVEL).expect("the level is one of libdeflate's"),
             )),
-            Compression::Zstd => Encoder::Zstd,
+            Compression::Zstd => {
+                Encoder::Zstd(zstd::bulk::Compressor::new(ZSTD_LEVEL).expect("the level is one of zstd's"))
+            }
         }
     }
 
@@ -142,9 +147,8 @@ impl Encoder {
                 out.truncate(n);
                 out
             }
-            // The only level that this encoder has so far, about zstd's own 1.
-            Encoder::Zstd => {
-                ruzstd::encoding::compress_to_vec(&chunk[..], ruzstd::encoding::CompressionLevel::Fastest)
+            Encoder::Zstd(compressor) => {
+                compressor.compress(&chunk).expect("the buffer has the size that zstd asked for")
             }
         }
     }

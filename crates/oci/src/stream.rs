@@ -1,6 +1,6 @@
 //! Reading compressed tar streams: one decoder for the three forms that layers and root file systems come in.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead as _, BufReader, Read};
 
 use oci_spec::image::MediaType;
 
@@ -45,38 +45,9 @@ pub fn decode<'a>(source: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {
     Ok(match Compression::of(start) {
         Compression::None => Box::new(source),
         Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(source)),
-        Compression::Zstd => Box::new(Frames { frame: Some(frame(source)?) }),
+        // Reads one frame after the other, as RFC 8878 section 3 has a file.
+        Compression::Zstd => Box::new(zstd::Decoder::with_buffer(source)?),
     })
-}
-
-type Frame<R> = ruzstd::decoding::StreamingDecoder<R, ruzstd::decoding::FrameDecoder>;
-
-fn frame<R: Read>(source: R) -> io::Result<Frame<R>> {
-    Frame::new(source).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e.to_string()))
-}
-
-/// Reads one zstd frame after the other, as RFC 8878 section 3 has a file; the decoder itself ends with the first.
-struct Frames<R: BufRead> {
-    /// None once everything was read.
-    frame: Option<Frame<R>>,
-}
-
-impl<R: BufRead> Read for Frames<R> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        while let Some(mut current) = self.frame.take() {
-            let n = current.read(buf)?;
-            if n > 0 || buf.is_empty() {
-                self.frame = Some(current);
-                return Ok(n);
-            }
-            let mut source = current.into_inner();
-            if source.fill_buf()?.is_empty() {
-                return Ok(0);
-            }
-            self.frame = Some(frame(source)?);
-        }
-        Ok(0)
-    }
 }
 
 /// Counts the zero bytes at the end of what is read, to tell a whole tar (two zero blocks at its end, POSIX

@@ -42,7 +42,7 @@ pub struct PlannedLayer {
 }
 
 /// The bundle that OpenSSL, Go and rustls look for on Debian and Alpine.
-const CERTIFICATES: &str = "etc/ssl/certs/ca-certificates.crt";
+pub(crate) const CERTIFICATES: &str = "etc/ssl/certs/ca-certificates.crt";
 
 /// The layers of the image `name` for `platform` over `base`: none that would be empty.
 ///
@@ -141,7 +141,7 @@ pub fn check_base(platform: &Platform, base: &Base) -> Result<()> {
         Some(architecture) if architecture != platform.architecture() => {
             let wanted = oci::platform::display(platform);
             Err(Error::Misfit(format!(
-                "the base is for linux/{architecture}, the image is for {wanted}; give a base for {wanted}, or build with `--platform linux/{architecture}`"
+                "the base is for linux/{architecture}, the image is for {wanted}; give a base for {wanted}, or name the base's own platform with `--platform`"
             )))
         }
         _ => Ok(()),
@@ -150,7 +150,7 @@ pub fn check_base(platform: &Platform, base: &Base) -> Result<()> {
 
 /// The numbers of `root` or of the image's user, the only owners that the Spec lets through, and of root's group for
 /// the user where that is said.
-pub(crate) fn owner(image: &ImageSpec, name: &str) -> Owner {
+pub fn owner(image: &ImageSpec, name: &str) -> Owner {
     let (name, of_root) = name.strip_suffix(":root").map_or((name, false), |name| (name, true));
     match &image.user {
         Some(user) if user.name == name => Owner { uid: user.uid, gid: if of_root { 0 } else { user.gid } },

@@ -22,6 +22,7 @@ pub mod size;
 pub mod spec;
 pub mod stack;
 pub mod stackbrew;
+pub mod structure_test;
 pub mod tags;
 pub mod toolchain;
 

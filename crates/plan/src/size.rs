@@ -94,7 +94,8 @@ fn difference(new: u64, old: u64) -> i64 {
     i64::try_from(i128::from(new) - i128::from(old)).unwrap_or(if new > old { i64::MAX } else { i64::MIN })
 }
 
-fn changes(old: &BTreeMap<String, u64>, new: &BTreeMap<String, u64>) -> Vec<(String, i64)> {
+/// What is not the same in `new` as in `old`, what changed most first; what is on one side alone counts 0 on the other.
+pub fn changes(old: &BTreeMap<String, u64>, new: &BTreeMap<String, u64>) -> Vec<(String, i64)> {
     let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
     let size = |of: &BTreeMap<String, u64>, name: &String| of.get(name).copied().unwrap_or(0);
     let mut list: Vec<(String, i64)> = names
@@ -147,6 +148,26 @@ pub fn render(
     } else {
         for (path, size) in image.largest(most) {
             let _ = writeln!(text, "  /{path} {}", bytes(size));
+        }
+    }
+    text
+}
+
+/// The `most` largest crates for people, and what grew.
+pub fn render_crates(
+    crates: &BTreeMap<String, u64>,
+    against: Option<(&str, &[(String, i64)])>,
+    most: usize,
+) -> String {
+    let mut largest: Vec<(&String, &u64)> = crates.iter().collect();
+    largest.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
+    let mut text = String::new();
+    for (name, size) in largest.into_iter().take(most) {
+        let _ = writeln!(text, "  crate {name} {}", bytes(*size));
+    }
+    if let Some((what, growth)) = against {
+        for (name, by) in growth.iter().take(most) {
+            let _ = writeln!(text, "  crate {name} {} since {what}", change(*by));
         }
     }
     text
@@ -220,6 +241,10 @@ mod tests {
         let growth = new.since(&image(&[("base", 3_600_000, &[("bin/sh", 800_000)])]));
         let text = render(&new, None, Some(("v1", &growth)), 5);
         assert!(text.contains("since v1") && text.contains("server layer +1.5 MB"), "{text}");
+        let crates = |app: u64| BTreeMap::from([("app".to_string(), app), ("core".to_string(), 900)]);
+        let growth = changes(&crates(100), &crates(1_100));
+        let text = render_crates(&crates(1_100), Some(("v1", &growth)), 1);
+        assert_eq!(text, "  crate app 1.1 kB\n  crate app +1.0 kB since v1\n");
         let shrunk = image(&[]).since(&new);
         assert!(render(&new, None, Some(("v1", &shrunk)), 1).contains("1 more files changed"));
     }

@@ -29,7 +29,7 @@ fn jobs_are_hcl_and_hold_every_service() {
             for port in described.ports.iter().filter(|port| port.publish.is_some()) {
                 assert_eq!(group["network"]["port"][&port.name]["to"], port.port);
             }
-            for (variable, _) in &described.env {
+            for variable in described.env.keys() {
                 assert!(!task["env"][variable].is_null(), "{}: {variable} is missing", job.path);
             }
             for (variable, secret) in &described.secrets {

@@ -2,8 +2,14 @@
 //!
 //! 1. Starts: from `docker run` to the first answered query, on an empty volume and on one with a cluster. What the
 //!    engine itself takes is measured beside it, with the same image doing nothing, and subtracted.
-//! 2. Work: pgbench on the container and on the image's own program, started bare on this machine, in turns.
-//! 3. Processor time, memory and bytes written of the two server processes for the same work, read once.
+//! 2. Work: pgbench on the container, from within its own network as a neighbour in a pod, and on the image's own
+//!    program, started bare on this machine, in turns. What the engine's network and a published port cost on top of
+//!    that is raced by itself.
+//! 3. How long probes take while 100 clients compute.
+//! 4. Processor time, memory and bytes written of the two server processes for the same work, read once.
+
+mod goals;
+mod probes;
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -27,6 +33,28 @@ const WORK: [(&str, &str, &str, &str, &str); 3] = [
     ("bare: select-only, clients: 1", "container: select-only, clients: 1", "select-only", "1", "20000"),
     ("bare: select-only, clients: 8", "container: select-only, clients: 8", "select-only", "8", "5000"),
     ("bare: tpcb-like, clients: 8", "container: tpcb-like, clients: 8", "tpcb-like", "8", "300"),
+];
+
+/// Where a server listens.
+#[derive(Clone, PartialEq, Eq)]
+struct Address {
+    host: String,
+    port: u16,
+    /// The process whose network it is, where that is not this machine's.
+    within: Option<String>,
+}
+
+impl Address {
+    fn local(port: u16) -> Address {
+        Address { host: "127.0.0.1".into(), port, within: None }
+    }
+}
+
+/// The ways into a container, by the same work.
+const WAYS: [&str; 3] = [
+    "from within: select-only, clients: 8, again",
+    "the engine's network: select-only, clients: 8",
+    "a published port: select-only, clients: 8",
 ];
 
 /// Measures.
@@ -64,13 +92,13 @@ impl Scene<'_> {
                 what: FIRST,
                 against: None,
                 prepare: Box::new(|| self.remove(true)),
-                run: Box::new(|| self.start(&[]).and_then(|()| self.answered(self.port()?))),
+                run: Box::new(|| self.start(&[]).and_then(|()| self.answered(&Address::local(self.port()?)))),
             },
             Contender {
                 what: LATER,
                 against: None,
                 prepare: Box::new(|| self.remove(false)),
-                run: Box::new(|| self.start(&[]).and_then(|()| self.answered(self.port()?))),
+                run: Box::new(|| self.start(&[]).and_then(|()| self.answered(&Address::local(self.port()?)))),
             },
         ];
         let mut rows = race(&mut starts, rounds, ui)?;
@@ -92,17 +120,18 @@ impl Scene<'_> {
         let temp = tempfile::tempdir()?;
         let bare = self.bare(temp.path())?;
         let inner = self.engine.output(&["inspect", "--format", "{{.State.Pid}}", &self.id])?;
+        let within = self.within(&inner)?;
         let contestants =
-            [("bare", bare.port, bare.child.id().to_string()), ("container", self.port()?, inner)];
-        for (_, port, _) in &contestants {
-            self.answered(*port)?;
-            self.run_pgbench(*port, &["--initialize", "--quiet", "--scale", "10"])?;
+            [("bare", Address::local(bare.port), bare.child.id().to_string()), ("container", within, inner)];
+        for (_, address, _) in &contestants {
+            self.answered(address)?;
+            self.run_pgbench(address, &["--initialize", "--quiet", "--scale", "10"])?;
         }
         let before: Vec<_> = contestants.iter().map(|(_, _, pid)| Usage::read(pid)).collect();
         let mut contenders = Vec::new();
         for (bare, container, script, clients, transactions) in WORK {
-            for (what, against, port) in
-                [(bare, None, contestants[0].1), (container, Some(bare), contestants[1].1)]
+            for (what, against, address) in
+                [(bare, None, contestants[0].1.clone()), (container, Some(bare), contestants[1].1.clone())]
             {
                 let args =
                     ["--builtin", script, "--client", clients, "--jobs", "2", "--transactions", transactions];
@@ -110,35 +139,59 @@ impl Scene<'_> {
                     what,
                     against,
                     prepare: nothing(),
-                    run: Box::new(move || self.run_pgbench(port, &args)),
+                    run: Box::new(move || self.run_pgbench(&address, &args)),
                 });
             }
         }
         rows.extend(race(&mut contenders, rounds, ui)?);
         drop(contenders);
         let mut skipped = Vec::new();
+        let mut used = Vec::new();
         for ((name, _, pid), before) in contestants.iter().zip(before) {
             match (before, Usage::read(pid)) {
-                (Some(before), Some(after)) => figures.extend([
-                    Figure::new(
-                        &format!("{name}: processor time of all rounds"),
-                        "s",
-                        after.cpu - before.cpu,
-                    ),
-                    Figure::new(
-                        &format!("{name}: written in all rounds"),
-                        "MB",
-                        (after.written - before.written) / 1e6,
-                    ),
-                    Figure::new(&format!("{name}: memory afterwards"), "MB", after.memory / 1e6),
-                ]),
+                (Some(before), Some(after)) => {
+                    let usage = Usage {
+                        cpu: after.cpu - before.cpu,
+                        written: after.written - before.written,
+                        memory: after.memory,
+                    };
+                    figures.extend([
+                        Figure::new(&format!("{name}: processor time of all rounds"), "s", usage.cpu),
+                        Figure::new(&format!("{name}: written in all rounds"), "MB", usage.written / 1e6),
+                        Figure::new(&format!("{name}: memory afterwards"), "MB", usage.memory / 1e6),
+                    ]);
+                    used.push(usage);
+                }
                 _ => skipped.push(format!(
                     "{name}: processor, memory and writes: its process can't be seen from here"
                 )),
             }
         }
+        if let [bare, container] = &used[..] {
+            figures.extend(goals::of_usage(bare, container));
+        }
+        figures.extend(goals::of_work(&rows));
+        rows.extend(self.ways(&contestants[1].1, rounds, ui)?);
+        figures.extend(probes::beside_work(self)?);
         let sh = workspace.shell()?;
         Ok(Table { machine: machine(&sh), rows, figures, skipped })
+    }
+
+    /// The same work by each way in.
+    fn ways(&self, within: &Address, rounds: u32, ui: &Ui) -> Result<Vec<super::Row>> {
+        let (_, _, script, clients, transactions) = WORK[1];
+        let args = ["--builtin", script, "--client", clients, "--jobs", "2", "--transactions", transactions];
+        let addresses = [within.clone(), self.inner()?, Address::local(self.port()?)];
+        let contender = |(what, address): (&'static str, &'_ Address)| Contender {
+            what,
+            against: (what != WAYS[0]).then_some(WAYS[0]),
+            prepare: nothing(),
+            run: Box::new({
+                let address = address.clone();
+                move || self.run_pgbench(&address, &args)
+            }),
+        };
+        race(&mut WAYS.into_iter().zip(&addresses).map(contender).collect::<Vec<_>>(), rounds, ui)
     }
 
     fn start(&self, command: &[&str]) -> Result<()> {
@@ -168,7 +221,7 @@ impl Scene<'_> {
         }
         // A start on a cluster needs one.
         self.start(&[])?;
-        self.answered(self.port()?)?;
+        self.answered(&Address::local(self.port()?))?;
         self.engine.output(&["stop", &self.id])?;
         self.engine.output(&["rm", &self.id]).map(drop)
     }
@@ -186,13 +239,37 @@ impl Scene<'_> {
         Ok(port.parse()?)
     }
 
+    /// Where it listens in the engine's own network, which this machine is part of.
+    fn inner(&self) -> Result<Address> {
+        let format = "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}";
+        let addresses = self.engine.output(&["inspect", "--format", format, &self.id])?;
+        let host = addresses.split_whitespace().next().context("the container has no address of its own")?;
+        Ok(Address { host: host.into(), port: 5432, within: None })
+    }
+
+    /// Where it listens for its neighbours in one network, such as the other containers of a pod.
+    fn within(&self, pid: &str) -> Result<Address> {
+        let address = Address { within: Some(pid.into()), ..Address::local(5432) };
+        let enters = self.client(&address, Path::new("true")).status().is_ok_and(|status| status.success());
+        if enters { Ok(address) } else { self.inner() }
+    }
+
+    /// A client program that sees the network of an address.
+    fn client(&self, address: &Address, program: &Path) -> Command {
+        let Some(pid) = &address.within else { return Command::new(program) };
+        let mut command = Command::new("nsenter");
+        command.args(["--target", pid, "--net", "--"]).arg(program).stderr(Stdio::null());
+        command
+    }
+
     /// Waits for the first answered query.
-    fn answered(&self, port: u16) -> Result<()> {
+    fn answered(&self, address: &Address) -> Result<()> {
+        let Address { host, port, .. } = address;
         let deadline = Instant::now() + Duration::from_secs(60);
-        let target =
-            format!("host=127.0.0.1 port={port} user=scratchbird dbname=scratchbird sslmode=disable");
+        let target = format!("host={host} port={port} user=scratchbird dbname=scratchbird sslmode=disable");
         loop {
-            let output = Command::new(&self.psql)
+            let output = self
+                .client(address, &self.psql)
                 .args(["-XAtqc", "select 1", &target])
                 .env("PGPASSWORD", PASSWORD)
                 .stdin(Stdio::null())
@@ -207,9 +284,11 @@ impl Scene<'_> {
         }
     }
 
-    fn run_pgbench(&self, port: u16, args: &[&str]) -> Result<()> {
-        let output = Command::new(&self.pgbench)
-            .args(["-h", "127.0.0.1", "-p", &port.to_string(), "-U", "scratchbird", "-n"])
+    fn run_pgbench(&self, address: &Address, args: &[&str]) -> Result<()> {
+        let Address { host, port, .. } = address;
+        let output = self
+            .client(address, &self.pgbench)
+            .args(["-h", host, "-p", &port.to_string(), "-U", "scratchbird", "-n"])
             .args(args)
             .arg("scratchbird")
             .env("PGPASSWORD", PASSWORD)

@@ -113,7 +113,7 @@ impl TestArgs {
         if lines.is_empty() {
             bail!("`{}` is part of no test's name", self.only.unwrap_or_default());
         }
-        finish(&lines, self.format)
+        finish(&lines, self.format, None)
     }
 }
 

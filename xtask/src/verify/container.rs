@@ -54,7 +54,12 @@ impl<'a> Container<'a> {
         args.extend(options);
         args.push(subject.image);
         args.extend(command);
-        self.engine.output(&args).map(drop)
+        let output = self.engine.raw(&args)?;
+        // What one would have to type says nothing about the image, and the last line is about the engine's help.
+        let words = String::from_utf8_lossy(&output.stderr);
+        let first = words.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+        ensure!(output.status.success(), "no container of it starts: {}", first.trim());
+        Ok(())
     }
 
     /// The host's port for one of the container's.
@@ -100,9 +105,16 @@ impl<'a> Container<'a> {
         self.engine.output(&[&["exec", "--env", &password, &self.name], command].concat())
     }
 
-    /// Waits for the end; gives back the status.
+    /// Waits for the end; gives back the status. What should end and doesn't is an error.
     pub(super) fn wait(&self) -> Result<String> {
-        self.engine.output(&["wait", &self.name])
+        let deadline = Instant::now() + PATIENCE;
+        while self.state("{{.State.Status}}")? != "exited" {
+            if Instant::now() > deadline {
+                bail!("it does not end: {}", self.log_end()?);
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        self.state("{{.State.ExitCode}}")
     }
 
     /// Runs psql on the host against the published port.
@@ -113,6 +125,14 @@ impl<'a> Container<'a> {
     /// The same with a script.
     pub(super) fn psql_file(&self, password: &str, path: &Path) -> Result<Output> {
         self.psql_with(password, &["-f", &path.display().to_string()])
+    }
+
+    /// The same with a script that is typed, and errors with their codes.
+    pub(super) fn psql_verbose(&self, sql: &str) -> Result<Output> {
+        let script = tempfile::NamedTempFile::new()?;
+        std::fs::write(script.path(), format!("\\set VERBOSITY verbose\n{sql}"))?;
+        let path = script.path().display().to_string();
+        self.psql_with(PASSWORD, &["-o", "/dev/null", "-f", &path])
     }
 
     fn psql_with(&self, password: &str, what: &[&str]) -> Result<Output> {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 
 use super::container::{Container, PASSWORD, PATIENCE, folder};
 use super::{Probe, Subject, skip};
@@ -32,9 +32,11 @@ pub const PROBES: &[Probe] = &[
 ];
 
 fn refuses_without_password(subject: &Subject) -> Result<()> {
-    let output = subject.engine.raw(&["run", "--rm", subject.image])?;
-    let words = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.code() == Some(1), "its status is {}, not 1: {}", output.status, words.trim());
+    // The variable that every container here starts with is emptied.
+    let container = Container::start(subject, &["--env", "SCRATCHBIRD_PASSWORD"])?;
+    let code = container.wait().context("without a password")?;
+    let words = container.log()?;
+    ensure!(code == "1", "its status is {code}, not 1: {}", words.trim());
     for hint in ["SCRATCHBIRD_PASSWORD", "SCRATCHBIRD_HOST_AUTH_METHOD"] {
         ensure!(words.contains(hint), "its message does not name {hint}: {}", words.trim());
     }
@@ -117,7 +119,7 @@ fn durable(subject: &Subject) -> Result<()> {
         Ok(())
     };
     container.engine.output(&["kill", "--signal", "KILL", &container.name])?;
-    container.engine.output(&["wait", &container.name])?;
+    container.wait()?;
     container.engine.output(&["start", &container.name])?;
     after("after SIGKILL")?;
     container.engine.output(&["rm", "--force", &container.name])?;
@@ -145,6 +147,7 @@ fn healthy(subject: &Subject) -> Result<()> {
         let health = container.state("{{.State.Health.Status}}")?;
         match health.as_str() {
             "healthy" => return Ok(()),
+            "unhealthy" => bail!("it is unhealthy: {}", container.log_end()?),
             _ if Instant::now() > deadline => bail!("it is still {health}: {}", container.log_end()?),
             _ => std::thread::sleep(Duration::from_millis(100)),
         }
@@ -207,7 +210,7 @@ fn init_scripts(subject: &Subject) -> Result<()> {
     let bad = folder(&[("1-bad.sql", b"select 1;\n\nselect no_such_column;\n")])?;
     let mount = format!("{}:/docker-entrypoint-initdb.d:ro", bad.path().display());
     let container = Container::start(subject, &["--volume", &mount])?;
-    let code = container.engine.output(&["wait", &container.name])?;
+    let code = container.wait()?;
     let log = container.log()?;
     ensure!(code == "1", "with a broken script its status is {code}: {}", container.log_end()?);
     ensure!(log.contains("1-bad.sql:3"), "its log does not name file and line: {}", container.log_end()?);
@@ -244,7 +247,7 @@ fn from_root(subject: &Subject) -> Result<()> {
 
 fn stranger(subject: &Subject) -> Result<()> {
     let container = Container::start(subject, &["--user", "4242:4242"])?;
-    let code = container.engine.output(&["wait", &container.name])?;
+    let code = container.wait()?;
     let log = container.log()?;
     ensure!(code == "1", "its status is {code}: {}", container.log_end()?);
     ensure!(

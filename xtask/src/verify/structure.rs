@@ -5,7 +5,7 @@ use plan::config::{BaseIdentity, config};
 use plan::secrets::secret_word;
 use serde_json::Value;
 
-use super::{Probe, Subject};
+use super::{Probe, Subject, skip};
 
 /// The promises about an image at rest.
 pub const PROBES: &[Probe] = &[
@@ -14,11 +14,12 @@ pub const PROBES: &[Probe] = &[
     Probe { name: "holds no secret in its environment or history", run: no_secrets },
     Probe { name: "runs its program, of the right version", run: runs },
     Probe { name: "runs every applet under its own name", run: applets },
+    Probe { name: "passes its structure tests in container-structure-test", run: structure_tests },
 ];
 
 impl Subject<'_> {
     /// The engine's description of the image.
-    fn inspect(&self) -> Result<Value> {
+    pub fn inspect(&self) -> Result<Value> {
         let text = self.engine.output(&["image", "inspect", self.image]).with_context(|| {
             format!("{} is not in {}; run `cargo xtask image --variant all --load`", self.image, self.engine)
         })?;
@@ -26,18 +27,24 @@ impl Subject<'_> {
         Ok(list[0].take())
     }
 
-    /// The image of the Spec that this one claims to be, by its repository.
-    pub fn name(&self) -> Result<&str> {
-        let repository = self.image.rsplit_once(':').map_or(self.image, |(repository, _)| repository);
+    /// The image of the Spec that this one claims to be, by the last part of its repository; what claims nothing is
+    /// held against the default image.
+    pub fn name(&self) -> &str {
+        let repository = repository(self.image);
         let found = self.spec.images.iter().find(|(_, image)| image.repository == repository);
-        found
-            .map(|(name, _)| name.as_str())
-            .with_context(|| format!("no image of docker/images.toml is `{repository}`"))
+        found.map_or(&self.spec.project.default_image, |(name, _)| name)
     }
 }
 
+/// `scratchbird` of `ghcr.io/scratchbird/scratchbird:1.0@sha256:…`.
+fn repository(image: &str) -> &str {
+    let name = image.split('@').next().unwrap_or(image);
+    let last = name.rsplit('/').next().unwrap_or(name);
+    last.split(':').next().unwrap_or(last)
+}
+
 fn configured(subject: &Subject) -> Result<()> {
-    let expect = config(subject.spec, subject.facts, subject.name()?, &BaseIdentity::default());
+    let expect = config(subject.spec, subject.facts, subject.name(), &BaseIdentity::default());
     let image = subject.inspect()?;
     let found = &image["Config"];
     let keys = |value: &Value| -> Vec<String> {
@@ -53,6 +60,15 @@ fn configured(subject: &Subject) -> Result<()> {
     check("User", vec![found["User"].as_str().unwrap_or_default().into()], &[expect.user])?;
     check("Entrypoint", list(&found["Entrypoint"]), &expect.entrypoint)?;
     check("Cmd", list(&found["Cmd"]), &expect.cmd)?;
+    check(
+        "WorkingDir",
+        vec![found["WorkingDir"].as_str().unwrap_or_default().into()],
+        &[expect.working_dir],
+    )?;
+    let env = list(&found["Env"]);
+    for (name, value) in &subject.spec.images[subject.name()].env {
+        ensure!(env.contains(&format!("{name}={value}")), "Env has no {name}={value}: {env:?}");
+    }
     check("ExposedPorts", keys(&found["ExposedPorts"]), &expect.exposed_ports)?;
     check("Volumes", keys(&found["Volumes"]), &expect.volumes)?;
     check(
@@ -126,9 +142,56 @@ fn runs(subject: &Subject) -> Result<()> {
 }
 
 fn applets(subject: &Subject) -> Result<()> {
-    let binary = &subject.spec.images[subject.name()?].binary;
+    let binary = &subject.spec.images[subject.name()].binary;
     for link in binary.iter().flat_map(|b| &b.links) {
-        subject.engine.output(&["run", "--rm", "--network", "none", subject.image, link, "--help"])?;
+        // Not through the entrypoint, which knows the names without the links.
+        let run = ["run", "--rm", "--network", "none", "--entrypoint", link, subject.image, "--help"];
+        subject.engine.output(&run)?;
     }
     Ok(())
+}
+
+/// Google's own program, on what `cargo xtask generate` writes beside the Dockerfiles.
+fn structure_tests(subject: &Subject) -> Result<()> {
+    const PROGRAM: &str = "container-structure-test";
+    let Some(program) = subject.workspace.tool(PROGRAM) else {
+        return skip(format!(
+            "no {PROGRAM}; run `python3 -m venv target/tools && target/tools/bin/pip install {PROGRAM}`"
+        ));
+    };
+    if subject.engine.to_string() != "docker" {
+        return skip(format!("{PROGRAM} talks to Docker alone"));
+    }
+    let folder = tempfile::tempdir()?;
+    let config = folder.path().join("structure-test.yaml");
+    std::fs::write(&config, plan::structure_test::render(subject.spec, subject.name()))?;
+    let output = duct::cmd!(program, "test", "--image", subject.image, "--config", config, "--no-color")
+        .stderr_to_stdout()
+        .stdout_capture()
+        .unchecked()
+        .run()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let failed: Vec<&str> = text.lines().filter(|line| line.starts_with("Error:")).collect();
+    ensure!(
+        output.status.success(),
+        "{}",
+        if failed.is_empty() { text.trim().into() } else { failed.join("; ") }
+    );
+    ensure!(!text.contains("Passes:      0"), "it ran no test: {text}");
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn repositories() {
+        let check = |image: &str, expect: &str| assert_eq!(repository(image), expect, "{image}");
+        check("scratchbird", "scratchbird");
+        check("scratchbird:1.0-alpine", "scratchbird");
+        check("ghcr.io/scratchbird/scratchbird-client:1.0", "scratchbird-client");
+        check("localhost:5000/scratchbird@sha256:00ff", "scratchbird");
+        check("localhost:5000/a/scratchbird:1@sha256:00ff", "scratchbird");
+    }
 }

@@ -81,8 +81,14 @@ fn rebased(subject: &Subject) -> Result<()> {
         let file = format!("/{PATCHED}");
         let patched = docker.output(&["run", "--rm", "--entrypoint", "/bin/cat", &loaded, &file])?;
         ensure!(patched == PATCH, "{file} is `{patched}` in the moved image");
-        let moved =
-            super::Subject { engine: &docker, image: &loaded, spec: subject.spec, facts: subject.facts };
+        let moved = super::Subject {
+            engine: &docker,
+            image: &loaded,
+            spec: subject.spec,
+            facts: subject.facts,
+            workspace: subject.workspace,
+            previous: None,
+        };
         contract::answers(&moved)
     });
     let _ = docker.raw(&["rmi", "--force", &loaded]);

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Build, HEADER, builds, hosts, image_line, rust, variable};
+use super::{Build, HEADER, REPORT, VERIFIED, builds, hosts, image_line, rust, variable};
 use crate::GeneratedFile;
 use crate::spec::{CiSpec, Spec};
 
@@ -108,6 +108,12 @@ fn gate(spec: &Spec, ci: &CiSpec) -> String {
     text += &cache(ci, "ci", false);
     text += &run("cargo xtask doctor --install");
     text += &run("cargo xtask ci");
+    text += &uses(ci, "actions/upload-artifact");
+    // What failed is what one wants to look at.
+    text += "        if: always()\n        with:\n          name: report\n          path: |\n";
+    for file in REPORT.split(", ").chain([VERIFIED]) {
+        let _ = writeln!(text, "            {file}");
+    }
     if let Some(scan) = &ci.scan {
         text += "
   scan:

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Build, HEADER, builds, hosts, image_line, rust, variable};
+use super::{Build, HEADER, REPORT, VERIFIED, builds, hosts, image_line, rust, variable};
 use crate::GeneratedFile;
 use crate::spec::{CiSpec, Spec};
 
@@ -47,6 +47,12 @@ gate:
   script:
     - cargo xtask doctor --install
     - cargo xtask ci
+  artifacts:
+    when: always
+    paths: [{REPORT}]
+    reports:
+      junit: {VERIFIED}
+    expire_in: 30 days
 
 build:
   stage: build

@@ -6,7 +6,7 @@ use oci::{Base, Owner};
 
 use super::{from, runs};
 use crate::Lock;
-use crate::filesystem::{accounts, owner};
+use crate::filesystem::{CERTIFICATES, accounts, owner};
 use crate::spec::{Directory, Spec, Variant};
 
 /// Where the compiling stage puts together what is copied over the base.
@@ -92,7 +92,7 @@ pub fn source(spec: &Spec, lock: &Lock, name: &str, variant: &Variant) -> Option
             format!("printf '%s\\n' {} > {OUT}/etc/passwd", lines(&passwd)),
             format!("printf '%s\\n' {} > {OUT}/etc/group", lines(&group)),
             format!("cp /etc/os-release {OUT}/etc/os-release"),
-            format!("cp /etc/ssl/certs/ca-certificates.crt {OUT}/etc/ssl/certs/"),
+            format!("cp /{CERTIFICATES} {OUT}/etc/ssl/certs/"),
         ]);
     }
     if !commands.is_empty() {
@@ -101,8 +101,19 @@ pub fn source(spec: &Spec, lock: &Lock, name: &str, variant: &Variant) -> Option
     text.push_str("\n\n");
     text.push_str(&stage);
     let _ = writeln!(text, "COPY --from=build {OUT}/ /");
-    if let Some((passwd, group)) = account.as_ref().filter(|_| has_base) {
-        let _ = writeln!(text, "RUN echo '{passwd}' >> /etc/passwd && echo '{group}' >> /etc/group");
+    if has_base {
+        // A folder that every distribution has: BuildKit would leave a new one behind.
+        text.push_str("RUN --mount=type=bind,from=build,source=/etc/ssl/certs,target=/mnt \\\n    ");
+        if let Some((passwd, group)) = &account {
+            let _ = write!(
+                text,
+                "echo '{passwd}' >> /etc/passwd \\\n    && echo '{group}' >> /etc/group \\\n    && "
+            );
+        }
+        let _ = writeln!(
+            text,
+            "if [ ! -e /{CERTIFICATES} ]; then install -D -m 0644 /mnt/ca-certificates.crt /{CERTIFICATES}; fi"
+        );
     }
     runs(&mut text, spec, image, has_base, false);
     Some(text)
@@ -140,7 +151,7 @@ mod tests {
         ];
         check(
             "alpine",
-            &[&common[..], &["RUN echo 'scratchbird:x:1000:1000:"]].concat(),
+            &[&common[..], &["echo 'scratchbird:x:1000:1000:", "/mnt/ca-certificates.crt"]].concat(),
             &["> /out/etc/passwd"],
         );
         check(

@@ -367,7 +367,7 @@ fn check_service(spec: &Spec, stack: &StackSpec, here: &str, service: &ServiceSp
         }
     }
     let folders = service.volumes.values().chain(service.mounts.values()).chain(&service.tmpfs);
-    folders.into_iter().try_for_each(|path| super::absolute(here, path))?;
+    folders.into_iter().try_for_each(|path| super::check::absolute(here, path))?;
     settings_check::check(spec, here, service)
 }
 

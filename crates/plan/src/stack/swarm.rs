@@ -46,8 +46,10 @@ fn service(stack: &Stack, instance: &Instance) -> Value {
         environment.insert(variable.clone(), format!("/run/secrets/{secret}").into());
     }
     let limit = |cpus: Option<f64>, memory: Option<String>| json!({ "cpus": cpus.map(|c| c.to_string()), "memory": memory });
+    // A name leads to the task itself: a virtual address would forget connections that are idle for 15 minutes.
     let mut deploy = json!({
         "replicas": 1,
+        "endpoint_mode": "dnsrr",
         "update_config": { "order": "stop-first", "failure_action": "rollback" },
         "resources": { "limits": limit(service.cpus, service.memory.as_deref().map(docker_size)) },
     });

@@ -3,20 +3,33 @@
 //!
 //! The tools are Debian 13's and PyPI's, which `.ci/run` puts into `target/tools/bin`; they go before those on the PATH.
 
+use std::ffi::OsString;
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 use oci::layout::Layout;
 
-use super::Scene;
 use crate::facts::{self, Workspace};
 use crate::loopback::Registry;
 use crate::verify::skip;
 
 /// The guide.
 pub const GUIDE: &str = "docs/supply-chain.md";
+
+/// What a guide finds: variables, and what must live as long as it runs.
+#[derive(Default)]
+pub struct Scene {
+    /// Names and values.
+    pub variables: Vec<(&'static str, OsString)>,
+    registry: Option<Registry>,
+}
+
+impl Drop for Scene {
+    fn drop(&mut self) {
+        drop(self.registry.take());
+    }
+}
 
 /// What its commands are, beyond what every Linux has.
 const TOOLS: [&str; 4] = ["cosign", "oras", "skopeo", "syft"];
@@ -52,10 +65,14 @@ pub fn scene(workspace: &Workspace, folder: &Path) -> Result<Scene> {
     fs::create_dir_all(&containers)?;
     let insecure = format!("[[registry]]\nlocation = \"localhost:{port}\"\ninsecure = true\n");
     fs::write(containers.join("registries.conf"), insecure)?;
-    let path = own_cargo(workspace, folder, &tools)?;
+    // Rust's own programs look for themselves in the user's folder, which is another one for the guide.
+    let home = facts::home().unwrap_or_default();
+    let cargo_home = facts::cargo_home().unwrap_or_default();
     let variables = vec![
-        ("PATH", path),
+        ("PATH", facts::path_before(&[tools.canonicalize()?])?),
         ("HOME", folder.into()),
+        ("RUSTUP_HOME", facts::rustup_home().unwrap_or_else(|| home.join(".rustup")).into()),
+        ("CARGO_HOME", cargo_home.into()),
         ("CARGO_TARGET_DIR", workspace.target.clone().into()),
         ("IMAGE", image.clone().into()),
         ("TAG", tag.clone().into()),
@@ -74,32 +91,14 @@ pub fn scene(workspace: &Workspace, folder: &Path) -> Result<Scene> {
         &["--policy", "accept.json", "copy", "--all", &here, &format!("docker://{image}")],
     )?;
     prepare(&scene, folder, "cosign", &["generate-key-pair"])?;
+    let program = facts::own_program()?.display().to_string();
     for command in ["sign", "attest"] {
-        prepare(&scene, folder, "cargo", &["xtask", command, &image, "--key", "cosign.key"])?;
+        prepare(&scene, folder, &program, &["--quiet", command, &image, "--key", "cosign.key"])?;
     }
     for done in ["accept.json", "cosign.key"] {
         fs::remove_file(folder.join(done))?;
     }
     Ok(scene)
-}
-
-/// A folder with a `cargo` whose `xtask` is this program: the guide's folder is no checkout. Gives the PATH.
-fn own_cargo(workspace: &Workspace, folder: &Path, tools: &Path) -> Result<std::ffi::OsString> {
-    let bin = folder.join("bin");
-    fs::create_dir_all(&bin)?;
-    let (cargo, program) = (bin.join("cargo"), facts::own_program()?);
-    // Rust's own programs look for themselves in the user's folder, which is another one for the guide.
-    let script = format!(
-        "#!/bin/sh\nexport HOME='{}' CARGO_MANIFEST_DIR='{}'\n[ \"$1\" = xtask ] || exec '{}' \"$@\"\nshift\nexec '{}' --quiet \"$@\"\n",
-        facts::home().unwrap_or_default().display(),
-        workspace.root.join("xtask").display(),
-        facts::find_program("cargo").context("there is no cargo on the PATH")?.display(),
-        program.display()
-    );
-    fs::write(&cargo, script)?;
-    fs::set_permissions(&cargo, fs::Permissions::from_mode(0o755))?;
-    let tools: PathBuf = tools.canonicalize()?;
-    facts::path_before(&[bin, tools])
 }
 
 fn prepare(scene: &Scene, folder: &Path, program: &str, args: &[&str]) -> Result<()> {
