@@ -56,6 +56,7 @@ const TOOLS: &[(&str, &str, &str)] = &[
     ("nsenter", "util-linux", "cargo xtask compose test: networks that part"),
     ("ip", "iproute2", "cargo xtask compose test: networks that part"),
     ("tc", "iproute2", "cargo xtask compose test: networks that part"),
+    ("chromium", "chromium", "cargo xtask report: its page, looked at"),
     ("shellcheck", "shellcheck", "scripts in Dockerfiles, and .ci/run"),
     ("zsh", "zsh", "tests: its completion"),
     ("fish", "fish", "tests: its completion"),

@@ -15,7 +15,7 @@
 //! script of the first start failed, `init.failed` says so, and no start goes on from there.
 
 use crate::auth::scram;
-use crate::engine::{Database, Gate, Global, Interrupt, Role, Snapshot, Tickets};
+use crate::engine::{Database, Gate, Global, Interrupt, Role, Snapshot, Tickets, wal};
 use crate::sql::error::{Result, SqlError};
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -284,6 +284,12 @@ impl Cluster {
     pub fn open(directory: &Path, lock: File) -> Result<Self> {
         // SQLite makes its files with the umask's rights; nobody else has to look inside.
         let _ = fs::set_permissions(directory, fs::Permissions::from_mode(0o700));
+        for log in list(directory).into_iter().chain(list(&directory.join("base"))) {
+            if log.extension().is_some_and(|extension| extension == "db-wal") {
+                let failed = |error| plain(format!("can't write `{}` anew: {error}", log.display()));
+                wal::rewrite(&log).map_err(failed)?;
+            }
+        }
         let global = Global::open(&directory.join("global.db"))?;
         let trust = global.option("trust")?.as_deref() == Some("on");
         let seed = global.option("seed")?.unwrap_or_default().into_bytes();
@@ -472,6 +478,11 @@ impl Cluster {
             self.global().checkpoint()?;
         }
         Ok(open.len())
+    }
+
+    /// Whether a flush of some database has failed.
+    pub fn has_failed(&self) -> bool {
+        self.databases().values().any(|database| database.has_failed())
     }
 
     fn file(&self, oid: i64) -> PathBuf {

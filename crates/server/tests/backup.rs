@@ -328,6 +328,21 @@ const SCHEMA: &[&str] = &[
     "INSERT INTO child VALUES (1, 9000000000, 1), (2, 2, NULL)",
     "CREATE VIEW rich AS SELECT id, name FROM parent WHERE amount > 1",
     "SELECT nextval('nest_number')",
+    "COMMENT ON TABLE parent IS 'it''s the parents'",
+    "COMMENT ON COLUMN parent.note IS 'a note'",
+    "COMMENT ON VIEW rich IS 'some'",
+    "CREATE SCHEMA aviary",
+    "CREATE TABLE aviary.cage (n int)",
+    "COMMENT ON SCHEMA aviary IS 'cages'",
+    "CREATE ROLE wren",
+    "CREATE ROLE \"Big Owl\"",
+    "GRANT SELECT, UPDATE ON parent TO wren",
+    "GRANT SELECT ON rich TO PUBLIC",
+    "GRANT USAGE ON SCHEMA aviary TO wren, \"Big Owl\"",
+    "GRANT ALL ON aviary.cage TO \"Big Owl\"",
+    "GRANT USAGE ON SEQUENCE nest_number TO wren",
+    "ALTER TABLE aviary.cage OWNER TO wren",
+    "ALTER SCHEMA aviary OWNER TO wren",
 ];
 
 /// What is compared afterwards.
@@ -339,6 +354,13 @@ const QUESTIONS: &[&str] = &[
     "INSERT INTO parent (name) VALUES (DEFAULT) RETURNING id, n, name",
     "SELECT count(*) FROM pg_constraint WHERE conrelid IN ('parent'::regclass, 'child'::regclass) AND contype <> 'n'",
     "SELECT indexname FROM pg_indexes WHERE tablename IN ('parent', 'child') ORDER BY 1",
+    "SELECT obj_description('parent'::regclass, 'pg_class'), col_description('parent'::regclass, 4),
+            obj_description('rich'::regclass, 'pg_class')",
+    "SELECT has_table_privilege('wren', 'parent', 'UPDATE'), has_table_privilege('wren', 'parent', 'DELETE'),
+            has_table_privilege('wren', 'rich', 'SELECT'), has_table_privilege('Big Owl', 'aviary.cage', 'INSERT'),
+            has_schema_privilege('Big Owl', 'aviary', 'USAGE'), has_schema_privilege('Big Owl', 'aviary', 'CREATE')",
+    "SELECT pg_get_userbyid(relowner) FROM pg_class WHERE relname = 'cage'",
+    "SELECT pg_get_userbyid(nspowner) FROM pg_namespace WHERE nspname = 'aviary'",
 ];
 const REFUSED: &[(&str, &str)] = &[
     ("INSERT INTO parent (amount) VALUES (-1)", "23514"),
@@ -400,6 +422,7 @@ fn a_dump_as_sql_restores_here_and_in_postgres() {
     };
     run(async {
         let client = postgres.connect().await;
+        client.batch_execute("CREATE ROLE wren; CREATE ROLE \"Big Owl\"").await.unwrap();
         let mut psql = Command::new("psql");
         psql.args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-d", "postgres", "-h"]);
         check(psql.arg(postgres.directory.path()).arg("-f").arg(&file), 0, "");

@@ -1,6 +1,7 @@
-//! Real client libraries from PyPI against the real server: a script each in `tests/clients`.
+//! Real client libraries against the real server: a script each in `tests/clients` for those from PyPI, and sqlx, whose
+//! macros ask the server while they are compiled.
 //!
-//! They need Python and a package index, so they are run apart:
+//! They need Python and package indexes, so they are run apart:
 //! `cargo test -p scratchbird --test clients -- --ignored`.
 
 mod common;
@@ -38,6 +39,15 @@ fn python() -> &'static Result<PathBuf, String> {
     })
 }
 
+/// A server with a database of its own for a client, and its address.
+fn served() -> (Node, String) {
+    let node = Node::start(&[]);
+    run(async { assert_eq!(state(&node.connect().await, "CREATE DATABASE clients").await, "00000") });
+    let password: String = PASSWORD.bytes().map(|byte| format!("%{byte:02x}")).collect();
+    let url = format!("postgresql://scratchbird:{password}@127.0.0.1:{}/clients", node.port);
+    (node, url)
+}
+
 /// Runs a script in a database of its own.
 fn check(client: &str) {
     let python = match python() {
@@ -47,10 +57,7 @@ fn check(client: &str) {
             return;
         }
     };
-    let node = Node::start(&[]);
-    run(async { assert_eq!(state(&node.connect().await, "CREATE DATABASE clients").await, "00000") });
-    let password: String = PASSWORD.bytes().map(|byte| format!("%{byte:02x}")).collect();
-    let url = format!("postgresql://scratchbird:{password}@127.0.0.1:{}/clients", node.port);
+    let (_node, url) = served();
     let output =
         Command::new(python).arg(scripts().join(format!("with_{client}.py"))).arg(url).output().unwrap();
     let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
@@ -80,4 +87,35 @@ fn asyncpg() {
 #[ignore = "needs Python and a package index"]
 fn django() {
     check("django");
+}
+
+#[test]
+#[ignore = "needs crates.io"]
+fn sqlx() {
+    let (_node, url) = served();
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("sqlx");
+    let cargo = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO"));
+        let manifest = scripts().join("sqlx/Cargo.toml");
+        command.arg(args[0]).args(["--quiet", "--locked", "--manifest-path"]).arg(manifest).args(&args[1..]);
+        // The macros would take the answers of a run before for those of this server.
+        command.env("DATABASE_URL", &url).env("CARGO_TARGET_DIR", &target).env("SQLX_OFFLINE", "false");
+        let output = command.output().unwrap();
+        let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        (output.status.success(), text)
+    };
+    for args in [&["run", "--bin", "migrate", "--", &url][..], &["run", "--bin", "with-sqlx", "--", &url]] {
+        let (success, text) = cargo(args);
+        assert!(success, "cargo {args:?}:\n{text}");
+        print!("{text}");
+    }
+    let wrong = [
+        ("wrong-column", "column \"colour\" does not exist"),
+        ("wrong-type", "expected `&str`, found integer"),
+        ("maybe-null", "expected `f64`, found `Option<f64>`"),
+    ];
+    for (feature, expect) in wrong {
+        let (success, text) = cargo(&["build", "--bin", "with-sqlx", "--features", feature]);
+        assert!(!success && text.contains(expect), "{feature} must not compile:\n{text}");
+    }
 }

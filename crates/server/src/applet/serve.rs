@@ -54,7 +54,7 @@ pub(super) fn run(args: &[String]) -> Result<ExitCode, Failure> {
     let mut sockets = listen(&server)?;
     health.ready(&server);
     sockets.extend(probes);
-    checkpoints(&server)?;
+    checkpoints(&server, &events)?;
     let sender = events.sender.clone();
     start::threads(&server, applier, move || {
         // The main thread waits for this, or has left already.
@@ -71,6 +71,11 @@ pub(super) fn run(args: &[String]) -> Result<ExitCode, Failure> {
                 continue;
             }
             Event::Again => return Err(again(&server)),
+            Event::Failed => {
+                let message = "a flush to the disk failed, so nobody knows what is on it: the server ends, and its next \
+                               start goes on from what the disk has";
+                return Err(Failure::new(message));
+            }
             Event::Signal(SIGQUIT) => return Ok(quit()),
             Event::Signal(SIGINT) => Duration::ZERO,
             Event::Signal(SIGTERM) => Duration::from_millis(server.settings.time("shutdown_timeout")),
@@ -87,6 +92,8 @@ enum Event {
     Stopped(crate::sql::error::Result<usize>),
     /// This process must start again.
     Again,
+    /// The disk can't be trusted any more.
+    Failed,
 }
 
 /// One queue for signals and for the end of the first start.
@@ -325,10 +332,10 @@ fn accept(
 }
 
 /// A checkpoint when the time has come, or when a log has grown too long.
-fn checkpoints(server: &Arc<Server>) -> Result<(), Failure> {
+fn checkpoints(server: &Arc<Server>, events: &Events) -> Result<(), Failure> {
     let interval = Duration::from_millis(server.settings.time("checkpoint_timeout"));
     let max_wal = server.settings.size("max_wal_size");
-    let server = Arc::clone(server);
+    let (server, sender) = (Arc::clone(server), events.sender.clone());
     spawn("checkpoint", move || {
         let mut last = Instant::now();
         loop {
@@ -341,6 +348,11 @@ fn checkpoints(server: &Arc<Server>) -> Result<(), Failure> {
             }
             if let Err(error) = result {
                 log::error(&format!("checkpoint failed: {}", error.message));
+            }
+            if server.cluster.has_failed() {
+                // The main thread waits for this, or has left already.
+                let _ = sender.send(Event::Failed);
+                return;
             }
             if due {
                 last = Instant::now();

@@ -12,6 +12,7 @@ use rusqlite::functions::{Aggregate, Context};
 /// Registers them on a new connection.
 pub fn register(sqlite: &Sqlite) -> rusqlite::Result<()> {
     sqlite.create_aggregate_function("sb_sum", 1, PURE, Sum { average: false })?;
+    sqlite.create_aggregate_function("sb_percentile", 5, PURE, super::percentile::Percentile)?;
     sqlite.create_aggregate_function("sb_array_agg", 2, PURE, ArrayAgg)?;
     sqlite.create_aggregate_function("sb_avg", 1, PURE, Sum { average: true })?;
     sqlite.create_aggregate_function("sb_string_agg_distinct", 2, PURE, DistinctAgg { array: false })?;

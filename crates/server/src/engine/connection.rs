@@ -4,11 +4,11 @@ use super::database::{Database, lock};
 use super::error::translate;
 use super::functions;
 use super::{Value, ValueRef};
-use crate::sql::catalog::{Catalog, Kind, Relation, is_temporary};
+use crate::sql::catalog::{Catalog, Kind, OnCommit, Relation, is_temporary};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::plan::{Sequence, Step};
 use crate::sql::{datetime, quote};
-use rusqlite::Connection as Sqlite;
+use rusqlite::{CachedStatement, Connection as Sqlite};
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
@@ -105,15 +105,17 @@ pub(super) struct SessionState {
 
 /// One client's connection.
 pub struct Connection {
-    sqlite: Sqlite,
-    database: Arc<Database>,
+    pub(super) sqlite: Sqlite,
+    pub(super) database: Arc<Database>,
     /// Stops the running statement.
     pub interrupt: Arc<Interrupt>,
     state: Arc<Mutex<SessionState>>,
-    catalog: Arc<Catalog>,
+    pub(super) catalog: Arc<Catalog>,
     seen: Option<u64>,
-    holds_lock: bool,
+    pub(super) holds_lock: bool,
     changed_definitions: bool,
+    /// There may be temporary tables that the end of a transaction concerns.
+    passing: bool,
 }
 
 impl Connection {
@@ -137,6 +139,7 @@ impl Connection {
             seen: None,
             holds_lock: false,
             changed_definitions: false,
+            passing: false,
         };
         connection.catalog()?;
         Ok(connection)
@@ -204,6 +207,18 @@ impl Connection {
         Ok(found)
     }
 
+    /// The temporary tables that the end of a transaction concerns.
+    pub fn passing_tables(&mut self) -> Result<Vec<(String, OnCommit)>> {
+        if !self.passing {
+            return Ok(Vec::new());
+        }
+        let catalog = self.catalog()?;
+        let passing = catalog.relations.values().filter_map(|r| Some((r.base().to_owned(), r.on_commit?)));
+        let tables: Vec<(String, OnCommit)> = passing.collect();
+        self.passing = !tables.is_empty();
+        Ok(tables)
+    }
+
     /// Gives back the memory of compiled statements and cached pages.
     pub fn shrink(&self) -> Result<()> {
         self.sqlite.flush_prepared_statement_cache();
@@ -223,19 +238,6 @@ impl Connection {
     /// What pg_notify has asked for since the last look: channel and message.
     pub fn wanted_messages(&self) -> Vec<(String, String)> {
         std::mem::take(&mut lock(&self.state).messages)
-    }
-
-    /// Refuses rows that refer to nothing, though their constraints are deferred.
-    pub fn check_foreign_keys(&self) -> Result<()> {
-        let mut table = None;
-        self.run("PRAGMA main.foreign_key_check", &[], &mut |row| {
-            table = row.first().and_then(|value| value.as_str().ok()).map(str::to_owned);
-            Ok(false)
-        })?;
-        let Some(table) = table else { return Ok(()) };
-        let table = crate::sql::catalog::split(&table).1;
-        let message = format!("insert or update on table \"{table}\" violates a foreign key constraint");
-        Err(SqlError::new("23503", message))
     }
 
     /// Notes the start of a transaction, for `now()`.
@@ -289,14 +291,21 @@ impl Connection {
             .and_then(|()| self.persist_sequences())
             .and_then(|()| self.count_definitions())
             .and_then(|()| self.batch("COMMIT"));
-        if result.is_err() {
+        if let Err(error) = result {
+            // The transaction is still open, so that what is wrong with it can be seen.
+            let error = if error.code == "23503" { self.named_at_commit(error) } else { error };
             self.rollback();
-            return result;
+            return Err(error);
         }
         if std::mem::take(&mut self.changed_definitions) {
             self.database.definitions_changed();
             self.seen = None;
         }
+        self.settle()
+    }
+
+    /// Lets the next writer in, and waits until what was committed is safe.
+    pub(super) fn settle(&mut self) -> Result<()> {
         let ticket = self.holds_lock.then(|| self.database.committed());
         self.release();
         let Some(ticket) = ticket else { return self.database.wait_durable() };
@@ -330,7 +339,7 @@ impl Connection {
         self.release();
     }
 
-    fn release(&mut self) {
+    pub(super) fn release(&mut self) {
         if std::mem::take(&mut self.holds_lock) {
             self.database.unlock_writer();
         }
@@ -359,6 +368,12 @@ impl Connection {
         Ok(())
     }
 
+    /// A statement that is compiled once and run often.
+    pub fn repeated(&self, sql: &str) -> Result<Repeated<'_>> {
+        let statement = self.sqlite.prepare_cached(sql).map_err(|error| self.error(&error))?;
+        Ok(Repeated { connection: self, statement })
+    }
+
     /// Runs one statement, hands each row to `row`, and counts the rows changed.
     pub fn run(
         &self,
@@ -366,25 +381,7 @@ impl Connection {
         params: &[Value],
         row: &mut dyn FnMut(&[ValueRef<'_>]) -> Result<bool>,
     ) -> Result<u64> {
-        let mut statement = self.sqlite.prepare_cached(sql).map_err(|error| self.error(&error))?;
-        let wanted = statement.parameter_count();
-        for (index, value) in params.iter().enumerate().take(wanted) {
-            statement.raw_bind_parameter(index + 1, value).map_err(|error| self.error(&error))?;
-        }
-        let width = statement.column_count();
-        let mut rows = statement.raw_query();
-        while let Some(found) = rows.next().map_err(|error| self.error(&error))? {
-            let mut line = Vec::with_capacity(width);
-            for index in 0..width {
-                line.push(found.get_ref(index).map_err(|error| self.error(&error))?);
-            }
-            if !row(&line)? {
-                break;
-            }
-        }
-        drop(rows);
-        drop(statement);
-        Ok(self.sqlite.changes())
+        self.repeated(sql)?.run(params, row)
     }
 
     /// Runs a change and keeps what it returns in a temporary table.
@@ -506,6 +503,7 @@ impl Connection {
         let table = catalog_of(&relation.name);
         self.execute(&format!("INSERT OR REPLACE INTO {table} (name, definition) VALUES (?1, ?2)"), &params)?;
         Arc::make_mut(&mut self.catalog).relations.insert(relation.name.clone(), relation.clone());
+        self.passing |= relation.on_commit.is_some();
         self.changed_definitions = true;
         Ok(())
     }
@@ -557,15 +555,55 @@ impl Connection {
         self.execute(sql, &params).map(|_| ())
     }
 
-    fn batch(&self, sql: &str) -> Result<()> {
+    pub(super) fn batch(&self, sql: &str) -> Result<()> {
         let result = self.sqlite.prepare_cached(sql).and_then(|mut statement| statement.raw_execute());
         result.map(|_| ()).map_err(|error| self.error(&error))
     }
 
     fn error(&self, error: &rusqlite::Error) -> SqlError {
+        self.database.note(error);
         let interrupted = error.sqlite_error_code() == Some(rusqlite::ErrorCode::OperationInterrupted);
         let reason = if interrupted { self.interrupt.error() } else { None };
         reason.unwrap_or_else(|| translate(error, &self.catalog))
+    }
+}
+
+/// A statement that is compiled once and run often.
+pub struct Repeated<'c> {
+    connection: &'c Connection,
+    statement: CachedStatement<'c>,
+}
+
+impl Repeated<'_> {
+    /// Runs it, hands each row to `row`, and counts the rows changed.
+    pub fn run(
+        &mut self,
+        params: &[Value],
+        row: &mut dyn FnMut(&[ValueRef<'_>]) -> Result<bool>,
+    ) -> Result<u64> {
+        let Self { connection, statement } = self;
+        let wanted = statement.parameter_count();
+        for (index, value) in params.iter().enumerate().take(wanted) {
+            statement.raw_bind_parameter(index + 1, value).map_err(|error| connection.error(&error))?;
+        }
+        let width = statement.column_count();
+        let mut rows = statement.raw_query();
+        while let Some(found) = rows.next().map_err(|error| connection.error(&error))? {
+            let mut line = Vec::with_capacity(width);
+            for index in 0..width {
+                line.push(found.get_ref(index).map_err(|error| connection.error(&error))?);
+            }
+            if !row(&line)? {
+                break;
+            }
+        }
+        drop(rows);
+        Ok(connection.sqlite.changes())
+    }
+
+    /// Runs it for what it does.
+    pub fn execute(&mut self, params: &[Value]) -> Result<()> {
+        self.run(params, &mut |_| Ok(true)).map(|_| ())
     }
 }
 

@@ -3,7 +3,8 @@
 use super::connection::Interrupt;
 use super::error::simple;
 use super::gate::{Gate, Tickets};
-use super::wal;
+use super::{vacuum, wal};
+use crate::log;
 use crate::sql::catalog::is_temporary;
 use crate::sql::error::{Result, SqlError};
 use crate::sql::plan::Sequence;
@@ -52,12 +53,16 @@ impl Database {
     /// Makes a new database file.
     pub fn create(path: &Path) -> Result<()> {
         let sqlite = open_file(path, true)?;
+        // The pages know their owners, so that VACUUM can move the last ones into gaps. The file has its first page
+        // already, so it must be written anew.
+        sqlite.execute_batch("PRAGMA auto_vacuum = INCREMENTAL; VACUUM").map_err(|error| simple(&error))?;
         sqlite.execute_batch(BOOTSTRAP).map_err(|error| simple(&error))?;
         sqlite.close().map_err(|(_, error)| simple(&error))
     }
 
     /// Opens a database file.
     pub fn open(name: &str, oid: i64, path: &Path, gate: Arc<Gate>) -> Result<Self> {
+        vacuum::forget(path);
         let keeper = open_file(path, false)?;
         let database = Self {
             name: name.to_owned(),
@@ -165,7 +170,24 @@ impl Database {
         let mode = if last { "TRUNCATE" } else { "PASSIVE" };
         let keeper = lock(&self.keeper);
         let result = keeper.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |_| Ok(()));
-        result.map_err(|error| simple(&error))
+        result.map_err(|error| {
+            self.note(&error);
+            simple(&error)
+        })
+    }
+
+    /// Whether a flush has failed: nobody knows what is on the disk, and only the next start can tell.
+    pub fn has_failed(&self) -> bool {
+        self.log.failed.load(Ordering::SeqCst)
+    }
+
+    /// Looks whether an error of SQLite's is a failed flush.
+    pub(super) fn note(&self, error: &rusqlite::Error) {
+        use rusqlite::ffi::{SQLITE_IOERR_DIR_FSYNC, SQLITE_IOERR_FSYNC};
+        let code = error.sqlite_error().map(|error| error.extended_code);
+        if matches!(code, Some(SQLITE_IOERR_FSYNC | SQLITE_IOERR_DIR_FSYNC)) {
+            self.log.failed.store(true, Ordering::SeqCst);
+        }
     }
 }
 
@@ -179,7 +201,8 @@ impl Database {
 ///
 /// SQLite flushes by itself what consistency needs: the log before a checkpoint copies it, the file
 /// before the log starts again, and the log's header. A flush that fails can't be repeated, because the
-/// kernel may have dropped the pages: from then on nothing is acknowledged until the server is restarted.
+/// kernel may have dropped the pages: from then on nothing is acknowledged, and the server ends. The next start
+/// writes what it finds in the log anew: see [`wal::rewrite`].
 struct Log {
     file: File,
     written: AtomicU64,
@@ -229,7 +252,10 @@ impl Log {
             let upto = self.written.load(Ordering::SeqCst);
             match self.file.sync_data() {
                 Ok(()) => self.durable.store(upto, Ordering::SeqCst),
-                Err(_) => self.failed.store(true, Ordering::SeqCst),
+                Err(error) => {
+                    log::error(&format!("can't flush a write-ahead log: {error}"));
+                    self.failed.store(true, Ordering::SeqCst);
+                }
             }
             *lock(&self.flushing) = false;
             self.flushed.notify_all();

@@ -97,6 +97,12 @@ pub fn register(
         ValueRef::Null => Ok(Value::Integer(-1)),
         other => own(other),
     })?;
+    // ROW(…): the type and the value of each field in turn.
+    pure(sqlite, "sb_row", -1, |c| {
+        let fields =
+            (0..c.len() / 2).map(|index| array::shown(type_of(c, 2 * index), c.get_raw(2 * index + 1)));
+        Ok(Value::Text(array::record(fields)))
+    })?;
     // generate_series as an array, for result columns.
     pure(sqlite, "sb_series", -1, |c| {
         if (0..c.len()).any(|index| c.get_raw(index) == ValueRef::Null) {

@@ -139,6 +139,21 @@ pub fn end(database: &Path) -> Result<Position> {
     }
 }
 
+/// Writes a log anew, byte for byte, before anybody uses it; an empty one is left alone.
+///
+/// A server that was killed after a flush failed leaves a log that the kernel still shows and the disk doesn't have,
+/// and no later flush would write it: the pages count as clean. A copy is flushed for what it is.
+pub fn rewrite(log: &Path) -> Result<()> {
+    if std::fs::metadata(log)?.len() == 0 {
+        return Ok(());
+    }
+    let copy = log.with_extension("db-wal-new");
+    std::fs::copy(log, &copy)?;
+    File::open(&copy)?.sync_all()?;
+    std::fs::rename(&copy, log)?;
+    log.parent().map_or(Ok(()), |directory| File::open(directory)?.sync_all())
+}
+
 /// Where the log of a database file lies.
 pub fn path(database: &Path) -> std::path::PathBuf {
     let mut path = database.to_owned().into_os_string();

@@ -2,12 +2,13 @@
 
 use super::Session;
 use super::wire::Incoming;
-use crate::engine::{Value, ValueRef};
+use crate::engine::{Repeated, Value, ValueRef};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::plan::{CopyFormat, CopyIn, CopyOut};
 use crate::sql::value;
 use pgwire::messages::PgWireFrontendMessage as Frontend;
 use pgwire::messages::copy::{CopyData, CopyDone, CopyInResponse, CopyOutResponse};
+use std::borrow::Cow;
 
 impl Session {
     pub(super) fn copy_in(&mut self, copy: &CopyIn) -> Result<String> {
@@ -20,11 +21,13 @@ impl Session {
             Records { data: Vec::new(), start: 0, header: copy.format.header, begun: false, ended: false };
         let mut count = 0_u64;
         let mut failure = None;
+        let Self { connection, wire, server, .. } = self;
+        let mut insert = connection.repeated(&copy.sql)?;
         loop {
-            match self.wire.read() {
+            match wire.read() {
                 Ok(Frontend::CopyData(data)) if failure.is_none() => {
                     records.push(&data.data);
-                    failure = self.copy_records(copy, &mut records, &mut count, false).err();
+                    failure = store(&mut insert, copy, &mut records, &mut count, false).err();
                 }
                 // After an error the client's data is read to its end, so that both sides agree where it is.
                 Ok(Frontend::CopyData(_) | Frontend::Flush(_) | Frontend::Sync(_)) => {}
@@ -35,14 +38,14 @@ impl Session {
                 }
                 Ok(_) => return Err(SqlError::fatal("08P01", "unexpected message during COPY from stdin")),
                 Err(Incoming::Malformed(why)) => return Err(SqlError::fatal("08P01", why)),
-                Err(_) if self.server.is_stopping() => return Err(super::terminated()),
+                Err(_) if server.is_stopping() => return Err(super::terminated()),
                 Err(_) => {
                     return Err(SqlError::fatal("08006", "unexpected end of the client's data during COPY"));
                 }
             }
         }
         if failure.is_none() {
-            failure = self.copy_records(copy, &mut records, &mut count, true).err();
+            failure = store(&mut insert, copy, &mut records, &mut count, true).err();
         }
         failure.map_or_else(|| Ok(format!("COPY {count}")), Err)
     }
@@ -75,46 +78,46 @@ impl Session {
         self.wire.put(&CopyDone::new())?;
         Ok(format!("COPY {count}"))
     }
+}
 
-    fn copy_records(
-        &mut self,
-        copy: &CopyIn,
-        records: &mut Records,
-        count: &mut u64,
-        end: bool,
-    ) -> Result<()> {
-        if copy.format.binary {
-            return self.copy_binary(copy, records, count, end);
-        }
-        while let Some(record) = records.next(copy, end) {
-            let text = value::utf8(&record)?;
-            if text == "\\." {
-                continue;
-            }
-            let fields = if copy.format.csv { csv_fields(text, copy)? } else { text_fields(text, copy)? };
-            let place = format!("COPY line {}", *count + 1);
-            if fields.len() != copy.types.len() {
-                let message = if fields.len() < copy.types.len() {
-                    "missing data for a column"
-                } else {
-                    "extra data after last expected column"
-                };
-                return Err(SqlError::new("22P04", message).detail(place));
-            }
-            let mut params = Vec::with_capacity(fields.len());
-            for (field, typed) in fields.iter().zip(&copy.types) {
-                params.push(match field {
-                    None => Value::Null,
-                    Some(text) => {
-                        value::input(*typed, text, false).map_err(|error| error.detail(place.as_str()))?
-                    }
-                });
-            }
-            self.connection.execute(&copy.sql, &params).map_err(|error| error.detail(place.as_str()))?;
-            *count += 1;
-        }
-        Ok(())
+/// Stores the records that have come whole; at the `end` also the last one.
+fn store(
+    insert: &mut Repeated<'_>,
+    copy: &CopyIn,
+    records: &mut Records,
+    count: &mut u64,
+    end: bool,
+) -> Result<()> {
+    if copy.format.binary {
+        return super::copy_binary::store(insert, copy, records, count, end);
     }
+    let mut params = Vec::with_capacity(copy.types.len());
+    while let Some(record) = records.next(copy, end) {
+        let text = value::utf8(record)?;
+        if text == "\\." {
+            continue;
+        }
+        let place = || format!("COPY line {}", *count + 1);
+        let fields = if copy.format.csv { csv_fields(text, copy)? } else { text_fields(text, copy)? };
+        if fields.len() != copy.types.len() {
+            let message = if fields.len() < copy.types.len() {
+                "missing data for a column"
+            } else {
+                "extra data after last expected column"
+            };
+            return Err(SqlError::new("22P04", message).detail(place()));
+        }
+        params.clear();
+        for (field, typed) in fields.iter().zip(&copy.types) {
+            params.push(match field {
+                None => Value::Null,
+                Some(text) => value::input(*typed, text, false).map_err(|error| error.detail(place()))?,
+            });
+        }
+        insert.execute(&params).map_err(|error| error.detail(place()))?;
+        *count += 1;
+    }
+    Ok(())
 }
 
 /// One row as a line, with its line feed.
@@ -179,18 +182,19 @@ impl Records {
         self.data.extend_from_slice(bytes);
     }
 
-    fn next(&mut self, copy: &CopyIn, end: bool) -> Option<Vec<u8>> {
+    fn next(&mut self, copy: &CopyIn, end: bool) -> Option<&[u8]> {
         loop {
-            let rest = &self.data[self.start..];
+            let start = self.start;
+            let rest = &self.data[start..];
             let length = match record_end(rest, copy) {
                 Some(length) => length,
                 None if end && !rest.is_empty() => rest.len(),
                 None => return None,
             };
-            let record = rest[..length].strip_suffix(b"\r").unwrap_or(&rest[..length]).to_vec();
-            self.start = (self.start + length + 1).min(self.data.len());
+            self.start = (start + length + 1).min(self.data.len());
             if !std::mem::take(&mut self.header) {
-                return Some(record);
+                let record = &self.data[start..start + length];
+                return Some(record.strip_suffix(b"\r").unwrap_or(record));
             }
         }
     }
@@ -198,14 +202,20 @@ impl Records {
 
 /// The next line feed, in CSV one outside quotes.
 fn record_end(bytes: &[u8], copy: &CopyIn) -> Option<usize> {
+    if !copy.format.csv {
+        return bytes.iter().position(|byte| *byte == b'\n');
+    }
     let mut quoted = false;
     bytes.iter().position(|byte| {
-        quoted ^= copy.format.csv && char::from(*byte) == copy.format.quote;
+        quoted ^= char::from(*byte) == copy.format.quote;
         *byte == b'\n' && !quoted
     })
 }
 
-fn text_fields(line: &str, copy: &CopyIn) -> Result<Vec<Option<String>>> {
+/// A field; none is NULL.
+type Field<'t> = Option<Cow<'t, str>>;
+
+fn text_fields<'t>(line: &'t str, copy: &CopyIn) -> Result<Vec<Field<'t>>> {
     let mut escaped = false;
     // A delimiter behind a backslash is a character of the field.
     let fields = line.split(|c: char| {
@@ -217,9 +227,9 @@ fn text_fields(line: &str, copy: &CopyIn) -> Result<Vec<Option<String>>> {
 }
 
 /// `\t`, `\n`, `\\` and the like; a backslash before any other character stands for that character.
-fn unescape(field: &str) -> Result<String> {
+fn unescape(field: &str) -> Result<Cow<'_, str>> {
     if !field.contains('\\') {
-        return Ok(field.to_owned());
+        return Ok(Cow::Borrowed(field));
     }
     let mut text = String::with_capacity(field.len());
     let mut characters = field.chars();
@@ -239,10 +249,10 @@ fn unescape(field: &str) -> Result<String> {
             None => return Err(SqlError::new("22P04", "a line ends with a lone backslash")),
         });
     }
-    Ok(text)
+    Ok(Cow::Owned(text))
 }
 
-fn csv_fields(line: &str, copy: &CopyIn) -> Result<Vec<Option<String>>> {
+fn csv_fields<'t>(line: &str, copy: &CopyIn) -> Result<Vec<Field<'t>>> {
     let mut fields = Vec::new();
     let mut text = String::new();
     let (mut quoted, mut was_quoted) = (false, false);
@@ -258,7 +268,7 @@ fn csv_fields(line: &str, copy: &CopyIn) -> Result<Vec<Option<String>>> {
             None if quoted => return Err(SqlError::new("22P04", "unterminated CSV quoted field")),
             end => {
                 let field = std::mem::take(&mut text);
-                fields.push((was_quoted || field != copy.format.null).then_some(field));
+                fields.push((was_quoted || field != copy.format.null).then_some(Cow::Owned(field)));
                 was_quoted = false;
                 if end.is_none() {
                     return Ok(fields);
@@ -310,7 +320,9 @@ mod tests {
             let line = record(&fields, &copy.format);
             let line = line.trim_end_matches('\n');
             let read = if csv { csv_fields(line, &copy) } else { text_fields(line, &copy) };
-            assert_eq!(read.unwrap(), fields, "{line:?}");
+            let read: Vec<Option<String>> =
+                read.unwrap().into_iter().map(|field| field.map(Cow::into_owned)).collect();
+            assert_eq!(read, fields, "{line:?}");
         }
     }
 
@@ -322,11 +334,11 @@ mod tests {
         for piece in ["na", "me\r\n\"a\n", "b\"\n", "c"] {
             records.push(piece.as_bytes());
             while let Some(record) = records.next(&copy, false) {
-                got.push(String::from_utf8(record).unwrap());
+                got.push(String::from_utf8(record.to_vec()).unwrap());
             }
         }
         while let Some(record) = records.next(&copy, true) {
-            got.push(String::from_utf8(record).unwrap());
+            got.push(String::from_utf8(record.to_vec()).unwrap());
         }
         assert_eq!(got, ["\"a\nb\"", "c"]);
     }

@@ -2,7 +2,7 @@
 
 use super::Session;
 use super::copy::Records;
-use crate::engine::{Value, ValueRef};
+use crate::engine::{Repeated, Value, ValueRef};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::plan::{CopyIn, CopyOut};
 use crate::sql::value;
@@ -13,60 +13,60 @@ const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
 /// The signature, the flags, and the length of an extension that nobody uses.
 const HEADER: usize = SIGNATURE.len() + 8;
 
-impl Session {
-    /// Stores the tuples that have come whole.
-    pub(super) fn copy_binary(
-        &mut self,
-        copy: &CopyIn,
-        records: &mut Records,
-        count: &mut u64,
-        end: bool,
-    ) -> Result<()> {
-        let malformed = |what: &str| SqlError::new("22P04", what.to_owned());
-        if !records.begun {
-            let Some(header) = records.data.get(..HEADER) else {
-                return if end { Err(malformed("COPY file signature not recognized")) } else { Ok(()) };
-            };
-            if !header.starts_with(SIGNATURE) {
-                return Err(malformed("COPY file signature not recognized"));
-            }
-            if header[SIGNATURE.len()..] != [0; 8] {
-                return Err(malformed("unrecognized critical flags in COPY file header"));
-            }
-            (records.begun, records.start) = (true, HEADER);
+/// Stores the tuples that have come whole.
+pub(super) fn store(
+    insert: &mut Repeated<'_>,
+    copy: &CopyIn,
+    records: &mut Records,
+    count: &mut u64,
+    end: bool,
+) -> Result<()> {
+    let malformed = |what: &str| SqlError::new("22P04", what.to_owned());
+    if !records.begun {
+        let Some(header) = records.data.get(..HEADER) else {
+            return if end { Err(malformed("COPY file signature not recognized")) } else { Ok(()) };
+        };
+        if !header.starts_with(SIGNATURE) {
+            return Err(malformed("COPY file signature not recognized"));
         }
-        while !records.ended {
-            let Some((fields, length)) = tuple(&records.data[records.start..])? else {
-                return if end { Err(malformed("unexpected EOF in COPY data")) } else { Ok(()) };
-            };
-            let at = records.start;
-            records.start += length;
-            let Some(fields) = fields else {
-                records.ended = true;
-                break;
-            };
-            let place = format!("COPY line {}", *count + 1);
-            if fields.len() != copy.types.len() {
-                let message = format!("row field count is {}, expected {}", fields.len(), copy.types.len());
-                return Err(malformed(&message).detail(place));
-            }
-            let mut params = Vec::with_capacity(fields.len());
-            for (field, typed) in fields.into_iter().zip(&copy.types) {
-                params.push(match field {
-                    None => Value::Null,
-                    Some((from, to)) => {
-                        let read = value::recv(typed.ty, &records.data[at + from..at + to])
-                            .and_then(|value| value::modify(value, *typed, false));
-                        read.map_err(|error| error.detail(place.as_str()))?
-                    }
-                });
-            }
-            self.connection.execute(&copy.sql, &params).map_err(|error| error.detail(place.as_str()))?;
-            *count += 1;
+        if header[SIGNATURE.len()..] != [0; 8] {
+            return Err(malformed("unrecognized critical flags in COPY file header"));
         }
-        Ok(())
+        (records.begun, records.start) = (true, HEADER);
     }
+    while !records.ended {
+        let Some((fields, length)) = tuple(&records.data[records.start..])? else {
+            return if end { Err(malformed("unexpected EOF in COPY data")) } else { Ok(()) };
+        };
+        let at = records.start;
+        records.start += length;
+        let Some(fields) = fields else {
+            records.ended = true;
+            break;
+        };
+        let place = format!("COPY line {}", *count + 1);
+        if fields.len() != copy.types.len() {
+            let message = format!("row field count is {}, expected {}", fields.len(), copy.types.len());
+            return Err(malformed(&message).detail(place));
+        }
+        let mut params = Vec::with_capacity(fields.len());
+        for (field, typed) in fields.into_iter().zip(&copy.types) {
+            params.push(match field {
+                None => Value::Null,
+                Some((from, to)) => {
+                    let read = value::recv(typed.ty, &records.data[at + from..at + to])
+                        .and_then(|value| value::modify(value, *typed, false));
+                    read.map_err(|error| error.detail(place.as_str()))?
+                }
+            });
+        }
+        insert.execute(&params).map_err(|error| error.detail(place.as_str()))?;
+        *count += 1;
+    }
+    Ok(())
+}
 
+impl Session {
     pub(super) fn copy_out_binary(&mut self, copy: &CopyOut) -> Result<String> {
         let Self { connection, wire, .. } = self;
         let mut line = BytesMut::from(SIGNATURE);

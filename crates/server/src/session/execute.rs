@@ -7,12 +7,13 @@ use super::{Session, Transaction};
 use crate::auth::scram;
 use crate::engine::{Role, Value, ValueRef};
 use crate::log;
-use crate::sql::catalog::TEMPORARY;
+use crate::sql::catalog::{OnCommit, TEMPORARY};
 use crate::sql::compile::{Context, Output};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::plan::{Action, Class, ClusterChange, Plan, RoleChange, plan};
+use crate::sql::system::closure;
 use crate::sql::types::{Type, Typed};
-use crate::sql::value;
+use crate::sql::{quote, value};
 use bytes::{BufMut, BytesMut};
 use pgwire::messages::data::DataRow;
 use pgwire::messages::response::CommandComplete;
@@ -35,7 +36,7 @@ impl Session {
         if !plan.params.is_empty() {
             return Err(SqlError::new("42P02", "there is no parameter $1"));
         }
-        if matches!(plan.action, Action::Cluster(_)) && !alone {
+        if matches!(plan.action, Action::Cluster(_) | Action::Vacuum { .. }) && !alone {
             return Err(SqlError::new(
                 "25001",
                 format!("{} cannot run inside a transaction block", plan.tag),
@@ -144,7 +145,12 @@ impl Session {
         result
     }
 
-    fn execute_armed(&mut self, plan: &Plan, params: &[Value], rows: &mut Rows<'_>) -> Result<String> {
+    pub(super) fn execute_armed(
+        &mut self,
+        plan: &Plan,
+        params: &[Value],
+        rows: &mut Rows<'_>,
+    ) -> Result<String> {
         if let Some(error) = self.connection.interrupt.error() {
             return Err(error);
         }
@@ -164,14 +170,13 @@ impl Session {
                 }
                 return Ok(tag);
             }
-            Action::Explain { sql, json: false } => {
+            Action::Explain { sql, json: None } => {
                 for line in self.connection.explain(sql, params)? {
                     self.text_row(&plan.columns, &line, rows)?;
                 }
             }
-            Action::Explain { sql, json: true } => {
-                let lines = self.connection.explain(sql, params)?;
-                let shown = serde_json::json!([{ "Plan": { "Node Type": "Result", "Steps": lines } }]);
+            Action::Explain { sql, json: Some(outputs) } => {
+                let shown = explained(&self.connection.explain(sql, params)?, outputs);
                 self.text_row(&plan.columns, &shown.to_string(), rows)?;
             }
             Action::Show(name) => {
@@ -254,6 +259,8 @@ impl Session {
                 self.set_role(None)?;
                 self.set_parameter("all", None, false)?;
             }
+            Action::Block(parts) => self.run_block(parts)?,
+            Action::Vacuum { full, analyze } => self.vacuum(*full, *analyze)?,
             Action::Nothing => {}
         }
         Ok(tag)
@@ -286,14 +293,20 @@ impl Session {
     fn run_sql(&mut self, plan: &Plan, sql: &str, params: &[Value], rows: &mut Rows<'_>) -> Result<String> {
         let Self { connection, wire, .. } = self;
         let mut count = 0_u64;
-        let changed = connection.run(sql, params, &mut |line| {
+        let result = connection.run(sql, params, &mut |line| {
             count += 1;
             match rows {
                 Rows::Send(formats) => wire.put(&encode(&plan.columns, formats, line)?)?,
                 Rows::Keep(formats, kept) => kept.push(encode(&plan.columns, formats, line)?.data),
             }
             Ok(true)
-        })?;
+        });
+        let changed = match result {
+            Err(error) if error.code == "23503" => {
+                return Err(connection.name_foreign_key(error, sql, params, &plan.changes));
+            }
+            result => result?,
+        };
         let count = if plan.class == Class::Mod && plan.columns.is_empty() { changed } else { count };
         Ok(format!("{} {count}", plan.tag))
     }
@@ -325,9 +338,28 @@ impl Session {
         self.transaction = Transaction::Idle;
         // An error within the block that a savepoint took back doesn't count.
         self.rolled_back = false;
-        let committed = self.connection.commit();
+        let committed = self.commit_all();
         self.end_transaction(committed.is_ok())?;
         committed.map(|()| "COMMIT".to_owned())
+    }
+
+    /// Commits, after temporary tables got what they were made with for that.
+    pub(super) fn commit_all(&mut self) -> Result<()> {
+        for (table, what) in self.connection.passing_tables()? {
+            let table = format!("pg_temp.{}", quote(&table));
+            let text = match what {
+                OnCommit::Drop => format!("DROP TABLE {table}"),
+                OnCommit::DeleteRows => format!("DELETE FROM {table}"),
+            };
+            for statement in crate::sql::parse(&text)? {
+                let plan = self.plan(&statement, &[])?;
+                if let Err(error) = self.execute_armed(&plan, &[], &mut Rows::Send(&[])) {
+                    self.connection.rollback();
+                    return Err(error);
+                }
+            }
+        }
+        self.connection.commit()
     }
 
     fn end_transaction(&mut self, committed: bool) -> Result<()> {
@@ -482,17 +514,24 @@ impl Session {
     }
 }
 
-/// A role and all that it is a member of, directly or not.
-pub(super) fn closure(members: &[(String, String)], role: &str) -> Vec<String> {
-    let mut found = vec![role.to_owned()];
-    let mut next = 0;
-    while let Some(member) = found.get(next).cloned() {
-        let more = members.iter().filter(|(_, of)| *of == member).map(|(role, _)| role);
-        let fresh: Vec<String> = more.filter(|role| !found.contains(role)).cloned().collect();
-        found.extend(fresh);
-        next += 1;
+/// A plan as a document in Postgres' form. Each output has a name of its own, so that the node below can tell which of
+/// them an outer join may leave out.
+fn explained(steps: &[String], outputs: &[(String, bool)]) -> serde_json::Value {
+    let mut names: Vec<String> = Vec::new();
+    for (name, _) in outputs {
+        let taken = names.contains(name);
+        names.push(if taken { format!("{name} ({})", names.len() + 1) } else { name.clone() });
     }
-    found
+    let outer: Vec<&String> =
+        names.iter().zip(outputs).filter(|(_, (_, outer))| *outer).map(|(name, _)| name).collect();
+    let mut plan = serde_json::json!({ "Node Type": "Result", "Output": names, "Steps": steps });
+    if !outer.is_empty() {
+        plan["Join Type"] = "Left".into();
+        plan["Plans"] = serde_json::json!([
+            { "Node Type": "Result", "Parent Relationship": "Inner", "Output": outer }
+        ]);
+    }
+    serde_json::json!([{ "Plan": plan }])
 }
 
 fn changed(mut role: Role, change: &RoleChange) -> Result<Role> {

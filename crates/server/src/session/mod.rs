@@ -6,6 +6,7 @@
 
 mod advisory;
 mod backup;
+mod block;
 mod cache;
 mod copy;
 mod copy_binary;
@@ -19,6 +20,7 @@ mod server;
 mod settings;
 mod startup;
 mod stream;
+mod vacuum;
 mod wire;
 
 pub use server::{Seat, Server};
@@ -261,7 +263,7 @@ impl Session {
             self.portals.clear();
             // Outside a block the commit, which may wait for replicas, is a part of the statement.
             self.connection.interrupt.limit(self.parameters.timeout("statement_timeout"));
-            let committed = self.connection.commit();
+            let committed = self.commit_all();
             self.connection.interrupt.disarm();
             self.server.advisory.release(self.seat.pid, true);
             self.settle_notifications(committed.is_ok());

@@ -155,7 +155,7 @@ impl Wire {
     pub fn describe(&mut self, columns: &[Output], formats: &[i16]) -> Result<()> {
         let field = |(index, column): (usize, &Output)| {
             let (info, typmod) = (column.typed.ty.info(), column.typed.typmod);
-            let (table, number) = column.origin.unwrap_or_default();
+            let (table, number) = column.origin.map_or((0, 0), |origin| (origin.table, origin.column));
             FieldDescription::new(
                 column.name.clone(),
                 i32::try_from(table).unwrap_or(0),

@@ -7,6 +7,19 @@ use super::value::{input, output, send, value_ref};
 use crate::engine::{Value, ValueRef};
 use bytes::{BufMut, BytesMut};
 
+/// The text of a record, in Postgres' form: `(1,,"a b")`.
+pub fn record(fields: impl Iterator<Item = Option<String>>) -> String {
+    let special = |c: char| matches!(c, '"' | '\\' | '(' | ')' | ',') || c.is_whitespace();
+    let field = |field: Option<String>| match field {
+        None => String::new(),
+        Some(text) if text.is_empty() || text.contains(special) => {
+            format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\"\""))
+        }
+        Some(text) => text,
+    };
+    format!("({})", fields.map(field).collect::<Vec<_>>().join(","))
+}
+
 /// The elements of an array's text.
 pub fn parse(text: &str) -> Result<Vec<Option<String>>> {
     let malformed =

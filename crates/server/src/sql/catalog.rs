@@ -69,6 +69,18 @@ pub struct Relation {
     /// What COMMENT ON said.
     #[serde(default)]
     pub comment: Option<String>,
+    /// What becomes of a temporary table when the transaction ends, if not nothing.
+    #[serde(default)]
+    pub on_commit: Option<OnCommit>,
+}
+
+/// What becomes of a temporary table when the transaction ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OnCommit {
+    /// `ON COMMIT DROP`
+    Drop,
+    /// `ON COMMIT DELETE ROWS`
+    DeleteRows,
 }
 
 /// What a role may do with a relation.

@@ -4,6 +4,7 @@
 //! picks the row whose arguments fit. A NULL argument gives NULL without calling the code.
 
 use super::error::{Result, SqlError};
+use super::fields::{date_part, date_trunc, extract, extract_interval, unknown_unit};
 use super::interval::Interval;
 use super::types::Type;
 use super::{datetime, interval, json, numeric, pattern, value};
@@ -388,7 +389,7 @@ fn real(args: &[ValueRef<'_>], index: usize) -> f64 {
     }
 }
 
-fn int(number: i64) -> Value {
+pub(super) fn int(number: i64) -> Value {
     Value::Integer(number)
 }
 
@@ -577,74 +578,4 @@ fn span(args: &[ValueRef<'_>], index: usize) -> Result<Interval> {
 
 fn shown(span: Interval) -> Result<Value> {
     text_result(span.to_string())
-}
-
-fn unknown_unit(unit: &str, ty: &str) -> SqlError {
-    SqlError::new("22023", format!("unit \"{unit}\" not recognized for type {ty}"))
-}
-
-fn extract_interval(field: &str, span: Interval) -> Result<String> {
-    let field = field.to_ascii_lowercase();
-    span.field(&field).ok_or_else(|| unknown_unit(&field, "interval"))
-}
-
-fn date_part(field: &str, micros: i64, ty: &str) -> Result<Value> {
-    Ok(Value::Real(extract(field, micros, ty)?.parse().unwrap_or(0.0)))
-}
-
-/// A field of an instant, as the text of a numeric.
-fn extract(field: &str, micros: i64, ty: &str) -> Result<String> {
-    let (days, clock) = (micros.div_euclid(datetime::DAY), micros.rem_euclid(datetime::DAY));
-    let date = datetime::date_of(days).ok_or_else(|| SqlError::new("22008", "timestamp out of range"))?;
-    let year = i64::from(date.year());
-    let part = match field.to_ascii_lowercase().as_str() {
-        "year" | "years" => year,
-        "decade" => year.div_euclid(10),
-        "century" => (year + 99).div_euclid(100),
-        "millennium" => (year + 999).div_euclid(1000),
-        "quarter" => i64::from((date.month() - 1) / 3 + 1),
-        "month" | "months" | "mon" => date.month().into(),
-        "week" | "weeks" => date.iso_week_date().week().into(),
-        "isoyear" => date.iso_week_date().year().into(),
-        "day" | "days" => date.day().into(),
-        "doy" => date.day_of_year().into(),
-        "dow" => date.weekday().to_sunday_zero_offset().into(),
-        "isodow" => date.weekday().to_monday_one_offset().into(),
-        "julian" => days + 2_451_545,
-        "hour" | "hours" => clock / 3_600_000_000,
-        "minute" | "minutes" => clock / 60_000_000 % 60,
-        "second" | "seconds" => return Ok(interval::micros_text(clock % 60_000_000, 6)),
-        "milliseconds" => return Ok(interval::micros_text(clock % 60_000_000, 3)),
-        "microseconds" => clock % 60_000_000,
-        "epoch" => return Ok(interval::micros_text(micros + datetime::EPOCH_DAYS * datetime::DAY, 6)),
-        "timezone" | "timezone_hour" | "timezone_minute" if ty.ends_with("with time zone") => 0,
-        other => return Err(unknown_unit(other, ty)),
-    };
-    Ok(part.to_string())
-}
-
-fn date_trunc(field: &str, micros: i64) -> Result<Value> {
-    let (days, clock) = (micros.div_euclid(datetime::DAY), micros.rem_euclid(datetime::DAY));
-    let date = datetime::date_of(days).ok_or_else(|| SqlError::new("22008", "timestamp out of range"))?;
-    let first = |year: i16, month: i8| jiff::civil::Date::new(year, month, 1).map_or(days, datetime::days_of);
-    let within = |unit: i64| micros - clock.rem_euclid(unit);
-    let start = match field.to_ascii_lowercase().as_str() {
-        "microseconds" => return Ok(int(micros)),
-        "milliseconds" => return Ok(int(within(1000))),
-        "second" => return Ok(int(within(1_000_000))),
-        "minute" => return Ok(int(within(60_000_000))),
-        "hour" => return Ok(int(within(3_600_000_000))),
-        "day" => days,
-        "week" => days - i64::from(date.weekday().to_monday_zero_offset()),
-        "month" => first(date.year(), date.month()),
-        "quarter" => first(date.year(), (date.month() - 1) / 3 * 3 + 1),
-        "year" => first(date.year(), 1),
-        "decade" => first(date.year().div_euclid(10) * 10, 1),
-        "century" => first((date.year() - 1).div_euclid(100) * 100 + 1, 1),
-        "millennium" => first((date.year() - 1).div_euclid(1000) * 1000 + 1, 1),
-        other => {
-            return Err(unknown_unit(other, "timestamp without time zone"));
-        }
-    };
-    Ok(int(start * datetime::DAY))
 }

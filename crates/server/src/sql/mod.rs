@@ -4,6 +4,7 @@
 //! statement means is decided from the syntax tree and the [`catalog::Catalog`] alone.
 
 pub mod array;
+pub mod block;
 pub mod catalog;
 pub mod compile;
 mod copying;
@@ -11,6 +12,7 @@ mod createdb;
 pub mod datetime;
 pub mod ddl;
 pub mod error;
+mod fields;
 pub mod functions;
 pub mod interval;
 pub mod json;
@@ -18,9 +20,11 @@ pub mod numeric;
 pub mod pattern;
 pub mod plan;
 mod sequences;
+mod setting;
 mod spelling;
 pub mod system;
 pub mod types;
+mod vacuum;
 pub mod value;
 
 use error::{Result, SqlError};
@@ -101,7 +105,7 @@ fn parser(text: &str) -> Result<Parser<'static>> {
     check_depth(&tokens)?;
     Ok(Parser::new(&DIALECT)
         .with_recursion_limit(100)
-        .with_tokens_with_locations(spelling::adapted(createdb::adapt(tokens)?)))
+        .with_tokens_with_locations(spelling::adapted(createdb::adapt(tokens)?)?))
 }
 
 /// Refuses what would make a tree so deep that following it exhausts a thread's stack. A chain such as
@@ -150,5 +154,19 @@ fn syntax_error(error: ParserError) -> SqlError {
 
 /// The text of an expression that stands for a setting's value.
 fn expr_text(expr: &Expr) -> String {
-    plan::literal_text(expr).unwrap_or_else(|| expr.to_string())
+    literal_text(expr).unwrap_or_else(|| expr.to_string())
+}
+
+/// The text of a literal or a word, for SET and defaults of options.
+fn literal_text(expr: &Expr) -> Option<String> {
+    match expr {
+        Expr::Value(value) => match &value.value {
+            sqlparser::ast::Value::SingleQuotedString(text)
+            | sqlparser::ast::Value::EscapedStringLiteral(text) => Some(text.clone()),
+            sqlparser::ast::Value::Number(text, _) => Some(text.clone()),
+            sqlparser::ast::Value::Boolean(flag) => Some((if *flag { "on" } else { "off" }).to_owned()),
+            _ => None,
+        },
+        _ => None,
+    }
 }

@@ -1,14 +1,15 @@
 //! What a statement asks for, ready to run.
 
+use super::block::{self, Part};
 use super::catalog::Relation;
 use super::compile::query::changing;
 use super::compile::{Before, Compiler, Context, Output};
 use super::error::{Result, SqlError};
 use super::types::{Type, Typed};
-use super::{copying, ddl, expr_text, fold};
+use super::{copying, ddl, fold, setting};
 use sqlparser::ast::{
-    CloseCursor, ContextModifier, CopyTarget, DataType, Declare, DiscardObject, Expr, Ident, Reset, Set,
-    SetExpr, Statement, TransactionAccessMode, TransactionIsolationLevel, TransactionMode, Value,
+    CloseCursor, CopyTarget, DataType, Declare, DiscardObject, Ident, Reset, SetExpr, Statement,
+    TransactionAccessMode, TransactionIsolationLevel, TransactionMode,
 };
 
 /// A statement ready to run.
@@ -32,6 +33,8 @@ pub struct Plan {
     pub asks: bool,
     /// Changes within WITH, which come first.
     pub before: Vec<Before>,
+    /// The tables that it changes, each with the letter of the privilege that this takes.
+    pub changes: Vec<(String, char)>,
 }
 
 /// The classes that `log_statement` tells apart.
@@ -56,8 +59,9 @@ pub enum Action {
     Explain {
         /// The statement.
         sql: String,
-        /// Shown as a document rather than as lines.
-        json: bool,
+        /// Shown as a document rather than as lines: with the result's columns, and whether an outer join may have
+        /// made them NULL, which is what sqlx's compile-time checks look for.
+        json: Option<Vec<(String, bool)>>,
     },
     /// A change of definitions, in steps.
     Ddl(Vec<Step>),
@@ -148,7 +152,16 @@ pub enum Action {
     SetRole(Option<String>),
     /// DISCARD ALL
     Discard,
-    /// Nothing to do here, such as VACUUM.
+    /// VACUUM
+    Vacuum {
+        /// The whole file is written anew.
+        full: bool,
+        /// ANALYZE comes after it.
+        analyze: bool,
+    },
+    /// DO
+    Block(Vec<Part>),
+    /// Nothing to do here, such as DISCARD PLANS.
     Nothing,
 }
 
@@ -329,6 +342,7 @@ impl Plan {
             volatile: false,
             asks: false,
             before: Vec::new(),
+            changes: Vec::new(),
         }
     }
 
@@ -345,6 +359,7 @@ pub fn plan(statement: &Statement, context: &Context<'_>, declared: &[Option<Typ
     plan.volatile = compiler.volatile;
     plan.asks = compiler.asks;
     plan.before = std::mem::take(&mut compiler.before);
+    plan.changes = std::mem::take(&mut compiler.changes);
     // Its text is only right while the tables of the changes before it are there.
     plan.volatile |= !plan.before.is_empty();
     plan.params = compiler.params.iter().map(|ty| ty.unwrap_or(Type::Text)).collect();
@@ -374,14 +389,17 @@ fn build(statement: &Statement, context: &Context<'_>, compiler: &mut Compiler<'
             let named = options.iter().flatten().filter(|option| fold(&option.name) == "format");
             let json =
                 format.as_ref().is_some_and(|format| format.to_string().to_lowercase().contains("json"))
-                    || named.filter_map(|option| option.arg.as_ref()).any(|arg| json(&setting_text(arg)));
+                    || named.filter_map(|option| option.arg.as_ref()).any(|arg| json(&setting::text(arg)));
             let inner = build(statement, context, compiler)?;
             let Action::Run(sql) = inner.action else {
                 return Err(SqlError::unsupported("EXPLAIN of this statement"));
             };
+            let outer = |column: &Output| column.origin.is_some_and(|origin| origin.outer);
+            let document = inner.columns.iter().map(|column| (column.name.clone(), outer(column)));
+            let document = json.then(|| document.collect());
             let ty = if json { Type::Json } else { Type::Text };
             let columns = vec![Output { name: "QUERY PLAN".to_owned(), typed: ty.into(), origin: None }];
-            Ok(Plan { columns, ..Plan::new(Action::Explain { sql, json }, "EXPLAIN") })
+            Ok(Plan { columns, ..Plan::new(Action::Explain { sql, json: document }, "EXPLAIN") })
         }
         Statement::StartTransaction { modes, statements, begin, .. } if statements.is_empty() => {
             let snapshot = modes.iter().any(|mode| {
@@ -405,9 +423,13 @@ fn build(statement: &Statement, context: &Context<'_>, compiler: &mut Compiler<'
         }
         Statement::Savepoint { name } => Ok(Plan::new(Action::Savepoint(fold(name)), "SAVEPOINT")),
         Statement::ReleaseSavepoint { name } => Ok(Plan::new(Action::Release(fold(name)), "RELEASE")),
+        Statement::Set(set) if block::of(set).is_some() => {
+            let parts = block::of(set).unwrap_or_else(|| Ok(Vec::new()))?;
+            Ok(Plan::new(Action::Block(parts), "DO"))
+        }
         Statement::Set(set) => match ddl::altered_sequence(set, context, compiler)? {
             Some(steps) => Ok(Plan::ddl(steps, "ALTER SEQUENCE")),
-            None => set_plan(set),
+            None => setting::plan(set),
         },
         Statement::Reset(reset) => match &reset.reset {
             Reset::ConfigurationParameter(name) if name.to_string().eq_ignore_ascii_case("role") => {
@@ -443,7 +465,12 @@ fn build(statement: &Statement, context: &Context<'_>, compiler: &mut Compiler<'
             Err(SqlError::new("0A000", message)
                 .hint("psql's \\copy works with files on the client's machine."))
         }
-        Statement::Vacuum(_) => Ok(Plan::new(Action::Nothing, "VACUUM")),
+        Statement::Vacuum(vacuum) => {
+            if let Some(table) = &vacuum.table_name {
+                compiler.target(table)?;
+            }
+            Ok(Plan::new(Action::Vacuum { full: vacuum.full, analyze: vacuum.reindex }, "VACUUM"))
+        }
         Statement::Analyze(_) => Ok(Plan::new(Action::Ddl(vec![Step::Sql("ANALYZE".to_owned())]), "ANALYZE")),
         Statement::Deallocate { name, .. } => {
             let name = fold(name);
@@ -497,35 +524,6 @@ fn change((sql, columns): (String, Vec<Output>), tag: &'static str) -> Plan {
     Plan { columns, class: Class::Mod, ..Plan::new(Action::Run(sql), tag) }
 }
 
-fn set_plan(set: &Set) -> Result<Plan> {
-    let local = match set {
-        Set::SingleAssignment { scope, .. } => *scope == Some(ContextModifier::Local),
-        Set::SetTimeZone { local, .. } => *local,
-        _ => false,
-    };
-    let plan = |name: String, value: Option<String>| Ok(Plan::new(Action::Set { name, value, local }, "SET"));
-    match set {
-        Set::SingleAssignment { variable, values, .. } => {
-            let texts: Vec<String> = values.iter().map(setting_text).collect();
-            if variable.to_string() == super::spelling::CONSTRAINTS {
-                let deferred = texts.iter().any(|text| text == "deferred");
-                return Ok(Plan::new(Action::Constraints { deferred }, "SET CONSTRAINTS"));
-            }
-            let is_default = values.len() == 1 && texts[0].eq_ignore_ascii_case("default");
-            plan(variable.to_string().to_lowercase(), (!is_default).then(|| texts.join(", ")))
-        }
-        Set::SetRole { role_name, .. } => {
-            Ok(Plan::new(Action::SetRole(role_name.as_ref().map(fold).filter(|name| name != "none")), "SET"))
-        }
-        Set::SetTimeZone { value, .. } => plan("timezone".to_owned(), Some(setting_text(value))),
-        Set::SetNames { charset_name, .. } => plan("client_encoding".to_owned(), Some(fold(charset_name))),
-        Set::SetTransaction { .. } => {
-            plan("transaction_isolation".to_owned(), Some("read committed".to_owned()))
-        }
-        other => Err(SqlError::unsupported(other.to_string())),
-    }
-}
-
 fn declare_plan(declare: &Declare, context: &Context<'_>, compiler: &mut Compiler<'_>) -> Result<Plan> {
     let (Some(query), [name]) = (&declare.for_query, declare.names.as_slice()) else {
         return Err(SqlError::syntax("a cursor needs a name and a query"));
@@ -535,26 +533,6 @@ fn declare_plan(declare: &Declare, context: &Context<'_>, compiler: &mut Compile
     let scroll = declare.scroll.unwrap_or(true);
     let hold = declare.hold == Some(true);
     Ok(Plan::new(Action::Declare { name: fold(name), plan, scroll, hold }, "DECLARE CURSOR"))
-}
-
-fn setting_text(expr: &Expr) -> String {
-    match expr {
-        Expr::Identifier(ident) => fold(ident),
-        _ => expr_text(expr),
-    }
-}
-
-/// The text of a literal or a word, for SET and defaults of options.
-pub(super) fn literal_text(expr: &Expr) -> Option<String> {
-    match expr {
-        Expr::Value(value) => match &value.value {
-            Value::SingleQuotedString(text) | Value::EscapedStringLiteral(text) => Some(text.clone()),
-            Value::Number(text, _) => Some(text.clone()),
-            Value::Boolean(flag) => Some((if *flag { "on" } else { "off" }).to_owned()),
-            _ => None,
-        },
-        _ => None,
-    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Postgres' spellings that the parser does not know, in words that it knows.
 
+use super::error::Result;
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, TokenWithSpan, Whitespace};
 
@@ -10,10 +11,9 @@ pub(super) const CONSTRAINTS: &str = "sb_constraints";
 pub(super) const ALTER_SEQUENCE: &str = "sb_alter_sequence";
 
 /// Spellings that the parser does not know, in words that it knows: COPY's switches may be `on` and `off`,
-/// VACUUM has options without parentheses, which change nothing here, SET CONSTRAINTS is no parameter,
-/// MOVE is a FETCH of no rows, TABLE a SELECT, and OVERRIDING SYSTEM VALUE a switch.
-pub(super) fn adapted(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
-    let tokens = if mentions_sequences(&tokens) { by_statement(tokens) } else { tokens };
+/// SET CONSTRAINTS is no parameter, MOVE is a FETCH of no rows, TABLE a SELECT, and OVERRIDING SYSTEM VALUE a switch.
+pub(super) fn adapted(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>> {
+    let tokens = if needs_statements(&tokens) { by_statement(tokens)? } else { tokens };
     let mut adapted: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
     let mut statement = Keyword::NoKeyword;
     let mut previous = Keyword::NoKeyword;
@@ -101,11 +101,6 @@ pub(super) fn adapted(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
                 adapted.push(token);
             }
             continue;
-        } else if statement == Keyword::VACUUM
-            && previous == Keyword::VACUUM
-            && matches!(keyword, Keyword::FULL | Keyword::FREEZE | Keyword::VERBOSE | Keyword::ANALYZE)
-        {
-            continue;
         } else if statement == Keyword::COPY && matches!(previous, Keyword::FREEZE | Keyword::HEADER) {
             match keyword {
                 Keyword::ON => found.keyword = Keyword::TRUE,
@@ -120,7 +115,7 @@ pub(super) fn adapted(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     if fetching {
         finish_fetch(&mut adapted, start, moving);
     }
-    adapted
+    Ok(adapted)
 }
 
 /// GRANT without ON is about roles, which the parser knows by the word ROLE only.
@@ -178,24 +173,30 @@ fn finish_fetch(tokens: &mut Vec<TokenWithSpan>, start: usize, moving: bool) {
     }
 }
 
-fn mentions_sequences(tokens: &[TokenWithSpan]) -> bool {
-    tokens.iter().any(|token| {
-        matches!(&token.token, Token::Word(word) if matches!(word.keyword, Keyword::SEQUENCE | Keyword::IDENTITY))
+fn needs_statements(tokens: &[TokenWithSpan]) -> bool {
+    let marks = [Keyword::SEQUENCE, Keyword::IDENTITY, Keyword::VACUUM, Keyword::DO];
+    tokens.iter().any(|token| match &token.token {
+        Token::Word(word) => marks.contains(&word.keyword) || word.value.eq_ignore_ascii_case("elsif"),
+        _ => false,
     })
 }
 
-/// Each statement on its own, for what concerns sequences.
-fn by_statement(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+/// Each statement on its own, for what concerns sequences, VACUUM and DO.
+fn by_statement(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>> {
     let mut adapted = Vec::with_capacity(tokens.len());
     let mut statement = Vec::new();
     for token in tokens {
         if matches!(token.token, Token::SemiColon | Token::EOF) {
-            adapted.extend(super::sequences::adapt(std::mem::take(&mut statement)));
+            adapted.extend(one(std::mem::take(&mut statement))?);
             adapted.push(token);
         } else {
             statement.push(token);
         }
     }
-    adapted.extend(super::sequences::adapt(statement));
-    adapted
+    adapted.extend(one(statement)?);
+    Ok(adapted)
+}
+
+fn one(statement: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>> {
+    super::block::adapt(super::vacuum::adapt(super::sequences::adapt(statement))?)
 }

@@ -108,6 +108,10 @@ pub enum Type {
     NameArray,
     /// An array of the type before the word.
     CharArray,
+    /// what ROW(…) makes
+    Record,
+    /// An array of the type before the word.
+    RecordArray,
     /// an untyped literal or parameter
     Unknown,
     /// the result of a function that returns nothing
@@ -118,8 +122,9 @@ use Type::{
     Bool, BoolArray, Bpchar, BpcharArray, Bytea, ByteaArray, Char, CharArray, Date, DateArray, Float4,
     Float4Array, Float8, Float8Array, Int2, Int2Array, Int2vector, Int4, Int4Array, Int8, Int8Array,
     Interval, IntervalArray, Json, JsonArray, Jsonb, JsonbArray, Name, NameArray, Numeric, NumericArray, Oid,
-    OidArray, Regclass, Regnamespace, Regtype, Text, TextArray, Time, TimeArray, Timestamp, TimestampArray,
-    Timestamptz, TimestamptzArray, Unknown, Uuid, UuidArray, Varchar, VarcharArray, Void,
+    OidArray, Record, RecordArray, Regclass, Regnamespace, Regtype, Text, TextArray, Time, TimeArray,
+    Timestamp, TimestampArray, Timestamptz, TimestamptzArray, Unknown, Uuid, UuidArray, Varchar,
+    VarcharArray, Void,
 };
 
 /// What the catalogues say about a type.
@@ -202,6 +207,8 @@ pub const TYPES: &[TypeInfo] = &[
     row(OidArray, 1028, "_oid", "oid[]", -1, "TEXT", 'A'),
     row(NameArray, 1003, "_name", "name[]", -1, "TEXT", 'A'),
     row(CharArray, 1002, "_char", "\"char\"[]", -1, "TEXT", 'A'),
+    row(Record, 2249, "record", "record", -1, "TEXT", 'P'),
+    row(RecordArray, 2287, "_record", "record[]", -1, "TEXT", 'P'),
     row(Unknown, 705, "unknown", "unknown", -2, "TEXT", 'X'),
     row(Void, 2278, "void", "void", 4, "TEXT", 'P'),
 ];
@@ -373,7 +380,9 @@ pub fn declared(data_type: &DataType) -> Result<Typed> {
 
 fn custom(name: &ObjectName, arguments: &[String]) -> Result<Typed> {
     let last = last_part(name);
-    let found = TYPES.iter().find(|info| info.name == last && !matches!(info.ty, Unknown | Void));
+    let found = TYPES
+        .iter()
+        .find(|info| info.name == last && !matches!(info.ty, Unknown | Void | Record | RecordArray));
     match found {
         Some(info) if arguments.is_empty() => Ok(info.ty.into()),
         Some(info) if matches!(info.ty, Varchar | Bpchar) => {
@@ -383,6 +392,7 @@ fn custom(name: &ObjectName, arguments: &[String]) -> Result<Typed> {
             characters(info.ty, Some(CharacterLength::IntegerLength { length, unit: None }), -1)
         }
         Some(_) => Err(SqlError::unsupported(format!("type {name} with a modifier"))),
+        None if last == "record" => Err(SqlError::unsupported("input of anonymous composite types")),
         None if last == "bpchar" => Ok(Bpchar.into()),
         None if matches!(last.as_str(), "money" | "inet" | "cidr" | "xml" | "tsvector" | "point") => {
             Err(SqlError::unsupported(format!("type {last}")))

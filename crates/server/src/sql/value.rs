@@ -183,6 +183,9 @@ pub fn send(of: Typed, value: ValueRef<'_>, out: &mut BytesMut) -> Result<()> {
             out.put_u8(1);
             out.put_slice(text);
         }
+        (Type::Record | Type::RecordArray, _) => {
+            return Err(SqlError::unsupported(format!("type {} in binary form", of.ty)));
+        }
         (ty, value) => match ty.element() {
             Some(element) => array::send_array(element, &output(of, value), out)?,
             None => out.put_slice(output(of, value).as_bytes()),

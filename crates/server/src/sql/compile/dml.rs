@@ -24,6 +24,7 @@ impl Compiler<'_> {
         };
         let relation = self.target(name)?;
         self.check(&relation, 'a')?;
+        self.changes.push((relation.name.clone(), 'a'));
         if insert.returning.is_some() {
             self.check(&relation, 'r')?;
         }
@@ -220,6 +221,7 @@ impl Compiler<'_> {
         }
         let (relation, alias) = self.aliased_target(&update.table)?;
         self.check(&relation, 'w')?;
+        self.changes.push((relation.name.clone(), 'w'));
         if update.selection.is_some() || update.returning.is_some() {
             self.check(&relation, 'r')?;
         }
@@ -307,6 +309,7 @@ impl Compiler<'_> {
         }
         let (relation, alias) = self.aliased_target(target)?;
         self.check(&relation, 'd')?;
+        self.changes.push((relation.name.clone(), 'd'));
         if delete.selection.is_some() || delete.returning.is_some() {
             self.check(&relation, 'r')?;
         }

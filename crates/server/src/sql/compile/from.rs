@@ -1,6 +1,6 @@
 //! FROM: tables, subqueries, joins, and the names that they make visible.
 
-use super::{Compiler, Scope, ScopeColumn, ScopeTable, relation_name};
+use super::{Compiler, Origin, Scope, ScopeColumn, ScopeTable, relation_name};
 use crate::sql::catalog::{Column, Kind, Relation, stored};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::types::{Type, Typed};
@@ -34,7 +34,10 @@ impl Compiler<'_> {
         if let Some(scope) = self.scopes.last_mut() {
             for (index, table) in scope.tables.iter_mut().enumerate() {
                 if (outer.0 && index < before) || (outer.1 && index >= before) {
-                    table.columns.iter_mut().for_each(|column| column.not_null = false);
+                    for column in &mut table.columns {
+                        column.not_null = false;
+                        column.origin = column.origin.map(|origin| Origin { outer: true, ..origin });
+                    }
                 }
             }
         }
@@ -415,7 +418,7 @@ fn columns_of(relation: &Relation) -> Vec<ScopeColumn> {
         typed: c.typed(),
         not_null: c.not_null,
         sql: None,
-        origin: Some((relation.oid, number)),
+        origin: Some(Origin { table: relation.oid, column: number, outer: false }),
     };
     (1..).zip(&relation.columns).map(column).collect()
 }

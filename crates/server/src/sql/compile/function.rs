@@ -15,7 +15,10 @@ impl Compiler<'_> {
     pub(super) fn function(&mut self, function: &Function) -> Result<Frag> {
         let (_, name) = relation_name(&function.name)?;
         let place = function.name.span().start;
-        if !function.within_group.is_empty() || function.null_treatment.is_some() {
+        if !function.within_group.is_empty() {
+            return self.ordered_set(&name, function).map_err(|error| error.at(place));
+        }
+        if function.null_treatment.is_some() {
             return Err(SqlError::unsupported(format!("this form of function {name}")).at(place));
         }
         if let FunctionArguments::Subquery(query) = &function.args
@@ -71,7 +74,7 @@ impl Compiler<'_> {
         result.map_err(|error| error.at(place))
     }
 
-    fn over(&mut self, window: &WindowType) -> Result<String> {
+    pub(super) fn over(&mut self, window: &WindowType) -> Result<String> {
         Ok(match window {
             WindowType::WindowSpec(spec) => format!(" OVER ({})", self.window(spec)?),
             WindowType::NamedWindow(name) => format!(" OVER {}", quote(&fold(name))),
@@ -273,6 +276,14 @@ impl Compiler<'_> {
                 let today = self.call("current_date", Vec::new())?;
                 self.call("age", vec![cast_call(&today, Type::Timestamp.into(), true), moment.clone()])
                     .map(Some)
+            }
+            ("row", fields) => {
+                let mut list = Vec::new();
+                for field in fields {
+                    let field = self.settle(field.clone())?;
+                    list.extend([field.ty().oid().to_string(), field.sql]);
+                }
+                plain(&format!("sb_row({})", list.join(", ")), Type::Record)
             }
             ("pg_backend_pid", []) => plain("sb_pid()", Type::Int4),
             ("random", []) => plain("sb_random()", Type::Float8),

@@ -2,7 +2,7 @@
 //!
 //! In the query of a set the other keys are NULL: `nullif(key, key)`, which keeps its type.
 
-use super::query::output_name;
+use super::projection::output_name;
 use crate::sql::error::{Result, SqlError};
 use crate::sql::fold;
 use sqlparser::ast::{

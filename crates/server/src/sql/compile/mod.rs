@@ -16,9 +16,13 @@ mod function;
 mod grouping;
 mod json;
 mod operator;
+mod ordered;
+mod privilege;
+mod projection;
 pub(in crate::sql) mod query;
 mod sets;
 mod system;
+mod union;
 
 use super::catalog::{Catalog, Kind, PUBLIC, Relation, TEMPORARY, is_temporary, key, schema_key};
 use super::error::{Result, SqlError};
@@ -95,8 +99,19 @@ pub struct Output {
     pub name: String,
     /// Its type.
     pub typed: Typed,
-    /// The table's number and the column's, if it is a table's column as it is.
-    pub origin: Option<(i64, i16)>,
+    /// The table's column that it is, if it is one as it is.
+    pub origin: Option<Origin>,
+}
+
+/// A table's column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Origin {
+    /// The table's number.
+    pub table: i64,
+    /// The column's number.
+    pub column: i16,
+    /// An outer join may have made it NULL.
+    pub outer: bool,
 }
 
 /// A change within WITH: what it returns is kept in a table of the session's own until the statement ends.
@@ -123,6 +138,8 @@ pub struct Compiler<'a> {
     pub asks: bool,
     /// Changes within WITH, which come first.
     pub before: Vec<Before>,
+    /// The tables that it changes, each with the letter of the privilege that this takes.
+    pub changes: Vec<(String, char)>,
     /// How many queries the present one is inside.
     depth: usize,
     /// An INSERT that gives identity columns values of its own.
@@ -155,8 +172,7 @@ struct ScopeColumn {
     not_null: bool,
     /// Its text for SQLite, where that is not the table's alias and the column's name.
     sql: Option<String>,
-    /// The table's number and the column's.
-    origin: Option<(i64, i16)>,
+    origin: Option<Origin>,
 }
 
 /// A piece of SQLite text with its Postgres type.
@@ -170,8 +186,8 @@ pub struct Frag {
     pub shape: Shape,
     /// It can't be NULL.
     pub not_null: bool,
-    /// The table's number and the column's, if it is a table's column as it is.
-    pub origin: Option<(i64, i16)>,
+    /// The table's column that it is, if it is one as it is.
+    pub origin: Option<Origin>,
 }
 
 /// How far an expression's type is settled.
@@ -219,6 +235,7 @@ impl<'a> Compiler<'a> {
             volatile: false,
             asks: false,
             before: Vec::new(),
+            changes: Vec::new(),
             depth: 0,
             overriding: false,
             scopes: Vec::new(),

@@ -1,13 +1,12 @@
 //! SELECT: grouping, set operations, common table expressions, ORDER BY and LIMIT.
 
-use super::{Before, Compiler, Frag, Output, Scope, Shape, cast_call, qualified, relation_name, wider};
+use super::{Before, Compiler, Frag, Output, Scope, Shape};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::types::Type;
 use crate::sql::{fold, quote};
 use sqlparser::ast::{
     Distinct, Expr, GroupByExpr, LimitClause, OrderByExpr, OrderByKind, OrderBySort, Query, Select,
-    SelectItem, SelectItemQualifiedWildcardKind, SetExpr, SetOperator, SetQuantifier, Spanned, Statement,
-    Value, Values, WindowSpec,
+    SelectItem, SetExpr, Spanned, Statement, Value, WindowSpec,
 };
 
 impl Compiler<'_> {
@@ -174,88 +173,7 @@ impl Compiler<'_> {
         Ok(sql)
     }
 
-    /// A query without ORDER BY: one branch or a set operation.
-    fn set_expr(&mut self, body: &SetExpr) -> Result<(String, Vec<Output>)> {
-        match body {
-            SetExpr::Select(select) => self.select(select, &[]),
-            SetExpr::Query(query) => {
-                let (sql, columns) = self.query(query)?;
-                Ok((format!("SELECT * FROM ({sql})"), columns))
-            }
-            SetExpr::Values(values) => self.values(values, None),
-            SetExpr::SetOperation { left, op, set_quantifier, right } => {
-                let word = match (op, set_quantifier) {
-                    (SetOperator::Union, SetQuantifier::All) => "UNION ALL",
-                    (SetOperator::Union, SetQuantifier::None | SetQuantifier::Distinct) => "UNION",
-                    (SetOperator::Intersect, SetQuantifier::None | SetQuantifier::Distinct) => "INTERSECT",
-                    (SetOperator::Except, SetQuantifier::None | SetQuantifier::Distinct) => "EXCEPT",
-                    _ => return Err(SqlError::unsupported(format!("{op} {set_quantifier}"))),
-                };
-                let (left_sql, left_columns) = self.set_expr(left)?;
-                let (right_sql, right_columns) = self.set_expr(right)?;
-                if left_columns.len() != right_columns.len() {
-                    return Err(SqlError::syntax(format!(
-                        "each {op} query must have the same number of columns"
-                    )));
-                }
-                let mut columns = Vec::new();
-                for (a, b) in left_columns.iter().zip(&right_columns) {
-                    let (x, y) = (a.typed.ty, b.typed.ty);
-                    let ty = wider(x, y).ok_or_else(|| {
-                        SqlError::new("42804", format!("{op} types {x} and {y} cannot be matched"))
-                    })?;
-                    let typed = if a.typed == b.typed { a.typed } else { ty.into() };
-                    columns.push(Output { name: a.name.clone(), typed, origin: None });
-                }
-                let left_sql = branch(&left_sql, &left_columns, &columns, false);
-                let nested = matches!(**right, SetExpr::SetOperation { .. });
-                let right_sql = branch(&right_sql, &right_columns, &columns, nested);
-                Ok((format!("{left_sql} {word} {right_sql}"), columns))
-            }
-            _ => Err(SqlError::unsupported("data-modifying query")),
-        }
-    }
-
-    /// VALUES; `targets` are the columns of an INSERT that it feeds.
-    pub(super) fn values(
-        &mut self,
-        values: &Values,
-        targets: Option<&[Type]>,
-    ) -> Result<(String, Vec<Output>)> {
-        let width = values.rows.first().map_or(0, |row| row.content.len());
-        let mut rows = Vec::new();
-        for row in &values.rows {
-            if row.content.len() != width {
-                return Err(SqlError::syntax("VALUES lists must all be the same length"));
-            }
-            let mut frags = Vec::new();
-            for (index, expr) in row.content.iter().enumerate() {
-                let frag = self.expr(expr)?;
-                let target = targets.and_then(|targets| targets.get(index));
-                frags.push(match target {
-                    Some(ty) if frag.untyped() => self.coerce(frag, *ty)?,
-                    _ => frag,
-                });
-            }
-            rows.push(frags);
-        }
-        let mut columns = Vec::new();
-        for index in 0..width {
-            let ty = self.common("VALUES", &rows.iter().map(|row| &row[index]).collect::<Vec<_>>())?;
-            columns.push(Output { name: format!("column{}", index + 1), typed: ty.into(), origin: None });
-        }
-        let mut lines = Vec::new();
-        for row in rows {
-            let mut items = Vec::new();
-            for (frag, column) in row.into_iter().zip(&columns) {
-                items.push(self.coerce(frag, column.typed.ty)?.sql);
-            }
-            lines.push(format!("({})", items.join(", ")));
-        }
-        Ok((format!("VALUES {}", lines.join(", ")), columns))
-    }
-
-    fn select(&mut self, select: &Select, order: &[OrderByExpr]) -> Result<(String, Vec<Output>)> {
+    pub(super) fn select(&mut self, select: &Select, order: &[OrderByExpr]) -> Result<(String, Vec<Output>)> {
         if select.into.is_some()
             || select.qualify.is_some()
             || select.top.is_some()
@@ -446,69 +364,6 @@ impl Compiler<'_> {
         primary.is_some_and(|primary| primary.columns.iter().all(named))
     }
 
-    /// A list of result expressions, each with its name.
-    pub(super) fn projection(&mut self, items: &[SelectItem]) -> Result<(Vec<String>, Vec<Output>)> {
-        let mut texts = Vec::new();
-        let mut columns = Vec::new();
-        for item in items {
-            match item {
-                SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => {
-                    let name = match item {
-                        SelectItem::ExprWithAlias { alias, .. } => fold(alias),
-                        _ => output_name(expr),
-                    };
-                    let frag = self.expr(expr)?;
-                    let frag = self.settle(frag)?;
-                    texts.push(format!("{} AS {}", frag.sql, quote(&name)));
-                    columns.push(Output { name, typed: frag.typed, origin: frag.origin });
-                }
-                SelectItem::Wildcard(_) => self.star(None, &mut texts, &mut columns)?,
-                SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), _) => {
-                    let (_, table) = relation_name(name)?;
-                    self.star(Some(&table), &mut texts, &mut columns)?;
-                }
-                other => return Err(SqlError::unsupported(format!("select item {other}"))),
-            }
-        }
-        if texts.is_empty() {
-            return Err(SqlError::unsupported("SELECT without columns"));
-        }
-        Ok((texts, columns))
-    }
-
-    fn star(&self, only: Option<&str>, texts: &mut Vec<String>, columns: &mut Vec<Output>) -> Result<()> {
-        let Some(scope) = self.scopes.last() else { return Ok(()) };
-        let tables: Vec<_> =
-            scope.tables.iter().filter(|t| only.is_none_or(|name| t.alias == name)).collect();
-        if tables.is_empty() {
-            return Err(match only {
-                Some(name) => {
-                    SqlError::new("42P01", format!("missing FROM-clause entry for table \"{name}\""))
-                }
-                None => SqlError::syntax("SELECT * with no tables specified is not valid"),
-            });
-        }
-        let merged = if only.is_none() { &scope.merged[..] } else { &[] };
-        for name in merged {
-            let found = tables.iter().flat_map(|t| &t.columns).find(|column| column.name == *name);
-            let Some(found) = found else { continue };
-            texts.push(format!("{} AS {}", quote(name), quote(name)));
-            columns.push(Output { name: name.clone(), typed: found.typed, origin: found.origin });
-        }
-        for table in tables {
-            for column in table.columns.iter().filter(|column| !merged.contains(&column.name)) {
-                let sql = column.sql.clone().unwrap_or_else(|| qualified(&table.alias, &column.name));
-                texts.push(format!("{sql} AS {}", quote(&column.name)));
-                columns.push(Output {
-                    name: column.name.clone(),
-                    typed: column.typed,
-                    origin: column.origin,
-                });
-            }
-        }
-        Ok(())
-    }
-
     /// The inside of OVER ( … ).
     pub(super) fn window(&mut self, spec: &WindowSpec) -> Result<String> {
         let mut parts = Vec::new();
@@ -607,24 +462,6 @@ fn quoted(columns: &[Output]) -> String {
     columns.iter().map(|column| quote(&column.name)).collect::<Vec<_>>().join(", ")
 }
 
-/// One side of a set operation, converted to the common types where it has others.
-fn branch(sql: &str, from: &[Output], to: &[Output], nested: bool) -> String {
-    if from.iter().zip(to).all(|(from, to)| from.typed.ty == to.typed.ty) {
-        return if nested { format!("SELECT * FROM ({sql})") } else { sql.to_owned() };
-    }
-    let mut names = Vec::new();
-    let mut items = Vec::new();
-    for (index, (from, to)) in from.iter().zip(to).enumerate() {
-        let name = quote(&format!("c{index}"));
-        let frag = Frag::new(name.clone(), from.typed);
-        let frag = if from.typed.ty == to.typed.ty { frag } else { cast_call(&frag, to.typed, false) };
-        items.push(format!("{} AS {}", frag.sql, quote(&to.name)));
-        names.push(name);
-    }
-    let (names, items) = (names.join(", "), items.join(", "));
-    format!("SELECT {items} FROM (WITH \"w\" ({names}) AS ({sql}) SELECT * FROM \"w\")")
-}
-
 /// The output column that a bare name or a number in ORDER BY or GROUP BY means.
 fn output_index(expr: &Expr, columns: &[Output]) -> Result<Option<usize>> {
     match expr {
@@ -663,50 +500,6 @@ pub(super) fn order_term(frag: &Frag, term: &OrderByExpr) -> Result<String> {
         None => " NULLS LAST",
     };
     Ok(format!("{}{collate}{direction}{nulls}", frag.sql))
-}
-
-/// The name of a result column without an alias, as Postgres chooses it.
-pub(super) fn output_name(expr: &Expr) -> String {
-    match expr {
-        Expr::Identifier(ident) => fold(ident),
-        Expr::CompoundIdentifier(parts) => parts.last().map(fold).unwrap_or_default(),
-        Expr::Nested(inner) | Expr::Collate { expr: inner, .. } => output_name(inner),
-        Expr::Function(function) => {
-            function.name.0.last().and_then(|part| part.as_ident()).map(fold).unwrap_or_default()
-        }
-        Expr::Cast { expr, data_type, .. } => match output_name(expr) {
-            name if name != "?column?" => name,
-            _ => crate::sql::types::declared(data_type)
-                .map(|t| t.ty.info().name.to_owned())
-                .unwrap_or_default(),
-        },
-        Expr::TypedString(typed) => crate::sql::types::declared(&typed.data_type)
-            .map(|t| t.ty.info().name.to_owned())
-            .unwrap_or_default(),
-        Expr::Case { else_result, .. } => match else_result.as_deref().map(output_name) {
-            Some(name) if name != "?column?" => name,
-            _ => "case".to_owned(),
-        },
-        Expr::Exists { .. } => "exists".to_owned(),
-        Expr::Array(_) => "array".to_owned(),
-        Expr::CompoundFieldAccess { root, .. } => output_name(root),
-        Expr::Extract { .. } => "extract".to_owned(),
-        Expr::Position { .. } => "position".to_owned(),
-        Expr::Substring { .. } => "substring".to_owned(),
-        Expr::Trim { .. } => "btrim".to_owned(),
-        Expr::Ceil { .. } => "ceil".to_owned(),
-        Expr::Floor { .. } => "floor".to_owned(),
-        Expr::Value(value) if matches!(value.value, Value::Boolean(_)) => "bool".to_owned(),
-        Expr::Subquery(query) => match &*query.body {
-            SetExpr::Select(select) => match select.projection.first() {
-                Some(SelectItem::UnnamedExpr(expr)) => output_name(expr),
-                Some(SelectItem::ExprWithAlias { alias, .. }) => fold(alias),
-                _ => "?column?".to_owned(),
-            },
-            _ => "?column?".to_owned(),
-        },
-        _ => "?column?".to_owned(),
-    }
 }
 
 impl From<Shape> for Frag {

@@ -60,12 +60,7 @@ const ALWAYS: &[&str] = &[
     "pg_ts_config_is_visible",
     "pg_ts_parser_is_visible",
     "pg_ts_template_is_visible",
-    "has_schema_privilege",
     "has_database_privilege",
-    "has_table_privilege",
-    "has_column_privilege",
-    "has_any_column_privilege",
-    "has_sequence_privilege",
     "has_function_privilege",
     "has_type_privilege",
     "has_tablespace_privilege",
@@ -91,8 +86,8 @@ impl Compiler<'_> {
         if let Some((_, ty)) = NULLS.iter().find(|(known, _)| *known == name) {
             return Ok(Some(Frag::new("NULL", *ty)));
         }
-        if name == "has_table_privilege" && !self.context.superuser {
-            return self.has_table_privilege(args).map(Some);
+        if let Some(frag) = self.has_privilege(name, args)? {
+            return Ok(Some(frag));
         }
         if ALWAYS.contains(&name) && !args.is_empty() {
             return Ok(Some(Frag::new("1", Type::Bool)));
@@ -249,33 +244,6 @@ impl Compiler<'_> {
             ("pg_relation_is_publishable", [_]) => Ok(Some(Frag::new("0", Type::Bool))),
             _ => Ok(None),
         }
-    }
-
-    fn has_table_privilege(&mut self, args: &[Frag]) -> Result<Frag> {
-        let [Frag { shape: Shape::Literal(table), .. }, Frag { shape: Shape::Literal(privilege), .. }] = args
-        else {
-            return Err(SqlError::unsupported("has_table_privilege of anything but two literals"));
-        };
-        let letter = match privilege.to_ascii_uppercase().as_str() {
-            "SELECT" => 'r',
-            "INSERT" => 'a',
-            "UPDATE" => 'w',
-            "DELETE" => 'd',
-            "TRUNCATE" => 'D',
-            "REFERENCES" => 'x',
-            "TRIGGER" => 't',
-            _ => {
-                let message = format!("unrecognized privilege type: \"{privilege}\"");
-                return Err(SqlError::new("22023", message));
-            }
-        };
-        let (schema, name) = crate::sql::split_name(table);
-        let relation = self.context.find(schema.as_deref(), &name);
-        let relation =
-            relation.ok_or_else(|| SqlError::new("42P01", format!("relation \"{table}\" does not exist")))?;
-        let allowed = self.context.allows(relation, letter);
-        self.volatile = true;
-        Ok(Frag::new(if allowed { "1" } else { "0" }, Type::Bool))
     }
 
     /// An object's number among a function's arguments.

@@ -13,9 +13,9 @@ mod table;
 use super::catalog::{Catalog, Column, Kind, Relation, TEMPORARY, split, stored};
 use super::compile::{Compiler, Context, relation_name};
 use super::error::{Result, SqlError};
-use super::plan::{ClusterChange, RoleChange, Sequence, Step, literal_text};
+use super::plan::{ClusterChange, RoleChange, Sequence, Step};
 use super::types::{Type, Typed};
-use super::{fold, quote};
+use super::{fold, literal_text, quote};
 use sqlparser::ast::{
     AlterRoleOperation, CreateIndex, CreateView, Expr, Ident, IndexColumn, ObjectName, ObjectType,
     OrderBySort, Password, RoleOption, SequenceOptions, Set, Spanned, Statement,
@@ -193,6 +193,7 @@ impl Maker<'_, '_> {
             parent: None,
             grants: Vec::new(),
             comment: None,
+            on_commit: None,
         }
     }
 

@@ -24,8 +24,9 @@ impl Maker<'_, '_> {
         {
             return Err(SqlError::unsupported("this form of CREATE TABLE").at(place));
         }
-        if matches!(create.on_commit, Some(OnCommit::Drop | OnCommit::DeleteRows)) {
-            return Err(SqlError::unsupported("ON COMMIT DROP or DELETE ROWS").at(place));
+        if create.on_commit.is_some() && !create.temporary {
+            let message = "ON COMMIT can only be used on temporary tables";
+            return Err(SqlError::new("42P16", message).at(place));
         }
         let (schema, name) = relation_name(&create.name)?;
         let schema = if create.temporary { Some(TEMPORARY.to_owned()) } else { schema };
@@ -34,6 +35,11 @@ impl Maker<'_, '_> {
             return Ok("CREATE TABLE");
         }
         let mut relation = self.relation(&key, Kind::Table);
+        relation.on_commit = match create.on_commit {
+            Some(OnCommit::Drop) => Some(crate::sql::catalog::OnCommit::Drop),
+            Some(OnCommit::DeleteRows) => Some(crate::sql::catalog::OnCommit::DeleteRows),
+            _ => None,
+        };
         if let Some(query) = &create.query {
             let (sql, outputs) = self.compiler.query(query)?;
             for (index, output) in outputs.iter().enumerate() {

@@ -212,3 +212,16 @@ fn n(number: i64) -> Value {
 fn yes(flag: bool) -> Value {
     Value::Integer(i64::from(flag))
 }
+
+/// A role and all that it is a member of, directly or not.
+pub fn closure(members: &[(String, String)], role: &str) -> Vec<String> {
+    let mut found = vec![role.to_owned()];
+    let mut next = 0;
+    while let Some(member) = found.get(next).cloned() {
+        let more = members.iter().filter(|(_, of)| *of == member).map(|(role, _)| role);
+        let fresh: Vec<String> = more.filter(|role| !found.contains(role)).cloned().collect();
+        found.extend(fresh);
+        next += 1;
+    }
+    found
+}

@@ -1,12 +1,15 @@
 //! One database as SQL text: what `backup --sql` writes.
 //!
 //! Everything is asked over the protocol, of Postgres' own catalogues, in one snapshot. The text is what `psql` reads:
-//! it restores into this server and, as far as the types are there, into PostgreSQL. Owners and access rights belong to
-//! roles, which a single database doesn't hold: they are in the archive, not here.
+//! it restores into this server and, as far as the types are there, into PostgreSQL.
 //!
 //! 1. Sequences that no column owns, then tables with keys and checks; a table comes after those that it refers to.
 //! 2. The rows, as COPY's lines, and the sequences' positions.
 //! 3. Other indexes, then views in the order of their making.
+//! 4. Comments, owners and access rights. Roles are in the archive, not here, so those who are named must be there; an
+//!    object of the database's owner becomes its who reads the text in.
+
+mod rights;
 
 use crate::client::scanner::literal;
 use crate::client::{Client, Event, Lost};
@@ -53,6 +56,8 @@ pub fn write(client: &mut Client, out: &mut dyn Write) -> Result<()> {
     }
     dump.indexes(out)?;
     dump.views(out)?;
+    dump.comments(out)?;
+    dump.rights(out)?;
     dump.run("COMMIT")
 }
 

@@ -1,0 +1,47 @@
+//! SET, as a plan.
+
+use super::error::{Result, SqlError};
+use super::plan::{Action, Plan};
+use super::{expr_text, fold};
+use sqlparser::ast::{ContextModifier, Expr, Set};
+
+/// The plan of SET.
+pub(super) fn plan(set: &Set) -> Result<Plan> {
+    let local = match set {
+        Set::SingleAssignment { scope, .. } => *scope == Some(ContextModifier::Local),
+        Set::SetTimeZone { local, .. } => *local,
+        _ => false,
+    };
+    let assigned =
+        |name: String, value: Option<String>| Ok(Plan::new(Action::Set { name, value, local }, "SET"));
+    match set {
+        Set::SingleAssignment { variable, values, .. } => {
+            let texts: Vec<String> = values.iter().map(text).collect();
+            if variable.to_string() == super::spelling::CONSTRAINTS {
+                let deferred = texts.iter().any(|text| text == "deferred");
+                return Ok(Plan::new(Action::Constraints { deferred }, "SET CONSTRAINTS"));
+            }
+            let is_default = values.len() == 1 && texts[0].eq_ignore_ascii_case("default");
+            assigned(variable.to_string().to_lowercase(), (!is_default).then(|| texts.join(", ")))
+        }
+        Set::SetRole { role_name, .. } => {
+            Ok(Plan::new(Action::SetRole(role_name.as_ref().map(fold).filter(|name| name != "none")), "SET"))
+        }
+        Set::SetTimeZone { value, .. } => assigned("timezone".to_owned(), Some(text(value))),
+        Set::SetNames { charset_name, .. } => {
+            assigned("client_encoding".to_owned(), Some(fold(charset_name)))
+        }
+        Set::SetTransaction { .. } => {
+            assigned("transaction_isolation".to_owned(), Some("read committed".to_owned()))
+        }
+        other => Err(SqlError::unsupported(other.to_string())),
+    }
+}
+
+/// The text of a setting's value.
+pub(super) fn text(expr: &Expr) -> String {
+    match expr {
+        Expr::Identifier(ident) => fold(ident),
+        _ => expr_text(expr),
+    }
+}
