@@ -48,11 +48,11 @@ impl KeyArgs {
     }
 }
 
-/// Reads a public key.
-pub fn public_key(path: &Path) -> Result<PublicKey> {
-    let pem =
-        std::fs::read_to_string(path).with_context(|| format!("--key {}: cannot read", path.display()))?;
-    PublicKey::parse(&pem).with_context(|| format!("--key {}", path.display()))
+/// Reads a public key; `named_by` says where it was named.
+pub fn public_key(named_by: &str, path: &Path) -> Result<PublicKey> {
+    let place = || format!("{named_by} {}", path.display());
+    let pem = std::fs::read_to_string(path).with_context(|| format!("{}: cannot read", place()))?;
+    PublicKey::parse(&pem).with_context(place)
 }
 
 /// Signs `manifest` in cosign's first format. Other signatures that lie there stay. Tells whether this one was new.

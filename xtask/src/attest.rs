@@ -178,12 +178,7 @@ fn build(
     let config: ImageConfiguration = store.read(document.config())?;
     let labels = config.config().as_ref().and_then(|c| c.labels().clone()).unwrap_or_default();
     let revision = labels.get(ANNOTATION_REVISION).cloned().unwrap_or_default();
-    let here = facts.revision_label().unwrap_or_default();
-    ensure!(
-        revision.trim_end_matches("-dirty") == here.trim_end_matches("-dirty"),
-        "the image was built from {revision}, the checkout stands at {here}; run `git checkout {}` first",
-        revision.trim_end_matches("-dirty"),
-    );
+    same_commit(&revision, facts)?;
     let base = match (labels.get(ANNOTATION_BASE_IMAGE_NAME), labels.get(ANNOTATION_BASE_IMAGE_DIGEST)) {
         (Some(name), Some(digest)) => Some((name.clone(), digest.clone())),
         _ => None,
@@ -241,6 +236,17 @@ fn build(
     })
 }
 
+/// Checks that the checkout stands at the commit of an image: what is said of its sources is read here.
+pub fn same_commit(revision: &str, facts: &Facts) -> Result<()> {
+    let here = facts.revision_label().unwrap_or_default();
+    let commit = revision.trim_end_matches("-dirty");
+    ensure!(
+        commit == here.trim_end_matches("-dirty"),
+        "the image was built from {revision}, the checkout stands at {here}; run `git checkout {commit}` first",
+    );
+    Ok(())
+}
+
 /// The variant whose base an image sits on; without a base the one that has none.
 pub fn variant(spec: &Spec, base: Option<&str>) -> String {
     let fits = |name: &str, reference: &str| match base {
@@ -262,4 +268,25 @@ fn run(workspace: &Workspace, spec: &Spec) -> Result<Run> {
         invocation: ci.map(|c| c.invocation),
         finished: plan::facts::rfc3339(facts::clock()),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Args as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_in_provenance_is_one() {
+        let build = Build {
+            image: "server".into(),
+            variant: "alpine".into(),
+            platforms: vec!["linux/amd64".into(), "linux/arm64".into()],
+            ..Build::default()
+        };
+        let predicate = provenance::predicate(&build, &Inventory::default(), &Run::default());
+        let command = predicate["buildDefinition"]["externalParameters"]["command"].as_str().unwrap();
+        let words = command.strip_prefix("cargo xtask ").unwrap().split(' ');
+        crate::image::Args::augment_args(clap::Command::new("image")).try_get_matches_from(words).unwrap();
+    }
 }

@@ -433,15 +433,18 @@ fn rustc_version(sh: &Shell) -> Result<(String, String)> {
 /// The toolchain's own sources, where rustup installed them, and rustc's commit: what rustc calls
 /// `/rustc/<commit>` everywhere else.
 pub fn rust_sources(sh: &Shell) -> Result<(PathBuf, String)> {
+    Ok((sysroot(sh)?.join("lib/rustlib/src/rust"), rustc_version(sh)?.0))
+}
+
+/// Where the Rust toolchain lies.
+pub fn sysroot(sh: &Shell) -> Result<PathBuf> {
     let rustc = rustc();
-    let sysroot = cmd!(sh, "{rustc} --print sysroot").quiet().read()?;
-    Ok((Path::new(&sysroot).join("lib/rustlib/src/rust"), rustc_version(sh)?.0))
+    Ok(PathBuf::from(cmd!(sh, "{rustc} --print sysroot").quiet().read()?))
 }
 
 /// The Rust targets whose standard library is installed.
 fn rust_targets(sh: &Shell) -> Result<BTreeSet<String>> {
-    let rustc = rustc();
-    let dir = PathBuf::from(cmd!(sh, "{rustc} --print sysroot").quiet().read()?).join("lib/rustlib");
+    let dir = sysroot(sh)?.join("lib/rustlib");
     let entries = std::fs::read_dir(&dir).with_context(|| format!("{}: cannot read", dir.display()))?;
     let installed = entries.flatten().filter(|entry| entry.path().join("lib").is_dir());
     Ok(installed.filter_map(|entry| entry.file_name().into_string().ok()).collect())
@@ -481,13 +484,40 @@ pub fn build_influences() -> Vec<String> {
 
 /// Where Cargo keeps its registries.
 pub fn cargo_home() -> Option<PathBuf> {
-    let home = env::var_os("HOME").map(|home| PathBuf::from(home).join(".cargo"));
-    env::var_os("CARGO_HOME").map(PathBuf::from).or(home)
+    env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| Some(home()?.join(".cargo")))
+}
+
+/// Where rustup keeps toolchains, if the user has moved it.
+pub fn rustup_home() -> Option<PathBuf> {
+    env::var_os("RUSTUP_HOME").map(PathBuf::from)
+}
+
+/// The user's folder.
+pub fn home() -> Option<PathBuf> {
+    env::var_os("HOME").map(PathBuf::from)
 }
 
 /// The program `name` on the PATH.
 pub fn find_program(name: &str) -> Option<PathBuf> {
     find_programs(name).into_iter().next()
+}
+
+/// The PATH with other folders in front.
+pub fn path_before(dirs: &[PathBuf]) -> Result<OsString> {
+    let paths = env::var_os("PATH").unwrap_or_default();
+    env::join_paths(dirs.iter().cloned().chain(env::split_paths(&paths)))
+        .with_context(|| format!("{dirs:?}: can't be in a PATH"))
+}
+
+/// Whether we may do what only root may, such as becoming somebody else.
+pub fn is_root() -> bool {
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        Path::new("/proc/self").metadata().is_ok_and(|m| m.uid() == 0)
+    }
+    #[cfg(not(target_os = "linux"))]
+    false
 }
 
 /// Every program `name` on the PATH, in its order.

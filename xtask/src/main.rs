@@ -19,6 +19,7 @@ mod generate;
 mod image;
 mod k8s;
 mod line;
+mod loopback;
 mod merge;
 mod notes;
 mod pins;

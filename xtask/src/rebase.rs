@@ -3,20 +3,22 @@
 //! 1. The program is taken out of the image.
 //! 2. The layers over the new base are planned as for a build: what must fit the base is checked, and what depends on it
 //!    (users, certificates) is made anew.
-//! 3. The program's layer must come out as it was, byte for byte: so nothing but the base has changed.
+//! 3. The program's layer must come out as it was, byte for byte, and the distribution must be the same: so nothing but the
+//!    base's packages has changed.
 
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use oci::Cache;
 use oci::contents::{Kind, Tree};
 use oci::stream::Compression;
+use oci::{Blobs, Cache};
 use oci_spec::image::{
     ANNOTATION_BASE_IMAGE_NAME, ANNOTATION_CREATED, ANNOTATION_REVISION, ANNOTATION_VERSION, Descriptor,
-    Digest, ImageConfiguration, Platform,
+    Digest, ImageConfiguration, ImageManifest, Platform,
 };
 use plan::filesystem::Inputs;
 use plan::{BaseChoice, Facts, Revision, Selection, Spec, Variant};
+use supply::packages;
 
 use crate::attach::KeyArgs;
 use crate::attest;
@@ -27,6 +29,7 @@ use crate::image::{self, Scene, Work};
 use crate::sign;
 use crate::store::Store;
 use crate::ui::{Ui, Usage};
+use crate::verify_rebuild::{Difference, layer_differences};
 
 /// Put an image on a patched base, without compiling
 ///
@@ -79,6 +82,9 @@ impl Args {
             let binaries = [(package, build::inspect(&path)?)].into();
             inputs.push((platform.clone(), Inputs { binaries, files: Default::default() }));
             found.push(at(&base, &variant, platform, &sources)?);
+            if key.is_some() {
+                attest::same_commit(&old.facts.revision_label().unwrap_or_default(), &here)?;
+            }
             facts = Some(old.facts);
         }
         let facts = facts.context("the image has no platform")?;
@@ -99,7 +105,12 @@ impl Args {
             ui,
         };
         let (assembled, _) = image::assemble(&scene, planned, &found)?;
-        same_program(&store, &platforms, &assembled, &facts)?;
+        for ((platform, manifest), new) in platforms.iter().zip(&assembled.images) {
+            let (old, new) = ((store.blobs(), manifest), (cache.blobs(), &new.image.manifest));
+            same_program(old, new, &facts)
+                .and_then(|()| same_distribution(old, new))
+                .with_context(|| oci::platform::display(platform))?;
+        }
         let output = self.output.clone().unwrap_or_else(|| workspace.target.join("oci"));
         image::write_layout(&output, &cache, std::slice::from_ref(&assembled), &Work::default())?;
         ui.line("rebased", format_args!("{} on {}", assembled.reference(), self.base));
@@ -130,16 +141,20 @@ fn new_base(spec: &Spec, text: &str) -> Result<(Variant, NewBase)> {
         let found = spec.variants.get_key_value(name);
         found.ok_or_else(|| plan::Error::unknown("variant", name, spec.variants.keys()))
     };
-    if let Some((name, source)) = text.split_once('=') {
-        return Ok((Variant(find(name)?.0.clone()), NewBase::Source(source.to_string())));
-    }
-    let (name, digest) = text.split_once('@').ok_or_else(usage)?;
-    let digest: Digest = digest.parse().map_err(|_| usage())?;
+    let by_source = text.split_once('=');
+    let (name, at) = by_source.or_else(|| text.split_once('@')).ok_or_else(usage)?;
     let (variant, of) = find(name)?;
     if of.base == "scratch" {
-        return Err(Usage(format!("--base `{text}`: {name} has no base to move it to")).into());
+        return Err(Usage(format!(
+            "--base `{text}`: {name} has no base that another could take the place of"
+        ))
+        .into());
     }
-    Ok((Variant(variant.clone()), NewBase::Digest(of.base.clone(), digest)))
+    let base = match by_source {
+        Some(_) => NewBase::Source(at.to_string()),
+        None => NewBase::Digest(of.base.clone(), at.parse().map_err(|_| usage())?),
+    };
+    Ok((Variant(variant.clone()), base))
 }
 
 fn at(base: &NewBase, variant: &Variant, platform: &Platform, sources: &Sources) -> Result<Found> {
@@ -198,23 +213,34 @@ impl Old {
     }
 }
 
-/// Whether the uppermost layer, the program's, is the old image's own.
-fn same_program(
-    store: &Store,
-    platforms: &[(Platform, Descriptor)],
-    assembled: &image::Assembled,
-    facts: &Facts,
-) -> Result<()> {
-    for ((platform, manifest), new) in platforms.iter().zip(&assembled.images) {
-        let old = store.fetch_image(manifest)?;
-        let top = new.image.layers.last().map(|layer| layer.descriptor.digest());
-        if old.layers().last().map(Descriptor::digest) != top {
-            let commit = facts.revision.as_ref().map_or("", |r| r.commit.as_str());
-            bail!(
-                "the program's layer for {} would change: docker/images.toml is not as it was at the image's commit; run `git checkout {commit}` first",
-                oci::platform::display(platform)
-            );
-        }
+/// An image of one platform, and where its blobs are.
+type At<'a> = (&'a Blobs, &'a Descriptor);
+
+/// Checks that the uppermost layer, the program's, is the old image's own.
+fn same_program(old: At, new: At, facts: &Facts) -> Result<()> {
+    let top = |(blobs, manifest): At| -> Result<Option<Descriptor>> {
+        let document: ImageManifest = oci::layout::document(blobs, manifest)?;
+        Ok(document.layers().last().cloned())
+    };
+    let (old_top, new_top) = (top(old)?, top(new)?);
+    if old_top.as_ref().map(Descriptor::digest) == new_top.as_ref().map(Descriptor::digest) {
+        return Ok(());
     }
+    let found = layer_differences("layer", (old.0, old_top.as_ref()), (new.0, new_top.as_ref()))?;
+    let commit = facts.revision.as_ref().map_or("", |r| r.commit.as_str());
+    bail!(
+        "the program's layer would change ({}): the new base has other folders or links there, or docker/images.toml is not as it was at the image's commit, to which `git checkout {commit}` leads",
+        found.first().map(Difference::line).unwrap_or_default()
+    )
+}
+
+/// Checks that the program stays in the distribution that it was put together with.
+fn same_distribution(old: At, new: At) -> Result<()> {
+    let id = |(blobs, manifest): At| -> Result<String> {
+        let tree = Tree::read(blobs, manifest, packages::is_wanted)?;
+        Ok(packages::distribution(&tree).map_or_else(|| "no distribution".into(), |d| d.id))
+    };
+    let (old, new) = (id(old)?, id(new)?);
+    ensure!(old == new, "the base is {new}, the image stands on {old}; give a base of the same distribution");
     Ok(())
 }

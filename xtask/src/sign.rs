@@ -56,6 +56,11 @@ impl Args {
             )
             .into());
         }
+        if key.is_none() && facts::find_program("cosign").is_none() {
+            bail!(
+                "--keyless needs cosign, which is not installed; see https://docs.sigstore.dev/cosign/system_config/installation, or sign with --key"
+            );
+        }
         let spec = workspace.spec()?;
         let store = Store::open(&self.image, workspace, &spec, ui)?;
         let Some(key) = key else { return keyless(&store, ui) };
@@ -106,11 +111,6 @@ fn keyless(store: &Store, ui: &Ui) -> Result<()> {
     let Some(repository) = store.repository() else {
         bail!("keyless signatures are made in a registry: push the image, and sign it there");
     };
-    if facts::find_program("cosign").is_none() {
-        bail!(
-            "--keyless needs cosign, which is not installed; see https://docs.sigstore.dev/cosign/system_config/installation, or sign with --key"
-        );
-    }
     let image = format!("{repository}@{}", store.root().digest());
     ui.line("cosign", format_args!("sign --recursive {image}"));
     let sh = Shell::new()?;

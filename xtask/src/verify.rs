@@ -19,6 +19,7 @@ mod readers;
 mod rebuild;
 mod results;
 mod structure;
+mod supply;
 mod toolchains;
 mod trust;
 mod upgrade;
@@ -51,7 +52,7 @@ pub struct Args {
     /// The engine to use: docker or podman [default: the one that answers]
     #[arg(long)]
     engine: Option<String>,
-    /// Also build the checked-out commit a second time, in another folder with another CARGO_HOME, and compare
+    /// Also build the checked-out commit a second time, as `cargo xtask verify-rebuild` does, and compare
     #[arg(long)]
     rebuild: bool,
     /// Don't run the images (registry references, or oci:DIR:TAG): check signature, SBOMs and provenance with this
@@ -202,7 +203,8 @@ impl Args {
         lines: &mut Vec<Line>,
         ui: &Ui,
     ) -> Result<()> {
-        let probes = [readers::PROBES, dockerfile::PROBES, interrupted::PROBES, toolchains::PROBES];
+        let probes =
+            [readers::PROBES, dockerfile::PROBES, interrupted::PROBES, supply::PROBES, toolchains::PROBES];
         for probe in probes.into_iter().flatten().filter(|probe| self.wants(probe.name)) {
             record(lines, ui, "target/oci", probe.name, || {
                 outcome((probe.run)(&readers::Subject { workspace, spec, facts, images: own }))
@@ -213,7 +215,7 @@ impl Args {
             try_guides(workspace, &guides::all(workspace)?, lines, ui);
         }
         if self.rebuild {
-            record(lines, ui, "HEAD", "gives the same digest in another folder", || {
+            record(lines, ui, "HEAD", "gives the same digest elsewhere, as another user", || {
                 outcome(rebuild::same_digest(workspace, facts))
             });
         }

@@ -136,6 +136,36 @@ fn signing_twice_changes_nothing_and_other_signatures_stay() {
 }
 
 #[test]
+fn a_policy_trusts_only_keys_that_it_names() {
+    let world = World::new();
+    assert!(world.sign("openssl.pem", None).status.success());
+    let policy = world.dir.path().join("policy.toml");
+    let verify = |text: &str, more: &[&str]| {
+        fs::write(&policy, text).unwrap();
+        let policy = policy.to_str().unwrap();
+        world.xtask(&[&["verify", "IMAGE", "--policy", policy][..], more].concat(), None)
+    };
+    let trusted = keys().join("openssl.pub").display().to_string();
+    let names = |key: &str| format!("keys = [{key:?}]\nrequire = [\"signature\"]\nallow-dirty = true\n");
+    for nobody in ["", "keys = []\n", "require = []\nallow-root = true\nallow-dirty = true\n"] {
+        fails(&verify(nobody, &[]), 2, "`keys` is empty: no key is trusted, so no image can pass");
+    }
+    // The project's own names none, until somebody has a key.
+    fails(&world.xtask(&["verify", "IMAGE", "--policy"], None), 2, "docker/policy.toml: `keys` is empty");
+    let says = |output: Output, verdict: &str| {
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        let line = |line: &str| line.trim_start().starts_with(verdict) && line.contains("policy: is signed");
+        assert!(text.lines().any(line), "{verdict}: {text}");
+    };
+    says(verify(&names(&trusted), &[]), "passed");
+    let other = keys().join("cosign.pub").display().to_string();
+    says(verify(&names(&other), &[]), "FAILED");
+    says(verify("require = [\"signature\"]", &["--key", &trusted]), "passed");
+    fails(&verify("keys = [\"gone.pub\"]", &[]), 1, "policy.toml: keys: ");
+    fails(&verify("key = []", &[]), 1, "policy.toml:1: unknown field `key`");
+}
+
+#[test]
 fn forgeries_are_told_apart() {
     let other = format!("sha256:{}", "b".repeat(64));
     let check = |forge: &dyn Fn(&World), expect: &str| {

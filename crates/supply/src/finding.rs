@@ -1,5 +1,6 @@
 //! What a scan found, whoever found it: one list, one table, one SARIF file; and what was looked at and let be.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use serde::Deserialize;
@@ -119,12 +120,16 @@ impl Report {
             });
         }
         findings.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.cmp(b)));
-        // Two tools that found the same say it once.
-        findings.dedup_by(|a, b| a.rule == b.rule && a.place == b.place);
+        // Two tools that found the same say it once, as bad as the worse of them says; they agree on packages, not on what
+        // qualifies a package URL.
+        let mut seen = BTreeSet::new();
+        findings.retain(|f| seen.insert((f.rule.clone(), unqualified(&f.place).to_string())));
         for finding in findings {
             let covers = |i: &&Ignore| {
                 i.id == finding.rule
-                    && i.place.as_ref().is_none_or(|p| *p == finding.place)
+                    && i.place
+                        .as_deref()
+                        .is_none_or(|p| p == finding.place || p == unqualified(&finding.place))
                     && i.expires.to_string().as_str() >= today
             };
             match ignores.iter().find(covers) {
@@ -218,6 +223,14 @@ impl Report {
     }
 }
 
+/// A package URL up to its qualifiers (purl-spec); every other place as it is.
+fn unqualified(place: &str) -> &str {
+    match place.starts_with("pkg:") {
+        true => place.split('?').next().unwrap_or(place),
+        false => place,
+    }
+}
+
 fn result(finding: &Finding, ignored: Option<&str>) -> Value {
     let level = match finding.severity {
         Severity::Low => "note",
@@ -287,6 +300,24 @@ mod tests {
         refused("[[ignore]]\nid = \"b\"\nreason = \"r\"\n", "missing field `expires`");
         refused("[[ignore]]\nid = \"b\"\nreason = \" \"\nexpires = 2026-06-30\n", "without a reason");
         refused("[[ignore]]\nid = \"b\"\nreason = \"r\"\nexpires = \"soon\"\n", "f:");
+    }
+
+    #[test]
+    fn what_two_tools_found_is_said_once() {
+        let trivy = Finding {
+            tool: "trivy",
+            ..finding(Severity::Medium, "CVE-1", "pkg:apk/alpine/musl@1?arch=x86_64&distro=3.20.3")
+        };
+        let grype = Finding {
+            tool: "grype",
+            ..finding(Severity::High, "CVE-1", "pkg:apk/alpine/musl@1?arch=x86_64&distro=alpine-3.20.3")
+        };
+        let other = finding(Severity::Low, "CVE-1", "pkg:apk/alpine/musl@2?arch=x86_64");
+        let mut report = Report { findings: vec![trivy, grype, other], ..Report::default() };
+        let entry = "[[ignore]]\nid = \"CVE-1\"\nplace = \"pkg:apk/alpine/musl@2\"\nreason = \"r\"\nexpires = 2026-06-30";
+        report.settle("f", &ignores("f", entry).unwrap(), "2026-01-01");
+        let left: Vec<(&str, Severity)> = report.findings.iter().map(|f| (f.tool, f.severity)).collect();
+        assert_eq!((left.as_slice(), report.ignored.len()), ([("grype", Severity::High)].as_slice(), 1));
     }
 
     #[test]

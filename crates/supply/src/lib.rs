@@ -7,6 +7,7 @@
 
 pub mod auditable;
 pub mod checks;
+pub mod copyright;
 pub mod elf;
 pub mod error;
 pub mod finding;

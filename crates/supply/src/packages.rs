@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use oci::contents::{Item, Kind, Tree};
 
-use crate::licence;
+use crate::{copyright, licence};
 
 /// The distribution, of os-release(5).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,11 +46,15 @@ const DPKG: &str = "var/lib/dpkg/status";
 /// Where distroless images keep theirs, one file a package.
 const DPKG_DIR: &str = "var/lib/dpkg/status.d/";
 
+/// Where Debian keeps what each package is under: `NAME/copyright`.
+const COPYRIGHT_DIR: &str = "usr/share/doc/";
+
 /// Whether [`packages`] and [`distribution`] want this file's content.
 pub fn is_wanted(item: &Item) -> bool {
     item.kind == Kind::File
         && (matches!(item.path.as_str(), APK | APK_USR | DPKG | "etc/os-release" | "usr/lib/os-release")
-            || item.path.starts_with(DPKG_DIR))
+            || item.path.starts_with(DPKG_DIR)
+            || (item.path.starts_with(COPYRIGHT_DIR) && item.path.ends_with("/copyright")))
 }
 
 /// Which distribution the image is of.
@@ -74,6 +78,10 @@ pub fn packages(tree: &Tree) -> Vec<Package> {
     found.extend(tree.text(DPKG).iter().flat_map(|text| dpkg(text, true)));
     for path in tree.files.keys().filter(|p| p.starts_with(DPKG_DIR) && !p.ends_with(".md5sums")) {
         found.extend(tree.text(path).iter().flat_map(|text| dpkg(text, false)));
+    }
+    for package in found.iter_mut().filter(|p| p.format == "deb") {
+        let text = tree.text(&format!("{COPYRIGHT_DIR}{}/copyright", package.name));
+        package.licence = text.and_then(|text| copyright::expression(&text));
     }
     found.sort_by(|a, b| (&a.name, &a.version, &a.architecture).cmp(&(&b.name, &b.version, &b.architecture)));
     found.dedup_by(|a, b| a.name == b.name && a.version == b.version && a.architecture == b.architecture);

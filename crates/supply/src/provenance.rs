@@ -110,7 +110,7 @@ pub fn predicate(build: &Build, inventory: &Inventory, run: &Run) -> Value {
             "buildType": format!("{}/blob/main/docs/supply-chain.md#build-type", build.source),
             "externalParameters": {
                 "command": format!(
-                    "cargo xtask image {} --variant {} --platform {}",
+                    "cargo xtask image --image {} --variant {} --platform {}",
                     build.image, build.variant, build.platforms.join(",")
                 ),
                 "source": build.source,

@@ -19,6 +19,8 @@ pub struct Advisory {
     title: String,
     severity: Severity,
     is_withdrawn: bool,
+    /// Whether it is one on Linux, which is what runs in the images.
+    is_for_linux: bool,
     /// Versions that are not, or no longer, vulnerable.
     safe: Vec<VersionReq>,
 }
@@ -27,7 +29,16 @@ pub struct Advisory {
 struct Document {
     advisory: Front,
     #[serde(default)]
+    affected: Affected,
+    #[serde(default)]
     versions: Versions,
+}
+
+/// Where a vulnerability is one; nothing means everywhere.
+#[derive(Default, Deserialize)]
+struct Affected {
+    #[serde(default)]
+    os: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -58,7 +69,8 @@ impl Advisory {
             .split_once("```toml")
             .and_then(|(_, rest)| rest.split_once("\n```"))
             .ok_or_else(|| invalid("has no ```toml block".into()))?;
-        let document: Document = toml::from_str(front).map_err(|e| invalid(e.message().to_string()))?;
+        let document: Document =
+            toml::from_str(front.trim_end()).map_err(|e| invalid(e.message().to_string()))?;
         let title = rest.lines().find_map(|l| l.strip_prefix("# ")).unwrap_or_default().trim().to_string();
         let Front { id, package, cvss, informational, withdrawn } = document.advisory;
         let severity = match (&cvss, &informational) {
@@ -71,7 +83,9 @@ impl Advisory {
             (None, None) => Severity::High,
         };
         let safe = [document.versions.patched, document.versions.unaffected].concat();
-        Ok(Advisory { id, package, title, severity, is_withdrawn: withdrawn.is_some(), safe })
+        let os = document.affected.os;
+        let is_for_linux = os.is_empty() || os.iter().any(|os| os == "linux");
+        Ok(Advisory { id, package, title, severity, is_withdrawn: withdrawn.is_some(), is_for_linux, safe })
     }
 
     fn hits(&self, name: &str, version: &Version) -> bool {
@@ -79,7 +93,7 @@ impl Advisory {
         let is_safe = |r: &VersionReq| {
             r.matches(version) || (!version.pre.is_empty() && r.matches(&plain) && *version > lower(r))
         };
-        !self.is_withdrawn && self.package == name && !self.safe.iter().any(is_safe)
+        !self.is_withdrawn && self.is_for_linux && self.package == name && !self.safe.iter().any(is_safe)
     }
 }
 
@@ -155,5 +169,47 @@ mod tests {
         for wrong in ["", "# no block", "```toml\n[advisory]\n```\n"] {
             Advisory::parse("a.md", wrong).unwrap_err();
         }
+    }
+
+    /// As the database has them: with the fields that it has had over the years.
+    #[test]
+    fn the_forms_of_the_database() {
+        let check = |front: &str, version: &str, expect: Option<Severity>| {
+            let text = format!(
+                "```toml\n[advisory]\nid = \"RUSTSEC-2021-0001\"\npackage = \"libc\"\ndate = \"2021-01-01\"\n{front}\n```\n\n# Title\n"
+            );
+            for text in [text.replace('\n', "\r\n"), text] {
+                let advisory = Advisory::parse("a.md", &text).unwrap();
+                assert_eq!(advisory.title, "Title");
+                let hit = advisory.hits("libc", &Version::parse(version).unwrap());
+                assert_eq!(hit.then_some(advisory.severity), expect, "{front} {version}");
+            }
+        };
+        let affected = "url = \"https://example.org\"\ncategories = [\"memory-corruption\"]\nkeywords = [\"x\"]\n\
+            aliases = [\"CVE-2020-1\", \"GHSA-aaaa-bbbb-cccc\"]\nrelated = []\nreferences = [\"https://example.org\"]\n\
+            license = \"CC-BY-4.0\"\ncollection = \"crates\"\n\
+            cvss = \"CVSS:3.1/AV:L/AC:L/PR:L/UI:N/S:U/C:N/I:N/A:H\"\n\n[affected]\narch = [\"x86_64\"]\nOS\n\
+            [affected.functions]\n\"libc::at\" = [\"< 0.2.23\"]\n\n[versions]\npatched = [\">= 0.2.23\"]\n\
+            unaffected = [\"=0.2.0\", \"=0.2.1\"]";
+        let linux = affected.replace("OS", "os = [\"linux\", \"macos\"]");
+        check(&linux, "0.2.22", Some(Severity::Medium));
+        check(&linux, "0.2.1", None);
+        check(&affected.replace("OS", "os = [\"windows\"]"), "0.2.22", None);
+        check(&affected.replace("OS", ""), "0.2.22", Some(Severity::Medium));
+        // No version is safe; two series are patched; a range is.
+        check("[versions]\npatched = []", "9.0.0", Some(Severity::High));
+        check("", "9.0.0", Some(Severity::High));
+        let two = "[versions]\npatched = [\"^1.0.5\", \">= 1.1.2\"]\nunaffected = [\"< 1.0.0\"]";
+        check(two, "1.0.4", Some(Severity::High));
+        check(two, "1.1.1", None);
+        check("[versions]\npatched = [\">= 0.1.5, < 0.2.0\", \">= 0.2.3\"]", "0.2.2", Some(Severity::High));
+        // CVSS 4, and a vector that nobody can read.
+        let cvss = "cvss = \"CVSS:4.0/AV:N/AC:L/AT:N/PR:N/UI:N/VC:H/VI:H/VA:H/SC:H/SI:H/SA:H\"";
+        check(cvss, "1.0.0", Some(Severity::Critical));
+        check("cvss = \"CVSS:9.9/X:Y\"", "1.0.0", Some(Severity::High));
+        for kind in ["unmaintained", "unsound", "notice"] {
+            check(&format!("informational = \"{kind}\""), "1.0.0", Some(Severity::Low));
+        }
+        check("withdrawn = \"2022-01-01\"", "1.0.0", None);
     }
 }

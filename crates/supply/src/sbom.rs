@@ -8,6 +8,7 @@ use oci_spec::image::Digest;
 use serde_json::{Value, json};
 
 use crate::auditable::Scope;
+use crate::copyright;
 use crate::error::{Error, Result};
 use crate::inventory::{Component, Inventory, quote};
 
@@ -210,7 +211,7 @@ fn spdx(subject: &Subject, inventory: &Inventory) -> Value {
         }));
         relationships.push(relation(IMAGE, "CONTAINS", "SPDXRef-OperatingSystem"));
     }
-    json!({
+    let mut document = json!({
         "spdxVersion": "SPDX-2.3",
         "dataLicense": "CC0-1.0",
         "SPDXID": "SPDXRef-DOCUMENT",
@@ -222,7 +223,27 @@ fn spdx(subject: &Subject, inventory: &Inventory) -> Value {
         },
         "packages": packages,
         "relationships": relationships,
-    })
+    });
+    let unlisted = unlisted_licences(inventory);
+    if !unlisted.is_empty() {
+        document["hasExtractedLicensingInfos"] = json!(unlisted);
+    }
+    document
+}
+
+/// The licences that SPDX's list lacks have to be told in the document (SPDX 2.3, 10): where in the image they stand.
+fn unlisted_licences(inventory: &Inventory) -> Vec<Value> {
+    let expressions = inventory.components.iter().filter_map(|c| c.licence.as_deref());
+    let words: BTreeSet<&str> = expressions
+        .flat_map(|expression| expression.split([' ', '(', ')']))
+        .filter(|word| word.starts_with(copyright::REFERENCE))
+        .collect();
+    let told = |word: &&str| {
+        let name = word.trim_start_matches(copyright::REFERENCE);
+        let text = format!("`{name}`, whose text is in /usr/share/doc/*/copyright of the image");
+        json!({ "licenseId": word, "name": name, "extractedText": text })
+    };
+    words.iter().map(told).collect()
 }
 
 fn spdx_package(id: &str, component: &Component) -> Value {

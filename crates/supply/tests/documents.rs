@@ -5,6 +5,7 @@ use oci::contents::{Found, Item, Kind, Tree};
 use oci::entry::Owner;
 use serde_json::{Value, json};
 use supply::auditable::{Crate, CrateList, Scope, embed};
+use supply::finding::{Finding, Report, Severity, ignores};
 use supply::inventory::{CrateFact, CrateFacts, Inventory, inventory};
 use supply::sbom::{Claim, Format, Subject};
 
@@ -188,4 +189,45 @@ fn a_bill_is_of_one_image_with_one_content() {
     {
         Claim::read(&wrong).unwrap_err();
     }
+}
+
+#[test]
+fn sarif_follows_its_schema() {
+    // The published schema has a regular expression with a bracket too many, which strict readers refuse.
+    let text = include_str!("schemas/sarif-schema-2.1.0.json");
+    let text = text.replace("[a-zA-Z]{2}]?$", "[a-zA-Z]{2}$");
+    let schema: Value = serde_json::from_str(&text).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let problems = |document: &Value| -> Vec<String> {
+        validator.iter_errors(document).map(|e| format!("{}: {e}", e.instance_path())).collect()
+    };
+    let finding = |severity, tool, place: &str| Finding {
+        severity,
+        rule: "CVE-2026-0001".into(),
+        place: place.into(),
+        message: "what".into(),
+        tool,
+    };
+    let mut report = Report {
+        findings: vec![
+            finding(Severity::Critical, "trivy", "pkg:apk/alpine/busybox@1.36?arch=x86_64"),
+            finding(Severity::Medium, "native", "/a file/with ünicode"),
+            finding(Severity::Low, "hadolint", "docker/alpine/Dockerfile:3"),
+            finding(Severity::High, "rustsec", "pkg:cargo/libc@0.2.1"),
+        ],
+        unchecked: vec!["69 packages of the base: neither trivy nor grype is installed".into()],
+        ..Report::default()
+    };
+    let ignore = "[[ignore]]\nid = \"CVE-2026-0001\"\nplace = \"pkg:cargo/libc@0.2.1\"\nreason = \"r\"\nexpires = 2026-12-31\n";
+    report.settle("f", &ignores("f", ignore).unwrap(), "2026-01-01");
+    assert_eq!((report.findings.len(), report.ignored.len()), (3, 1));
+    assert_eq!(problems(&report.sarif("1.0.0")), Vec::<String>::new());
+    assert_eq!(problems(&Report::default().sarif("1.0.0")), Vec::<String>::new());
+    // The check itself can fail.
+    let mut wrong = report.sarif("1.0.0");
+    wrong["runs"][0]["results"][0]["level"] = json!("terrible");
+    assert!(!problems(&wrong).is_empty());
+    let mut wrong = report.sarif("1.0.0");
+    wrong["runs"][0]["tool"]["driver"].as_object_mut().unwrap().remove("name");
+    assert!(!problems(&wrong).is_empty());
 }

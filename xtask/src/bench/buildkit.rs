@@ -9,10 +9,10 @@ use anyhow::{Context as _, Result};
 use oci::Entry;
 use plan::filesystem::PlannedLayer;
 
-use super::registry::Registry;
 use super::{Contender, nothing};
 use crate::facts;
 use crate::image::buildkit;
+use crate::loopback::Registry;
 
 const BUILD: &str = "docker build --no-cache (BuildKit), nothing compressed";
 const PUSH: &str = "docker build --no-cache and push to a local registry";

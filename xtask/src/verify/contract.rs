@@ -53,7 +53,8 @@ fn authenticates(subject: &Subject) -> Result<()> {
     Ok(())
 }
 
-fn answers(subject: &Subject) -> Result<()> {
+/// A table, rows, and a transaction that is taken back.
+pub(super) fn answers(subject: &Subject) -> Result<()> {
     let container = Container::start(subject, &[])?;
     container.ready()?;
     container.query("create table birds (id integer primary key, name text not null)")?;

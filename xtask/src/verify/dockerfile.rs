@@ -25,8 +25,8 @@ use crate::ui::Ui;
 pub const PROBES: &[LayoutProbe] =
     &[LayoutProbe { name: "is what the generated Dockerfiles make, file by file", run: same }];
 
-/// The repository that the probe's images are called after, and removed by.
-const REPOSITORY: &str = "localhost/xtask-verify";
+/// The repository that the images of probes are called after, and removed by.
+pub(super) const REPOSITORY: &str = "localhost/xtask-verify";
 
 fn same(subject: &Subject) -> Result<()> {
     let client = match buildkit::check(Builder::Docker) {
@@ -37,7 +37,11 @@ fn same(subject: &Subject) -> Result<()> {
     for planned in subject.images {
         let name = |kind: &str| format!("{REPOSITORY}:{}-{kind}", planned.variant);
         let result = build(subject, planned, &docker, &client, &name("dockerfile"))
-            .and_then(|()| load(subject, planned, &docker, &format!("{}-native", planned.variant)))
+            .and_then(|()| {
+                let (layout, tag) =
+                    (subject.workspace.target.join("oci"), format!("{}-native", planned.variant));
+                load_as(subject, &layout, &planned.layout_name(&planned.tags[0]), &docker, &tag)
+            })
             .and_then(|()| compare(&docker, &name("native"), &name("dockerfile")));
         let _ = docker.raw(&["rmi", "--force", &name("native"), &name("dockerfile")]);
         result.with_context(|| planned.name())?;
@@ -94,10 +98,16 @@ fn build(
     job.run(client, Builder::Docker, None, &Sink::Engine, facts.layer_time())
 }
 
-/// Loads the native image under another name.
-fn load(subject: &Subject, planned: &PlannedImage, docker: &Engine, tag: &str) -> Result<()> {
-    let layout = Layout::open(subject.workspace.target.join("oci"))?;
-    let root = layout.resolve(Some(&planned.layout_name(&planned.tags[0])))?;
+/// Loads the image `name` of a layout into Docker as [`REPOSITORY`]`:tag`.
+pub(super) fn load_as(
+    subject: &Subject,
+    layout: &Path,
+    name: &str,
+    docker: &Engine,
+    tag: &str,
+) -> Result<()> {
+    let layout = Layout::open(layout)?;
+    let root = layout.resolve(Some(name))?;
     let manifest = oci::base::manifest_for(layout.blobs(), &root, &subject.facts.host)?;
     let (reader, writer) = std::io::pipe()?;
     let child = docker.load(reader)?;

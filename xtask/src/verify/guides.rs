@@ -1,6 +1,7 @@
 //! The guides: each command that they show is run, and prints what they show; what is not run has a reason.
 
 mod document;
+mod published;
 #[cfg(test)]
 mod rules;
 mod run;
@@ -65,11 +66,15 @@ pub fn holds(workspace: &Workspace, guide: &str) -> Result<()> {
     }
     let folder = tempfile::tempdir()?;
     run::furnish(&workspace.root, folder.path())?;
+    let scene = match guide {
+        published::GUIDE => published::scene(workspace, folder.path())?,
+        _ => published::Scene::default(),
+    };
     let local = run::Local::new()?;
     if has_containers {
         run::sweep();
     }
-    let outputs = run::run(&steps, &local, folder.path());
+    let outputs = run::run(&steps, &local, folder.path(), &scene.variables);
     if has_containers {
         run::sweep();
     }

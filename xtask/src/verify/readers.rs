@@ -43,7 +43,10 @@ pub const PROBES: &[LayoutProbe] = &[
     LayoutProbe { name: "is read by skopeo, layout and archive", run: skopeo },
     LayoutProbe { name: "is unpacked by umoci, with modes and owners", run: umoci },
     LayoutProbe { name: "is loaded by podman, as an archive", run: podman },
-    LayoutProbe { name: "starts on its foreign platforms, under qemu", run: foreign },
+    LayoutProbe {
+        name: "starts on its foreign platforms, under qemu, and names its crates there",
+        run: foreign,
+    },
 ];
 
 fn layout_dir(subject: &Subject) -> PathBuf {
@@ -206,6 +209,8 @@ fn foreign(subject: &Subject) -> Result<()> {
             entry.with_context(|| format!("{name}: the top layer has no {wanted}"))?.unpack(&path)?;
             let version = duct::cmd!(qemu, &path, "--version").stderr_to_stdout().unchecked().read()?;
             ensure!(version.contains(&subject.facts.version.to_string()), "{name}: says `{version}`");
+            let crates = supply::auditable::extract(&std::fs::read(&path)?)?.unwrap_or_default().packages;
+            ensure!(crates.iter().any(|c| c.root), "{name}: the program does not name its crates");
             started += 1;
         }
     }
@@ -215,7 +220,8 @@ fn foreign(subject: &Subject) -> Result<()> {
     Ok(())
 }
 
-fn run(program: &Path, args: &[&str]) -> Result<()> {
+/// Runs a program that must succeed; else its words are the error.
+pub(super) fn run(program: &Path, args: &[&str]) -> Result<()> {
     let output = duct::cmd(program, args).stdout_capture().stderr_capture().unchecked().run()?;
     let words = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "`{} {}`: {}", program.display(), args.join(" "), words.trim());

@@ -50,21 +50,32 @@ impl Trust {
             None => None,
             Some(path) => {
                 let path = if path == Path::new(POLICY) { workspace.root.join(path) } else { path.into() };
-                let shown = path.display().to_string();
+                let shown = path.strip_prefix(&workspace.root).unwrap_or(&path).display().to_string();
                 let text = std::fs::read_to_string(&path).with_context(|| format!("{shown}: cannot read"))?;
-                Some(Policy::parse(&shown, &text)?)
+                let policy = Policy::parse(&shown, &text)?;
+                Some((shown, policy))
             }
         };
-        let paths: Vec<std::path::PathBuf> = match key {
-            Some(key) => vec![key.to_path_buf()],
-            None => policy.iter().flat_map(|p| &p.keys).map(|k| workspace.root.join(k)).collect(),
+        let keys = match (key, &policy) {
+            (Some(key), _) => vec![attach::public_key("--key", key)?],
+            (None, None) => Vec::new(),
+            (None, Some((shown, policy))) => {
+                let place = format!("{shown}: keys:");
+                policy
+                    .keys
+                    .iter()
+                    .map(|key| attach::public_key(&place, &workspace.root.join(key)))
+                    .collect::<Result<_>>()?
+            }
         };
-        let keys = paths.iter().map(|p| attach::public_key(p)).collect::<Result<Vec<_>>>()?;
         if keys.is_empty() {
-            let problem =
-                "the policy names no keys; give the signer's public key with --key FILE".to_string();
-            return Err(Usage(problem).into());
+            let shown = policy.as_ref().map_or(POLICY, |(shown, _)| shown);
+            return Err(Usage(format!(
+                "{shown}: `keys` is empty: no key is trusted, so no image can pass; add the signer's public key there, or give it with --key FILE"
+            ))
+            .into());
         }
+        let policy = policy.map(|(_, policy)| policy);
         Ok(Trust { keys, policy })
     }
 }

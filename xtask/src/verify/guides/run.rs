@@ -7,6 +7,7 @@
 //!    machine are replaced, so that guides neither meet each other nor what else runs here; what has such a name is
 //!    removed after the guide, and what a killed run has left before it.
 
+use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
 
@@ -78,7 +79,12 @@ impl Local {
 }
 
 /// Does `steps` in `folder`; gives back each command's exit code and what it printed, up to where bash ended.
-pub fn run(steps: &[Step], local: &Local, folder: &Path) -> Result<Vec<(i32, String)>> {
+pub fn run(
+    steps: &[Step],
+    local: &Local,
+    folder: &Path,
+    variables: &[(&'static str, OsString)],
+) -> Result<Vec<(i32, String)>> {
     let mut script = String::from(PROLOGUE);
     for step in steps {
         match step {
@@ -94,8 +100,11 @@ pub fn run(steps: &[Step], local: &Local, folder: &Path) -> Result<Vec<(i32, Str
             }
         }
     }
-    let output = duct::cmd!("timeout", LIMIT.as_secs().to_string(), "bash", "-c", script)
-        .dir(folder)
+    let mut bash = duct::cmd!("timeout", LIMIT.as_secs().to_string(), "bash", "-c", script).dir(folder);
+    for (name, value) in variables {
+        bash = bash.env(name, value);
+    }
+    let output = bash
         .env("XTASK", facts::own_program()?)
         .env("PGPORT", local.ports[0].to_string())
         .env("DB_PORT", local.ports[0].to_string())
@@ -256,7 +265,7 @@ mod tests {
         let try_out = |text: &str, expect: &str| {
             let text = format!("<!-- run by cargo test -->\n{text}");
             let steps = steps(&Document::parse(&text).unwrap()).unwrap();
-            let outputs = run(&steps, &local, folder.path()).unwrap();
+            let outputs = run(&steps, &local, folder.path(), &[]).unwrap();
             let error = check(&steps, &outputs, &local).err().map(|e| format!("{e:#}")).unwrap_or_default();
             assert!(error.contains(expect) && error.is_empty() == expect.is_empty(), "{text}: {error}");
         };

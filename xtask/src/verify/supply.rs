@@ -1,0 +1,137 @@
+//! What is made of an image after it was built: SBOMs that other people's tools accept, and a move to a patched base.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result, ensure};
+use oci::image::{Config, Image, Part};
+use oci::layout::{self, Layout, Named};
+use oci::stream::Compression;
+use oci::{Cache, Entry, Owner};
+use oci_spec::image::HistoryBuilder;
+
+use super::dockerfile::{REPOSITORY, load_as};
+use super::readers::{LayoutProbe, Subject, run};
+use super::{contract, skip};
+use crate::bases::{self, Sources};
+use crate::engine::Engine;
+use crate::facts;
+use crate::ui::Ui;
+
+/// The promises about what comes after the build.
+pub const PROBES: &[LayoutProbe] = &[
+    LayoutProbe { name: "has SBOMs that other tools accept", run: accepted },
+    LayoutProbe { name: "moves to a patched base, is signed anew, and runs there", run: rebased },
+];
+
+/// The schema of CycloneDX 1.6, in the workspace.
+const CYCLONEDX: &str = "crates/supply/tests/schemas/bom-1.6.SNAPSHOT.schema.json";
+
+/// Asks the schema of CycloneDX and SPDX's own validator about the SBOMs of every image.
+fn accepted(subject: &Subject) -> Result<()> {
+    let tools = subject.workspace.target.join("tools/bin");
+    let (check, spdx) = (tools.join("check-jsonschema"), tools.join("pyspdxtools"));
+    for tool in [&check, &spdx] {
+        if !tool.exists() {
+            return skip(format!("no {}; `.ci/run` puts it there", tool.display()));
+        }
+    }
+    let schema = subject.workspace.root.join(CYCLONEDX).display().to_string();
+    let base = format!("file://{schema}");
+    for planned in subject.images {
+        let temp = tempfile::tempdir()?;
+        own(&[
+            "sbom",
+            &image(subject, &planned.layout_name(&planned.tags[0])),
+            "--output",
+            &shown(temp.path()),
+        ])?;
+        let mut seen = 0;
+        for file in std::fs::read_dir(temp.path())? {
+            let file = shown(&file?.path());
+            match file.ends_with(".spdx.json") {
+                true => run(&spdx, &["--infile", &file])?,
+                false => run(&check, &["--schemafile", &schema, "--base-uri", &base, &file])?,
+            }
+            seen += 1;
+        }
+        ensure!(seen >= 2, "{}: {seen} documents were written", planned.name());
+    }
+    Ok(())
+}
+
+/// Puts Alpine's image on its base with a changed file, signs it, and speaks to the server there.
+fn rebased(subject: &Subject) -> Result<()> {
+    let Some(planned) = subject.images.iter().find(|image| image.variant.0 == "alpine") else {
+        return skip("only Alpine's image is moved");
+    };
+    let Ok(docker) = Engine::named("docker") else { return skip("no Docker engine answers") };
+    let temp = tempfile::tempdir_in(&subject.workspace.target)?;
+    let (base, output) = (temp.path().join("base"), temp.path().join("oci"));
+    patch(subject, planned, &base)?;
+    let keys = subject.workspace.root.join("crates/signing/tests/keys");
+    let name = planned.layout_name(&planned.tags[0]);
+    let (from, asked) = (image(subject, &name), format!("alpine={}:patched", base.display()));
+    let key = shown(&keys.join("openssl.pem"));
+    own(&["rebase", &from, "--base", &asked, "--output", &shown(&output), "--key", &key, "--offline"])?;
+    let new = format!("oci:{}:{name}", output.display());
+    own(&["verify", &new, "--key", &shown(&keys.join("openssl.pub"))])?;
+    let tag = "rebased";
+    let loaded = format!("{REPOSITORY}:{tag}");
+    let result = load_as(subject, &output, &name, &docker, tag).and_then(|()| {
+        let file = format!("/{PATCHED}");
+        let patched = docker.output(&["run", "--rm", "--entrypoint", "/bin/cat", &loaded, &file])?;
+        ensure!(patched == PATCH, "{file} is `{patched}` in the moved image");
+        let moved = super::Subject {
+            engine: &docker,
+            image: &loaded,
+            spec: subject.spec,
+            facts: subject.facts,
+            workspace: subject.workspace,
+            previous: None,
+        };
+        contract::answers(&moved)
+    });
+    let _ = docker.raw(&["rmi", "--force", &loaded]);
+    result
+}
+
+/// What is other in the patched base.
+const PATCHED: &str = "etc/alpine-release";
+const PATCH: &str = "patched";
+
+/// Writes a layout with the base of an image and one layer more, as a distribution would put out a fix.
+fn patch(subject: &Subject, planned: &plan::PlannedImage, layout: &Path) -> Result<()> {
+    let cache = Cache::create(&subject.workspace.cache_dir())?;
+    let ui = Ui::new(true);
+    let sources = Sources { spec: subject.spec, cache: &cache, offline: true, ui: &ui };
+    let host = &subject.facts.host;
+    let found = bases::find(&planned.base, &planned.variant, host, &sources)?.base;
+    let entry =
+        Entry::Inline { path: PATCHED.into(), contents: PATCH.into(), mode: 0o644, owner: Owner::ROOT };
+    let layer = oci::layer::build(&[entry], 0, Compression::Gzip, cache.blobs())?;
+    let fix = Part { layer, history: HistoryBuilder::default().created_by("a fix").build()? };
+    let below = std::iter::zip(&found.layers, &found.history);
+    let parts: Vec<Part> = below
+        .map(|(layer, history)| Part { layer: layer.clone(), history: history.clone() })
+        .chain([fix])
+        .collect();
+    let config = Config { env: found.env.clone(), ..Config::default() };
+    let made = Image::assemble(cache.blobs(), host, "1980-01-01T00:00:00Z", &parts, &config)?;
+    let named = Named { name: "patched".into(), descriptor: made.manifest };
+    layout::update(layout, cache.blobs(), &[named])?;
+    Layout::open(layout).map(drop).context("the patched base")
+}
+
+/// `oci:DIR:NAME` of the layout under test.
+fn image(subject: &Subject, name: &str) -> String {
+    format!("oci:{}:{name}", subject.workspace.target.join("oci").display())
+}
+
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}
+
+/// Runs this program as users do.
+fn own(args: &[&str]) -> Result<()> {
+    run(&facts::own_program()?, args)
+}
