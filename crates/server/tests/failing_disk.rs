@@ -22,9 +22,8 @@ fn has_strace() -> bool {
 }
 
 /// A server whose database has a table and lies in `2.db`, stopped.
-fn prepared(checkpoint: &str) -> Node {
-    let timeout = format!("checkpoint_timeout={checkpoint}");
-    let mut node = Node::start(&["-c", "log_level=error", "-c", &timeout]);
+fn prepared(flags: &[&str]) -> Node {
+    let mut node = Node::start(&[&["-c", "log_level=error"], flags].concat());
     run(async {
         node.connect().await.batch_execute("CREATE TABLE kept (name text PRIMARY KEY)").await.unwrap();
     });
@@ -38,7 +37,7 @@ fn launch(node: &Node, file: &str, nth: u32) -> Child {
     let mut command = Command::new("strace");
     command.args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync,fsync"]);
     command.args(["-e", &format!("inject=fdatasync,fsync:error=EIO:when={nth}")]);
-    command.args(["-P", &format!("{}/base/{file}", node.data())]);
+    command.args(["-P", &format!("{}/{file}", node.data())]);
     let server = node.command();
     command
         .arg(server.get_program())
@@ -107,8 +106,8 @@ fn a_flush_of_the_log_that_fails_ends_the_server() {
     if !has_strace() {
         return;
     }
-    let mut node = prepared("1h");
-    let mut strace = launch(&node, "2.db-wal", 9);
+    let mut node = prepared(&["-c", "checkpoint_timeout=1h"]);
+    let mut strace = launch(&node, "base/2.db-wal", 9);
     let (told, errors) = write(&node);
     assert_eq!(strace.wait().unwrap().code(), Some(1), "the server went on");
     assert!(errors.contains("58030"), "{errors:?}");
@@ -122,8 +121,29 @@ fn a_checkpoint_that_fails_ends_the_server() {
         return;
     }
     // Enough for the writers to come in before it.
-    let mut node = prepared("5s");
-    let mut strace = launch(&node, "2.db", 1);
+    let mut node = prepared(&["-c", "checkpoint_timeout=5s"]);
+    let mut strace = launch(&node, "base/2.db", 1);
+    let (told, _) = write(&node);
+    assert_eq!(strace.wait().unwrap().code(), Some(1), "the server went on");
+    assert!(!told.is_empty());
+    assert_eq!(lost(&mut node, &told), BTreeSet::new());
+}
+
+#[test]
+fn a_flush_of_the_replication_log_that_fails_ends_the_server() {
+    if !has_strace() {
+        return;
+    }
+    let role = "replication_mode=primary";
+    let login = ["-c", "replication_user=w", "-c", "replication_password=w"];
+    let mut node = prepared(&[&["-c", "checkpoint_timeout=1h", "-c", role], &login[..]].concat());
+    // A start begins a segment where the last one ends, behind its preface of 32 bytes.
+    let segments = fs::read_dir(format!("{}/replication/log", node.data())).unwrap();
+    let last = segments.map(|entry| entry.unwrap()).max_by_key(fs::DirEntry::file_name).unwrap();
+    let name = last.file_name().into_string().unwrap();
+    let begin = u64::from_str_radix(name.trim_end_matches(".log"), 16).unwrap();
+    let end = begin + last.metadata().unwrap().len() - 32;
+    let mut strace = launch(&node, &format!("replication/log/{end:016x}.log"), 5);
     let (told, _) = write(&node);
     assert_eq!(strace.wait().unwrap().code(), Some(1), "the server went on");
     assert!(!told.is_empty());
@@ -133,7 +153,7 @@ fn a_checkpoint_that_fails_ends_the_server() {
 #[test]
 fn a_log_that_is_found_is_written_anew() {
     use std::os::unix::fs::MetadataExt;
-    let mut node = prepared("1h");
+    let mut node = prepared(&["-c", "checkpoint_timeout=1h"]);
     node.launch();
     run(async { node.connect().await.batch_execute("INSERT INTO kept VALUES ('a')").await.unwrap() });
     node.signal("-KILL");

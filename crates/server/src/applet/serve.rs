@@ -349,7 +349,7 @@ fn checkpoints(server: &Arc<Server>, events: &Events) -> Result<(), Failure> {
             if let Err(error) = result {
                 log::error(&format!("checkpoint failed: {}", error.message));
             }
-            if server.cluster.has_failed() {
+            if server.cluster.has_failed() || server.replication.has_failed() {
                 // The main thread waits for this, or has left already.
                 let _ = sender.send(Event::Failed);
                 return;

@@ -47,6 +47,17 @@ struct Inner {
     failed: bool,
 }
 
+impl Inner {
+    fn usable(&self) -> Result<()> {
+        if self.failed {
+            return Err(Error::other(
+                "the replication log could not be flushed; the server must be restarted",
+            ));
+        }
+        Ok(())
+    }
+}
+
 /// A segment's file.
 pub fn name(start: u64) -> String {
     format!("{start:016x}.log")
@@ -176,15 +187,13 @@ impl Log {
     }
 
     fn append(&self, inner: &mut Inner, record: &Record, bytes: &[u8]) -> Result<()> {
-        if inner.failed {
-            return Err(Error::other(
-                "the replication log could not be flushed; the server must be restarted",
-            ));
-        }
+        inner.usable()?;
         let start = inner.segments.last().copied().unwrap_or(0);
         // Every segment begins with the primary's positions; a file of that name holds nothing else yet.
         if record.kind == Kind::Positions && record.lsn > start {
-            inner.file.sync_data()?;
+            let flushed = inner.file.sync_data();
+            inner.failed |= flushed.is_err();
+            flushed?;
             inner.file = begin(&self.directory, inner.end)?;
             inner.segments.insert(record.lsn);
         }
@@ -198,10 +207,16 @@ impl Log {
         Ok(())
     }
 
+    /// Whether a flush has failed: the kernel may have dropped what it could not write, and another one would not tell.
+    pub fn has_failed(&self) -> bool {
+        self.inner().failed
+    }
+
     /// Makes everything written durable, and shows it to those who wait.
     pub fn flush(&self) -> Result<u64> {
         let (file, end) = {
             let inner = self.inner();
+            inner.usable()?;
             (inner.file.try_clone()?, inner.end.lsn)
         };
         let flushed = file.sync_data();

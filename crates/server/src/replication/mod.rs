@@ -219,6 +219,11 @@ impl Replication {
         }
     }
 
+    /// Whether nobody knows what of the log is on the disk.
+    pub fn has_failed(&self) -> bool {
+        self.log().is_ok_and(log::Log::has_failed)
+    }
+
     /// Begins a new segment, so that the one before can be archived.
     pub fn switch_segment(&self) {
         self.switch.store(true, Ordering::SeqCst);
