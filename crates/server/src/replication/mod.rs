@@ -221,7 +221,7 @@ impl Replication {
 
     /// Whether nobody knows what of the log is on the disk.
     pub fn has_failed(&self) -> bool {
-        self.log().is_ok_and(log::Log::has_failed)
+        self.log().is_ok_and(Log::has_failed)
     }
 
     /// Begins a new segment, so that the one before can be archived.
