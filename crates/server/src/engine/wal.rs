@@ -139,19 +139,22 @@ pub fn end(database: &Path) -> Result<Position> {
     }
 }
 
-/// Writes a log anew, byte for byte, before anybody uses it; an empty one is left alone.
+/// Writes a log anew, byte for byte and in its place, before anybody uses it.
 ///
 /// A server that was killed after a flush failed leaves a log that the kernel still shows and the disk doesn't have,
-/// and no later flush would write it: the pages count as clean. A copy is flushed for what it is.
+/// and no later flush would write it: the pages count as clean. Written once more they don't. It needs no room, so that
+/// a server starts on a full disk, and a kill on the way changes nothing.
 pub fn rewrite(log: &Path) -> Result<()> {
-    if std::fs::metadata(log)?.len() == 0 {
-        return Ok(());
+    let file = File::options().read(true).write(true).open(log)?;
+    let (mut buffer, mut at) = (vec![0; 1 << 20], 0);
+    loop {
+        let count = file.read_at(&mut buffer, at)?;
+        if count == 0 {
+            return if at == 0 { Ok(()) } else { file.sync_all() };
+        }
+        file.write_all_at(&buffer[..count], at)?;
+        at += count as u64;
     }
-    let copy = log.with_extension("db-wal-new");
-    std::fs::copy(log, &copy)?;
-    File::open(&copy)?.sync_all()?;
-    std::fs::rename(&copy, log)?;
-    log.parent().map_or(Ok(()), |directory| File::open(directory)?.sync_all())
 }
 
 /// Where the log of a database file lies.
