@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::{Node, run, text, until};
+use common::{Node, PATIENCE, run, text, until};
 use std::collections::BTreeSet;
 use std::fs;
 use std::process::{Child, Command};
@@ -83,7 +83,10 @@ fn write(node: &Node) -> (BTreeSet<String>, BTreeSet<String>) {
             }));
         }
         for writer in writers {
-            writer.await.unwrap();
+            tokio::time::timeout(PATIENCE, writer)
+                .await
+                .expect("no flush failed, or the server went on")
+                .unwrap();
         }
     });
     let errors = errors.lock().unwrap().clone();

@@ -4,11 +4,11 @@ mod common;
 #[path = "common/replicas.rs"]
 mod replicas;
 
-use common::{Node, certificate, until};
+use common::{Node, PATIENCE, certificate, until};
 use replicas::{
     Cable, applet, ask, ask_in, compare_files, free_port, get, primary, primary_node, replica, run_sql, same,
 };
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const SUM: &str = "SELECT count(*), sum(n), max(n) FROM t";
 
@@ -165,13 +165,22 @@ fn what_the_log_no_longer_holds_or_another_history_is_copied_again() {
 /// What a replica says that can't begin.
 fn why_it_waits(node: &Node) -> String {
     let mut child = node.command().spawn().unwrap();
-    let mut log = std::io::BufReader::new(child.stderr.take().unwrap());
-    let mut text = String::new();
+    let log = std::io::BufReader::new(child.stderr.take().unwrap());
+    let (sender, lines) = std::sync::mpsc::channel();
+    // It ends with the server, or when nobody listens any more.
+    std::thread::spawn(move || {
+        std::io::BufRead::lines(log).map_while(Result::ok).try_for_each(|line| sender.send(line))
+    });
+    let (mut text, deadline) = (String::new(), Instant::now() + PATIENCE);
     while !text.contains("can't copy the primary yet") {
-        assert!(std::io::BufRead::read_line(&mut log, &mut text).unwrap() > 0, "{text}");
+        match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            Ok(line) => text.extend([line.as_str(), "\n"]),
+            Err(_) => break,
+        }
     }
     child.kill().unwrap();
     child.wait().unwrap();
+    assert!(text.contains("can't copy the primary yet"), "it does not wait: {text}");
     text
 }
 
