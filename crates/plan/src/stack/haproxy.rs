@@ -6,6 +6,13 @@
 
 use super::Stack;
 
+/// A server that just got its address counts as up until it was asked, if nothing else is said: a replica that
+/// returns would be a second primary for a second, and every client turned away.
+const UNASKED: &str = "    .if version_atleast(3.1.0)
+    default-server init-state down
+    .endif
+";
+
 /// The configuration for these servers: a label, and where it is reached.
 pub fn render(stack: &Stack, servers: &[(String, String)]) -> String {
     let Some((_, first, port)) = stack.databases().first().copied() else { return String::new() };
@@ -58,14 +65,14 @@ backend primary
     http-check send meth GET uri {primary}
     http-check expect status 200
     default-server port {check} inter 1s fall 2 rise 1 on-marked-down shutdown-sessions init-addr last,libc,none resolvers system check
-{servers}
+{UNASKED}{servers}
 backend replicas
     balance leastconn
     option httpchk
     http-check send meth GET uri {replica}
     http-check expect status 200
     default-server port {check} inter 1s fall 2 rise 1 on-marked-down shutdown-sessions init-addr last,libc,none resolvers system check
-{servers}
+{UNASKED}{servers}
 frontend health
     mode http
     bind :8404

@@ -30,12 +30,20 @@ pub fn deployed(scene: &Scene) -> Result<()> {
         let write = swarm.ports.first().copied().unwrap_or_default();
         swarm.until(write, "select pg_is_in_recovery()", "f")?;
         swarm.until(read, "select pg_is_in_recovery()", if name == "prod" { "f" } else { "t" })?;
-        swarm.query(write, "create table kept (n bigint primary key); insert into kept values (1), (2)")?;
+        // Asked again where it was refused: HAProxy before 3.1 takes a server that it has not asked yet for one
+        // more primary, and turns writers away until it has.
+        let kept = "create table if not exists kept (n bigint primary key); \
+                    insert into kept values (1), (2) on conflict do nothing; select count(*) from kept";
+        swarm.until(write, kept, "2")?;
         swarm.until(read, "select count(*) from kept", "2")?;
         // A new task on the same volume.
         engine.output(&["service", "update", "--quiet", "--force", &format!("{NAME}_db")])?;
         swarm.until(write, "select count(*) from kept", "2")?;
-        swarm.until(write, "insert into kept values (3); select count(*) from kept", "3")?;
+        swarm.until(
+            write,
+            "insert into kept values (3) on conflict do nothing; select count(*) from kept",
+            "3",
+        )?;
         swarm.until(read, "select count(*) from kept", "3")?;
     }
     Ok(())
