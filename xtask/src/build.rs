@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result, bail};
 use oci::Source;
 use plan::Target;
 use plan::filesystem::BuiltBinary;
-use plan::toolchain::Candidate;
+use plan::toolchain::{Candidate, NATIVE_CC};
 use serde::Deserialize;
 use xshell::{Shell, cmd};
 
@@ -119,7 +119,12 @@ fn run(workspace: &Workspace, target: &Target, offline: bool, ui: &Ui, more: &[&
             .env(format!("CARGO_TARGET_{}_LINKER", env_triple.to_uppercase()), cc)
             .env(format!("CC_{env_triple}"), cc);
     }
+    let host_linker =
+        format!("CARGO_TARGET_{}_LINKER", facts::rust_host(&sh)?.replace('-', "_").to_uppercase());
     command = command
+        // Build scripts are linked for this machine, with what is named here or not: Cargo would compile them, and all
+        // above them, again whenever another platform was built last.
+        .env(host_linker, NATIVE_CC)
         .env("CARGO_ENCODED_RUSTFLAGS", rust_flags.join("\x1f"))
         .env(format!("CFLAGS_{env_triple}"), c_flags.join(" "))
         // What C calls __DATE__.

@@ -417,7 +417,7 @@ fn rustc() -> OsString {
 }
 
 /// The target triple of this machine's Rust.
-fn rust_host(sh: &Shell) -> Result<String> {
+pub fn rust_host(sh: &Shell) -> Result<String> {
     Ok(rustc_version(sh)?.1)
 }
 

@@ -162,6 +162,38 @@ fn an_edited_line_makes_its_own_layer_and_no_other() {
 }
 
 #[test]
+fn platforms_in_turn_compile_nothing_again() {
+    let cross = "aarch64-linux-gnu-gcc";
+    if !has_cc() {
+        return;
+    }
+    if !Path::new("/usr/bin").join(cross).exists() {
+        println!("skipped: no {cross}; run `apt-get install gcc-aarch64-linux-gnu`");
+        return;
+    }
+    let world = World::new();
+    let catalogue = fs::read_to_string(world.path("docker/images.toml")).unwrap();
+    let (native, foreign) = catalogue.split_once("[[platforms.\"linux/arm64\"").unwrap();
+    let foreign = foreign.replacen("cc = \"cc\"", &format!("cc = \"{cross}\""), 1);
+    world.write("docker/images.toml", &format!("{native}[[platforms.\"linux/arm64\"{foreign}"));
+    // Cargo compiles it for the machine that builds, whatever it builds for.
+    world.write("words/build.rs", "fn main() {}\n");
+    world.commit();
+    let all = ["image", "--platform", "linux/amd64,linux/arm64"];
+    let said = |args: &[&str]| {
+        let output = world.xtask(args);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{said}");
+        said
+    };
+    said(&all);
+    let again = said(&all);
+    assert!(again.contains("0 crates compiled, 0 layers compressed"), "{again}");
+    let one = said(&["image", "--platform", "linux/arm64"]);
+    assert!(one.contains("0 crates compiled"), "{one}");
+}
+
+#[test]
 fn what_exceeds_a_budget_is_told_by_layer_file_and_crate() {
     if !has_cc() {
         return;

@@ -7,7 +7,7 @@ use crate::facts::Facts;
 use crate::spec::{PlatformSpec, Toolchain};
 
 /// The program that compiles C and links on a machine of the very platform that is built for.
-const NATIVE_CC: &str = "cc";
+pub const NATIVE_CC: &str = "cc";
 /// How to get it.
 const NATIVE_INSTALL: &str = "apt-get install gcc libc6-dev";
 /// Cargo's subcommand that brings zig in as compiler and linker.
