@@ -179,6 +179,7 @@ fn a_message_is_found_wherever_it_is_made() {
     check(r#"} #[cfg(test)] mod tests { fn g() { bail!("in a test") }"#, &[]);
     check(r#"} #[derive(Error)] enum E { #[error("it is {0}")] A(u8) "#, &["it is …"]);
     check(r#"wrong() } fn wrong() -> String { format!("far {x}") } fn g() { Err(wrong())"#, &["far …"]);
+    check(r#"} const NONE: &str = "there is none"; fn g() { Err(NONE.into())"#, &["there is none"]);
     assert_eq!(scan::test_modules("mod a;\n#[cfg(test)]\nmod b;\n#[cfg(test)]\nmod c {}").unwrap(), ["b"]);
 }
 

@@ -178,19 +178,25 @@ struct Scope<'a> {
 }
 
 impl<'a> Scope<'a> {
-    /// What a name stands for: the last `let` before the place, else a function of the file.
+    /// What a name stands for: the last `let` before the place, else a constant or a function of the file.
     fn resolve(&self, name: &str) -> &'a [Node] {
-        for i in (0..self.at).rev() {
-            if self.nodes[i].is_word("let") && self.nodes[i + 1].is_word(name) {
-                let rest = &self.nodes[i + 2..];
-                return &rest[..rest.iter().position(|node| node.is_mark(';')).unwrap_or(rest.len())];
-            }
+        let defined = |word: &str, upto: usize| {
+            self.nodes[..upto].windows(2).rposition(|pair| pair[0].is_word(word) && pair[1].is_word(name))
+        };
+        let value = |i: usize| {
+            let rest = &self.nodes[i + 2..];
+            &rest[..rest.iter().position(|node| node.is_mark(';')).unwrap_or(rest.len())]
+        };
+        if let Some(i) = defined("let", self.at) {
+            return value(i);
         }
         if let Some(outer) = self.outer {
             return outer.resolve(name);
         }
-        let found = self.nodes.windows(2).position(|pair| pair[0].is_word("fn") && pair[1].is_word(name));
-        let Some(i) = found else { return &[] };
+        if let Some(i) = defined("const", self.nodes.len()) {
+            return value(i);
+        }
+        let Some(i) = defined("fn", self.nodes.len()) else { return &[] };
         let body = self.nodes[i..].iter().position(|node| node.group('{').is_some());
         body.map_or(&[], |body| &self.nodes[i + body..=i + body])
     }
