@@ -135,7 +135,7 @@ pub fn from_source(
             }
             let reference = registry::parse(source)?;
             if *offline {
-                bail!("{} would be pulled, which --offline forbids", reference.whole());
+                bail!("{} would be pulled; leave --offline out, or give a file instead", reference.whole());
             }
             let pulled = client(sources)?.pull(&reference, std::slice::from_ref(platform), cache.blobs())?;
             let imported = from_cache(cache.blobs(), &pulled.root, platform)?;

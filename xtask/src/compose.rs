@@ -60,7 +60,10 @@ impl Args {
             let all: Vec<_> =
                 spec.stacks.keys().map(|name| stack::find(&spec, name, &none)).collect::<Result<_, _>>()?;
             if all.is_empty() {
-                bail!("{}: has no `[stacks]`", workspace.spec_path().display());
+                bail!(
+                    "{}: has no `[stacks]`; add one, such as `[stacks.basic]`",
+                    workspace.spec_path().display()
+                );
             }
             let files: Vec<_> = all.iter().flat_map(stack::Stack::files).collect();
             return generate::write(workspace, &files, ui);

@@ -21,7 +21,10 @@ impl Args {
     pub fn run(self, workspace: &Workspace, ui: &Ui) -> Result<()> {
         let spec = workspace.spec()?;
         let Some(manifests) = &spec.kubernetes else {
-            bail!("{}: has no `[kubernetes]`", workspace.spec_path().display());
+            bail!(
+                "{}: has no `[kubernetes]`; add it, with `base` and `overlays`",
+                workspace.spec_path().display()
+            );
         };
         if !self.digest {
             return generate::write(workspace, &kubernetes::files(&spec, &Pins::new()), ui);

@@ -91,7 +91,7 @@ impl Args {
             None => {
                 let head = workspace
                     .commit_of("HEAD")
-                    .context("no commit is checked out; a release is of a commit")?;
+                    .context("no commit is checked out, and a release is of one; run `git commit` first")?;
                 let version = next(&workspace.version, &ask)?;
                 let now = facts::source_date_epoch()?.unwrap_or_else(facts::clock);
                 State::new(&asked, version, workspace.version.clone(), head, now)

@@ -175,6 +175,9 @@ fn bases_that_do_not_do() {
     image(&write("foreign.tar", &root_file_system(foreign)), "give a base for linux/");
     image("alpine=./missing.tar.gz", "--base alpine=./missing.tar.gz: there is no such file");
     image("alpine=UPPER", "`UPPER`");
+    world.fails(&["compose", "up", "ci-cd"], 2, "the stack `ci-cd` is not for Compose; allowed: basic, ");
+    let pulled = ["image", "--offline", "--base", "alpine=docker.io/library/alpine:3.24"];
+    world.fails(&pulled, 1, "would be pulled; leave --offline out, or give a file instead");
     assert_eq!(world.cached().iter().filter(|n| n.contains("oci-cache/tmp/")).count(), 0);
     assert!(!world.path("target/oci").exists());
 }

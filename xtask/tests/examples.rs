@@ -205,6 +205,8 @@ fn what_cannot_be_built_says_so() {
     );
     check("extension", &["image", "--platform", "linux/arm/v7"], 2, "unknown platform `linux/arm/v7`");
     check("extension", &["generate", "--check"], 2, "--spec");
+    check("devtools", &["compose"], 1, "has no `[stacks]`; add one, such as `[stacks.basic]`");
+    check("devtools", &["k8s"], 1, "has no `[kubernetes]`; add it, with `base` and `overlays`");
     check("nowhere", &["image", "--dry-run"], 1, "nowhere/images.toml: cannot read");
     fs::write(
         temp.path().join("images.toml"),

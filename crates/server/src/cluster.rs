@@ -82,12 +82,25 @@ pub fn exists(directory: &Path) -> Result<bool> {
     match fs::read_to_string(&path) {
         Ok(text) if text.trim() == FORMAT => Ok(true),
         Ok(text) => Err(plain(format!(
-            "data directory `{shown}` has format `{}`, and this version reads format {FORMAT} only",
+            "data directory `{shown}` has format `{}`, and this version reads format {FORMAT} only: start it with the \
+             version that wrote it, or restore a backup into an empty one",
             text.trim()
         ))),
         Err(error) if error.kind() == ErrorKind::NotFound => foreign(directory).map(|()| false),
         Err(error) => Err(unreadable(&path, &error)),
     }
+}
+
+/// Makes sure that nothing is restored over a cluster.
+pub fn vacant(directory: &Path) -> Result<()> {
+    if !exists(directory)? {
+        return Ok(());
+    }
+    let shown = directory.display();
+    Err(plain(format!(
+        "data directory `{shown}` holds a cluster: restore into an empty one (`-D DIRECTORY`, or another volume), \
+         or move it away first (`mv {shown} {shown}.old`)"
+    )))
 }
 
 fn foreign(directory: &Path) -> Result<()> {

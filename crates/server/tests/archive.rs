@@ -51,7 +51,11 @@ fn an_archive_brings_back_any_moment() {
         let (got, text) = applet(&Node::new(&[]), &["restore", &path, "--to", to]);
         assert!(got == Some(code) && text.contains(expect), "{text}");
     };
-    refused("2001-01-01T00:00:00Z", 1, "no copy from before");
+    refused("2001-01-01T00:00:00Z", 1, "no copy from before that moment: the oldest is of 20");
+    let empty = tempfile::tempdir().unwrap();
+    std::fs::create_dir(empty.path().join("history")).unwrap();
+    let (code, text) = applet(&Node::new(&[]), &["restore", "--to=latest", empty.path().to_str().unwrap()]);
+    assert!(code == Some(1) && text.contains("holds no copy: name a server's `archive_directory`"), "{text}");
     refused("soon", 2, "allowed are `latest`");
     let (code, text) = applet(&node, &["restore", "--to=latest", &path]);
     assert!(code == Some(1) && text.contains("holds a cluster"), "{text}");

@@ -157,6 +157,13 @@ fn a_start_that_can_not_work_says_why() {
     );
     check(
         &|_, c| {
+            c.args(["-c", "port"]);
+        },
+        2,
+        &["`-c port` has no `=`: it must be `-c NAME=VALUE`"],
+    );
+    check(
+        &|_, c| {
             c.arg("--wrong");
         },
         2,
@@ -183,7 +190,11 @@ fn a_start_that_can_not_work_says_why() {
         1,
         &["db.example.org", "no IP address"],
     );
-    check(&|node, _| put(node, "SCRATCHBIRD_VERSION", "99\n"), 1, &["format `99`"]);
+    check(
+        &|node, _| put(node, "SCRATCHBIRD_VERSION", "99\n"),
+        1,
+        &["format `99`", "start it with the version that wrote it"],
+    );
     check(&|node, _| put(node, "PG_VERSION", "15\n"), 1, &["PostgreSQL data directory"]);
     check(&|node, _| put(node, "photo.jpg", ""), 1, &["not empty", "photo.jpg"]);
     let (code, text) = outcome(scratchbird().arg("serv"));

@@ -90,7 +90,10 @@ impl DownArgs {
 fn runnable<'a>(spec: &'a Spec, name: &'a str, pins: &'a Pins) -> Result<Stack<'a>> {
     let stack = stack::find(spec, name, pins)?;
     if !stack.stack.outputs.contains(&Output::Compose) {
-        return Err(Usage(format!("compose: the stack `{name}` is not for Compose")).into());
+        let theirs = spec.stacks.iter().filter(|(_, stack)| stack.outputs.contains(&Output::Compose));
+        let theirs: Vec<&str> = theirs.map(|(name, _)| name.as_str()).collect();
+        let text = format!("compose: the stack `{name}` is not for Compose; allowed: {}", theirs.join(", "));
+        return Err(Usage(text).into());
     }
     Ok(stack)
 }

@@ -214,8 +214,8 @@ fn settings_flags(args: &[String]) -> Result<Vec<(String, String)>, Failure> {
             joined => joined,
         };
         if flag == "-c" {
-            let (name, value) =
-                value.split_once('=').ok_or_else(|| Failure::usage(format!("`-c {value}` has no `=`")))?;
+            let wrong = || Failure::usage(format!("`-c {value}` has no `=`: it must be `-c NAME=VALUE`"));
+            let (name, value) = value.split_once('=').ok_or_else(wrong)?;
             flags.push((name.trim().replace('-', "_"), value.to_owned()));
         } else {
             flags.push((name.to_owned(), value.to_owned()));

@@ -252,12 +252,16 @@ fn one<'w>(field: Option<&'w Vec<Word>>, what: &str) -> std::result::Result<&'w 
     match field.map(Vec::as_slice) {
         Some([word]) => Ok(&word.text),
         Some(_) => Err(format!("there may be only one {what}")),
-        None => Err(format!("the {what} is missing")),
+        None => Err(missing(what)),
     }
 }
 
+fn missing(what: &str) -> String {
+    format!("the {what} is missing: a line is `TYPE DATABASE USER [ADDRESS] METHOD`")
+}
+
 fn names(field: Option<&Vec<Word>>, what: &str) -> std::result::Result<Vec<Name>, String> {
-    let words = field.ok_or_else(|| format!("the {what} is missing"))?;
+    let words = field.ok_or_else(|| missing(what))?;
     let name = |word: &Word| {
         let text = word.text.as_str();
         match text {
@@ -356,8 +360,8 @@ mod tests {
             assert!(error.starts_with("/hba:2: ") && error.contains(expect), "{line}: {error}");
         };
         check("remote all all trust", "connection type `remote`: allowed are local, host");
-        check("local all all", "the method is missing");
-        check("host all", "the user is missing");
+        check("local all all", "the method is missing: a line is `TYPE DATABASE USER [ADDRESS] METHOD`");
+        check("host all", "the user is missing: a line is");
         check("local all all peer", "method `peer`: allowed are trust, reject, scram-sha-256");
         check("host all all samehost trust", "address `samehost`");
         check("host all all db.example.org trust", "address `db.example.org`");

@@ -29,13 +29,7 @@ pub struct Options {
 /// Restores a cluster; gives the archive's label.
 pub fn restore(options: &Options) -> Result<Label> {
     let directory = &options.directory;
-    let shown = directory.display();
-    if cluster::exists(directory).map_err(failed)? {
-        return Err(Error::other(format!(
-            "data directory `{shown}` holds a cluster: restore into an empty one (`-D DIRECTORY`, or another volume), \
-             or move it away first (`mv {shown} {shown}.old`)"
-        )));
-    }
+    cluster::vacant(directory).map_err(failed)?;
     if let Some(path) = &options.archive {
         let file = File::open(path).and_then(|file| archive::read(file, |_, _| Ok(())));
         file.map_err(|error| Error::new(error.kind(), format!("`{}`: {error}", path.display())))?;

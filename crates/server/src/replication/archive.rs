@@ -15,6 +15,7 @@ use crate::cluster;
 use crate::log as server_log;
 use crate::session::Server;
 use crate::sql::error::{Result, SqlError};
+use jiff::Timestamp;
 use std::fs::{self, File};
 use std::io::{BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
@@ -203,21 +204,23 @@ pub struct Recovered {
 /// Builds a data directory as it was at a moment (microseconds since 1970), or as late as the archive goes.
 pub fn restore(archive: &Path, data: &Path, until: Option<i64>) -> Result<Recovered> {
     let wrong = |why: String| SqlError::new("58P01", why);
-    if cluster::exists(data)? {
-        return Err(wrong(format!(
-            "data directory `{}` holds a cluster: restore into an empty one",
-            data.display()
-        )));
-    }
+    cluster::vacant(data)?;
     let lock = cluster::lock(data)?;
     let shown = archive.display();
     let directory = history(archive)?;
     let mut candidates = bases(&directory)?;
+    let oldest = candidates.iter().map(|(header, _)| header.time).min();
+    let none = || {
+        wrong(match oldest.and_then(|time| Timestamp::from_microsecond(time).ok()) {
+            Some(oldest) => {
+                format!("archive `{shown}` has no copy from before that moment: the oldest is of {oldest}")
+            }
+            None => format!("archive `{shown}` holds no copy: name a server's `archive_directory`"),
+        })
+    };
     candidates.retain(|(header, _)| until.is_none_or(|until| header.time <= until));
     candidates.sort_by_key(|(header, _)| (header.timeline, header.lsn));
-    let (header, path) = candidates
-        .pop()
-        .ok_or_else(|| wrong(format!("archive `{shown}` has no copy from before that moment")))?;
+    let (header, path) = candidates.pop().ok_or_else(none)?;
     let failed = |error: std::io::Error| disk(&format!("can't read archive `{shown}`"), &error);
     let mut receiver = base::Receiver::new(data)?;
     for message in messages(&path).map_err(failed)? {
