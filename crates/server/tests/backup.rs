@@ -344,6 +344,9 @@ const SCHEMA: &[&str] = &[
     "GRANT USAGE ON SCHEMA aviary TO wren, \"Big Owl\"",
     "GRANT ALL ON aviary.cage TO \"Big Owl\"",
     "GRANT USAGE ON SEQUENCE nest_number TO wren",
+    "GRANT CREATE, TEMP ON DATABASE scratchbird TO wren",
+    "REVOKE TEMPORARY ON DATABASE scratchbird FROM PUBLIC",
+    "CREATE EXTENSION \"uuid-ossp\" WITH SCHEMA aviary",
     "ALTER TABLE aviary.cage OWNER TO wren",
     "ALTER SCHEMA aviary OWNER TO wren",
 ];
@@ -362,6 +365,11 @@ const QUESTIONS: &[&str] = &[
     "SELECT has_table_privilege('wren', 'parent', 'UPDATE'), has_table_privilege('wren', 'parent', 'DELETE'),
             has_table_privilege('wren', 'rich', 'SELECT'), has_table_privilege('Big Owl', 'aviary.cage', 'INSERT'),
             has_schema_privilege('Big Owl', 'aviary', 'USAGE'), has_schema_privilege('Big Owl', 'aviary', 'CREATE')",
+    "SELECT has_database_privilege('wren', current_database(), 'CREATE'),
+            has_database_privilege('wren', current_database(), 'TEMP'),
+            has_database_privilege('Big Owl', current_database(), 'TEMP'),
+            has_database_privilege('Big Owl', current_database(), 'CONNECT')",
+    "SELECT extname, nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = extnamespace ORDER BY 1",
     "SELECT pg_get_userbyid(relowner) FROM pg_class WHERE relname = 'cage'",
     "SELECT pg_get_userbyid(nspowner) FROM pg_namespace WHERE nspname = 'aviary'",
 ];

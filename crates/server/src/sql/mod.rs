@@ -12,6 +12,7 @@ mod createdb;
 pub mod datetime;
 pub mod ddl;
 pub mod error;
+pub mod extension;
 mod fields;
 pub mod functions;
 pub mod interval;

@@ -307,6 +307,17 @@ pub enum ClusterChange {
         /// Whether it is given.
         give: bool,
     },
+    /// GRANT and REVOKE on databases
+    Access {
+        /// The databases.
+        databases: Vec<String>,
+        /// Who gets or loses it; empty for everybody.
+        grantees: Vec<String>,
+        /// The letters of the privileges.
+        letters: String,
+        /// Whether it is given.
+        give: bool,
+    },
     /// DROP ROLE
     DropRole {
         /// Its name.

@@ -3,7 +3,8 @@
 //! Everything is asked over the protocol, of Postgres' own catalogues, in one snapshot. The text is what `psql` reads:
 //! it restores into this server and, as far as the types are there, into PostgreSQL.
 //!
-//! 1. Sequences that no column owns, then tables with keys and checks; a table comes after those that it refers to.
+//! 1. Schemas, extensions, sequences that no column owns, then tables with keys and checks; a table comes after those
+//!    that it refers to.
 //! 2. The rows, as COPY's lines, and the sequences' positions.
 //! 3. Other indexes, then views in the order of their making.
 //! 4. Comments, owners and access rights. Roles are in the archive, not here, so those who are named must be there; an
@@ -32,6 +33,13 @@ pub fn write(client: &mut Client, out: &mut dyn Write) -> Result<()> {
         "SELECT nspname FROM pg_namespace n WHERE {OWN} AND nspname <> 'public' ORDER BY nspname"
     ))? {
         writeln!(out, "CREATE SCHEMA {};", quote(text(&row, 0)))?;
+    }
+    for row in dump.rows(
+        "SELECT e.extname, n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
+         WHERE e.extname <> 'plpgsql' ORDER BY e.extname",
+    )? {
+        let (name, schema) = (quote(text(&row, 0)), quote(text(&row, 1)));
+        writeln!(out, "CREATE EXTENSION IF NOT EXISTS {name} WITH SCHEMA {schema};")?;
     }
     let tables = dump.tables()?;
     let sequences = dump.sequences(&tables)?;

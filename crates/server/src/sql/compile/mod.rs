@@ -24,7 +24,7 @@ mod sets;
 mod system;
 mod union;
 
-use super::catalog::{Catalog, Kind, PUBLIC, Relation, TEMPORARY, is_temporary, key, schema_key};
+use super::catalog::{Catalog, PUBLIC, Relation, TEMPORARY, is_temporary, key, schema_key};
 use super::error::{Result, SqlError};
 use super::system::Cluster;
 use super::types::{Type, Typed};
@@ -65,7 +65,7 @@ impl Context<'_> {
                 std::iter::once(self.temporary).chain(path).find_map(|s| self.catalog.get(&key(s, name)))
             }
         };
-        found.filter(|relation| !matches!(relation.kind, Kind::Schema | Kind::Dropped))
+        found.filter(|relation| relation.kind.is_relation())
     }
 
     /// The relation that a name means inside another: in that one's schema, or on the path.

@@ -44,6 +44,8 @@ const SYSTEM: &[(&str, i64)] = &[
     ("pg_authid", 1260),
     ("pg_trigger", 2620),
     ("pg_tablespace", 1213),
+    ("pg_extension", 3079),
+    ("pg_enum", 3501),
 ];
 
 /// What is true of everything here.
@@ -60,7 +62,6 @@ const ALWAYS: &[&str] = &[
     "pg_ts_config_is_visible",
     "pg_ts_parser_is_visible",
     "pg_ts_template_is_visible",
-    "has_database_privilege",
     "has_function_privilege",
     "has_type_privilege",
     "has_tablespace_privilege",
@@ -109,14 +110,14 @@ impl Compiler<'_> {
             ("obj_description", [oid, ..]) => {
                 let oid = self.number(oid)?;
                 let all = system::comments(catalog).into_iter().filter(|(_, _, number, _)| *number == 0);
-                let all: Vec<(i64, String)> = all.map(|(oid, _, _, text)| (oid, text.to_owned())).collect();
+                let all: Vec<(i64, String)> = all.map(|(oid, _, _, text)| (oid, text)).collect();
                 text(system::text_of(&all, &oid))
             }
             ("col_description", [oid, column]) => {
                 let (oid, column) = (self.number(oid)?, self.coerce(column.clone(), Type::Int4)?.sql);
                 let all = system::comments(catalog).into_iter().filter(|(_, _, number, _)| *number > 0);
                 let all: Vec<(i64, String)> =
-                    all.map(|(oid, _, number, text)| (oid * 10_000 + number, text.to_owned())).collect();
+                    all.map(|(oid, _, number, text)| (oid * 10_000 + number, text)).collect();
                 text(system::text_of(&all, &format!("({oid} * 10000 + {column})")))
             }
             ("pg_get_expr", [expr, _, ..]) => Ok(Some(self.coerce(expr.clone(), Type::Text)?)),

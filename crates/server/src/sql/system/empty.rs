@@ -34,8 +34,6 @@ pub(super) const EMPTY: &[(&str, &str)] = &[
          proargtypes:int2vector proallargtypes:_oid proargmodes:_char proargnames:_text prosrc:text probin:text \
          proconfig:_text proacl:_text tableoid:oid",
     ),
-    ("pg_extension", "oid:oid extname extowner:oid extnamespace:oid extrelocatable:bool extversion:text"),
-    ("pg_available_extensions", "name default_version:text installed_version:text comment:text"),
     ("pg_foreign_data_wrapper", "oid:oid fdwname fdwowner:oid"),
     ("pg_foreign_server", "oid:oid srvname srvowner:oid srvfdw:oid"),
     ("pg_foreign_table", "ftrelid:oid ftserver:oid ftoptions:_text"),

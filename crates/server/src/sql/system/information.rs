@@ -261,7 +261,7 @@ pub(super) const INFORMATION: &[System] = &[
             ];
             let mut rows = Vec::new();
             for table in relations(source.catalog).filter(|r| matches!(r.kind, Kind::Table | Kind::View)) {
-                let own = (table.owner.as_str(), table.all_privileges());
+                let own = (table.owner.as_str(), table.kind.privileges());
                 let others = table.grants.iter().map(|grant| {
                     let grantee = if grant.grantee.is_empty() { "PUBLIC" } else { &grant.grantee };
                     (grantee, grant.privileges.as_str())

@@ -157,18 +157,20 @@ pub fn serial_sequences(catalog: &Catalog) -> Vec<(String, String)> {
 }
 
 /// What COMMENT ON said: the object's number, the catalogue's, the column's, the text.
-pub fn comments(catalog: &Catalog) -> Vec<(i64, i64, i64, &str)> {
+pub fn comments(catalog: &Catalog) -> Vec<(i64, i64, i64, String)> {
     let mut comments = Vec::new();
-    for relation in catalog.relations.values() {
+    for relation in catalog.relations.values().filter(|r| r.kind != Kind::Extension) {
         let (oid, class) = match relation.kind {
             Kind::Schema => (schema_oid(catalog, relation.base()), 2615),
             _ => (relation.oid, 1259),
         };
-        comments.extend(relation.comment.as_deref().map(|text| (oid, class, 0, text)));
+        comments.extend(relation.comment.clone().map(|text| (oid, class, 0, text)));
         for (number, column) in (1..).zip(&relation.columns) {
-            comments.extend(column.comment.as_deref().map(|text| (oid, class, number, text)));
+            comments.extend(column.comment.clone().map(|text| (oid, class, number, text)));
         }
     }
+    let extensions = catalog.extensions().into_iter();
+    comments.extend(extensions.filter_map(|extension| Some((extension.oid, 3079, 0, extension.comment?))));
     comments
 }
 

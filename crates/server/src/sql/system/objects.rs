@@ -80,7 +80,7 @@ pub(super) fn schema_oid(catalog: &Catalog, name: &str) -> i64 {
 
 /// Tables, views, indexes and sequences.
 pub(super) fn relations(catalog: &Catalog) -> impl Iterator<Item = &Relation> {
-    catalog.relations.values().filter(|relation| !matches!(relation.kind, Kind::Schema | Kind::Dropped))
+    catalog.relations.values().filter(|relation| relation.kind.is_relation())
 }
 
 pub(super) fn owner(source: &Source<'_>, name: &str) -> i64 {
@@ -93,7 +93,7 @@ pub(super) fn kind_letter(kind: Kind) -> &'static str {
         Kind::View => "v",
         Kind::Index { .. } => "i",
         Kind::Sequence => "S",
-        Kind::Schema | Kind::Dropped => "n",
+        _ => "n",
     }
 }
 
