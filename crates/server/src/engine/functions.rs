@@ -6,7 +6,7 @@ use super::{Value, ValueRef};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::types::{Type, Typed};
 use crate::sql::value::{cast, out_of_range};
-use crate::sql::{array, datetime, extension, functions, interval, numeric, pattern};
+use crate::sql::{array, datetime, extension, functions, interval, labels, numeric, pattern};
 use bigdecimal::{BigDecimal, Zero};
 use rusqlite::Connection as Sqlite;
 use rusqlite::functions::{Context, FunctionFlags};
@@ -39,6 +39,14 @@ pub fn register(
     pure(sqlite, "sb_cast", 5, |c| {
         let (from, to) = (type_of(c, 1), Typed { ty: type_of(c, 2), typmod: integer(c, 3) as i32 });
         cast(own(c.get_raw(0))?, from, to, integer(c, 4) != 0)
+    })?;
+    pure(sqlite, "sb_enum", 3, |c| {
+        let (Ok(text), Ok(of), Ok(list)) =
+            (c.get_raw(0).as_str(), c.get_raw(1).as_str(), c.get_raw(2).as_str())
+        else {
+            return Ok(Value::Null);
+        };
+        labels::find_in(of, list, text).map(|value| Value::Text(value.to_owned()))
     })?;
     pure(sqlite, "sb_add", 3, |c| arithmetic(c, i64::checked_add, |a, b| Ok(a + b)))?;
     pure(sqlite, "sb_sub", 3, |c| arithmetic(c, i64::checked_sub, |a, b| Ok(a - b)))?;

@@ -100,6 +100,11 @@ impl Session {
             }
             _ => {}
         }
+        self.with_context(|context| plan(statement, context, declared))
+    }
+
+    /// Does something in the light of the definitions that hold now.
+    pub(super) fn with_context<T>(&mut self, work: impl FnOnce(&Context<'_>) -> Result<T>) -> Result<T> {
         let catalog = self.connection.catalog()?;
         let setting = self.parameters.show("search_path", &self.server.settings)?;
         let path = Context::existing_path(&catalog, &setting, &self.user);
@@ -124,7 +129,7 @@ impl Session {
                 parameters: &self.parameters,
             },
         };
-        plan(statement, &context, declared)
+        work(&context)
     }
 
     /// Runs a plan and gives back its command tag.

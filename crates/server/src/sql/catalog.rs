@@ -1,6 +1,7 @@
 //! What a database contains, as declared: the part that SQLite's own schema can't hold.
 
 use super::extension::{self, PLPGSQL};
+use super::system::shown;
 use super::types::{Type, Typed};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -30,6 +31,11 @@ pub fn key(schema: &str, name: &str) -> String {
 /// The key of a schema: no relation's.
 pub fn schema_key(name: &str) -> String {
     format!("{MARK}{name}")
+}
+
+/// The key of a type: no relation's.
+pub fn type_key(schema: &str, name: &str) -> String {
+    format!("{schema}{MARK}{MARK}{name}")
 }
 
 /// The key of an extension: no relation's and no schema's.
@@ -80,6 +86,9 @@ pub struct Relation {
     /// What becomes of a temporary table when the transaction ends, if not nothing.
     #[serde(default)]
     pub on_commit: Option<OnCommit>,
+    /// An enumeration's values in their order; see [`super::labels`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
 }
 
 /// What becomes of a temporary table when the transaction ends.
@@ -125,6 +134,8 @@ pub enum Kind {
     Schema,
     /// A schema that every database has, and that was dropped here.
     Dropped,
+    /// An enumeration.
+    Enum,
     /// An extension, whose definition is its schema.
     Extension,
     /// A database: in no catalogue, but with an owner and rights like the others.
@@ -140,6 +151,7 @@ impl Kind {
             Self::Index { .. } => "index",
             Self::Sequence => "sequence",
             Self::Schema | Self::Dropped => "schema",
+            Self::Enum => "type",
             Self::Extension => "extension",
             Self::Database => "database",
         }
@@ -255,10 +267,21 @@ impl Relation {
 
     /// Its name for messages.
     pub fn shown(&self) -> String {
-        match split(&self.name) {
+        match (self.schema(), self.base()) {
             (PUBLIC | "", name) => name.to_owned(),
             (schema, name) => format!("{schema}.{name}"),
         }
+    }
+
+    /// The type that an enumeration is.
+    pub fn enum_type(&self) -> Type {
+        Type::Enum(u32::try_from(self.oid).unwrap_or(0))
+    }
+
+    /// An enumeration's name as it is written, with its schema or without.
+    pub fn enum_name(&self, with_schema: bool) -> String {
+        let name = shown(self.base());
+        if with_schema { format!("{}.{name}", shown(self.schema())) } else { name }
     }
 
     /// The key of another relation in the same schema.
@@ -308,6 +331,7 @@ impl Relation {
             grants: Vec::new(),
             comment: None,
             on_commit: None,
+            labels: Vec::new(),
         }
     }
 
@@ -357,6 +381,16 @@ impl Catalog {
             });
         }
         found
+    }
+
+    /// The enumeration of a number.
+    pub fn enumeration(&self, oid: u32) -> Option<&Relation> {
+        self.enumerations().find(|found| found.oid == i64::from(oid))
+    }
+
+    /// All enumerations.
+    pub fn enumerations(&self) -> impl Iterator<Item = &Relation> {
+        self.relations.values().filter(|relation| relation.kind == Kind::Enum)
     }
 
     /// The indexes of a table.

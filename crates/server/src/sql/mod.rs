@@ -17,6 +17,7 @@ mod fields;
 pub mod functions;
 pub mod interval;
 pub mod json;
+pub mod labels;
 pub mod numeric;
 pub mod pattern;
 pub mod plan;

@@ -365,7 +365,7 @@ impl Plan {
 /// Makes the plan of a statement. `declared` are the parameter types that the client gave.
 pub fn plan(statement: &Statement, context: &Context<'_>, declared: &[Option<Type>]) -> Result<Plan> {
     let mut compiler = Compiler::new(context, declared);
-    let mut plan = build(statement, context, &mut compiler)?;
+    let mut plan = build(statement, context, &mut compiler).map_err(|error| context.with_names(error))?;
     plan.writes |= compiler.writes;
     plan.volatile = compiler.volatile;
     plan.asks = compiler.asks;

@@ -403,11 +403,15 @@ impl Compiler<'_> {
                     _ => Frag { typed: Type::Float8.into(), ..cast_call(value, Type::Float8.into(), false) },
                 }))
             }
-            ("pg_typeof", [value]) => text(value.typed.ty.info().display, Type::Text),
+            ("pg_typeof", [value]) => text(&self.context.type_name(value.ty()), Type::Text),
+            ("enum_first" | "enum_last", [of]) => self.enumeration_end(name, of),
             ("format_type", [_, _]) => {
                 let (ty, typmod) =
                     (self.coerce(args[0].clone(), Type::Oid)?, self.coerce(args[1].clone(), Type::Int4)?);
-                Ok(Some(Frag::new(format!("sb_format_type({}, {})", ty.sql, typmod.sql), Type::Text)))
+                let own = super::super::system::text_of(&self.context.enumeration_names(), &ty.sql);
+                self.volatile = true;
+                let builtin = format!("sb_format_type({}, {})", ty.sql, typmod.sql);
+                Ok(Some(Frag::new(format!("coalesce({own}, {builtin})"), Type::Text)))
             }
             ("json_build_object" | "jsonb_build_object" | "json_build_array" | "jsonb_build_array", _) => {
                 let mut list = vec![if name.ends_with("object") { "1" } else { "0" }.to_owned()];

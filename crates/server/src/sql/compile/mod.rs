@@ -10,6 +10,7 @@
 
 mod array;
 mod dml;
+mod enumeration;
 mod expr;
 mod from;
 mod function;
@@ -269,7 +270,7 @@ impl<'a> Compiler<'a> {
         match &frag.shape {
             Shape::Null => Ok(Frag { typed: to.into(), ..frag }),
             Shape::Literal(text) => {
-                let parsed = value::input(to.into(), text, true)?;
+                let parsed = self.read(to.into(), text, true)?;
                 Ok(Frag {
                     sql: literal(&parsed),
                     typed: to.into(),
@@ -282,7 +283,10 @@ impl<'a> Compiler<'a> {
                 // The first use decides; a later use that disagrees converts.
                 let known =
                     *self.params[*index].get_or_insert(if to == Type::Unknown { Type::Text } else { to });
-                let typed = Frag::new(frag.sql, known);
+                let typed = self.parameter(*index, known)?;
+                if matches!((known, to), (Type::Enum(_), _) | (_, Type::Enum(_))) && known != to {
+                    return self.cast_enumeration(&typed, to.into());
+                }
                 if known == to { Ok(typed) } else { Ok(cast_call(&typed, to.into(), true)) }
             }
             Shape::Typed if from == to => Ok(frag),

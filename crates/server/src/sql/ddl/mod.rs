@@ -4,6 +4,7 @@ mod alter;
 mod column;
 mod comment;
 mod drop;
+mod enumeration;
 mod extension;
 mod grant;
 mod schema;
@@ -64,6 +65,8 @@ pub fn steps(statement: &Statement, context: &Context<'_>, compiler: &mut Compil
         Statement::CreateSchema { schema_name, if_not_exists, .. } => {
             maker.create_schema(schema_name, *if_not_exists)?
         }
+        Statement::CreateType { name, representation } => maker.create_type(name, representation.as_ref())?,
+        Statement::AlterType(alter) => maker.alter_type(alter)?,
         Statement::CreateExtension(create) => maker.create_extension(create)?,
         Statement::DropExtension(drop) => maker.drop_extensions(drop)?,
         Statement::Comment { object_type, object_name, comment, .. } => {

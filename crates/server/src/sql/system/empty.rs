@@ -24,7 +24,6 @@ pub(super) const EMPTY: &[(&str, &str)] = &[
     ("pg_inherits", "inhrelid:oid inhparent:oid inhseqno:int4 inhdetachpending:bool"),
     ("pg_partitioned_table", "partrelid:oid partstrat:char partnatts:int2"),
     ("pg_shdescription", "objoid:oid classoid:oid description:text"),
-    ("pg_enum", "oid:oid enumtypid:oid enumsortorder:float4 enumlabel"),
     ("pg_range", "rngtypid:oid rngsubtype:oid rngmultitypid:oid rngcollation:oid"),
     (
         "pg_proc",

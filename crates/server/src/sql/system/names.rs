@@ -34,8 +34,9 @@ pub fn invisible(context: &Context<'_>) -> Vec<i64> {
 }
 
 /// Every type's number and name, as `regtype` shows them.
-pub fn type_names() -> Vec<(i64, String)> {
-    TYPES.iter().map(|info| (i64::from(info.oid), info.display.to_owned())).collect()
+pub fn type_names(context: &Context<'_>) -> Vec<(i64, String)> {
+    let builtin = TYPES.iter().map(|info| (i64::from(info.oid), info.display.to_owned()));
+    builtin.chain(context.enumeration_names()).collect()
 }
 
 /// Every schema's number and name, as `regnamespace` shows them.
@@ -162,6 +163,7 @@ pub fn comments(catalog: &Catalog) -> Vec<(i64, i64, i64, String)> {
     for relation in catalog.relations.values().filter(|r| r.kind != Kind::Extension) {
         let (oid, class) = match relation.kind {
             Kind::Schema => (schema_oid(catalog, relation.base()), 2615),
+            Kind::Enum => (relation.oid, 1247),
             _ => (relation.oid, 1259),
         };
         comments.extend(relation.comment.clone().map(|text| (oid, class, 0, text)));

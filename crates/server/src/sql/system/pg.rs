@@ -51,7 +51,7 @@ pub(super) const PG: &[System] = &[
                         n(3_000_000_000 + table.oid * 64 + number),
                         n(table.oid),
                         n(number),
-                        t(&default_shown(column)),
+                        t(&default_shown(source.catalog, column)),
                     ]
                 })
                 .collect()
@@ -64,7 +64,7 @@ pub(super) const PG: &[System] = &[
             typelem:oid typarray:oid typinput:text typoutput:text typreceive:text typsend:text typnotnull:bool \
             typbasetype:oid typtypmod:int4 typndims:int4 typcollation:oid typalign:char typstorage:char \
             typdefault:text typacl:_text",
-        rows: |_| {
+        rows: |source| {
             let row = |info: &'static crate::sql::types::TypeInfo| {
                 let element = info.ty.element().map_or(0, |ty| i64::from(ty.oid()));
                 let array = info.ty.array().map_or(0, |ty| i64::from(ty.oid()));
@@ -99,8 +99,17 @@ pub(super) const PG: &[System] = &[
                     t(if info.size < 0 { "x" } else { "p" }),
                 ]
             };
-            TYPES.iter().map(row).collect()
+            TYPES
+                .iter()
+                .map(row)
+                .chain(source.catalog.enumerations().map(|found| enumeration(source, found)))
+                .collect()
         },
+    },
+    System {
+        name: "pg_enum",
+        columns: "oid:oid enumtypid:oid enumsortorder:float4 enumlabel",
+        rows: |source| source.catalog.enumerations().flat_map(labels_of).collect(),
     },
     System {
         name: "pg_index",
@@ -482,3 +491,22 @@ pub(super) const PG: &[System] = &[
         rows: |_| vec![vec![n(1663), t("pg_default"), n(10)]],
     },
 ];
+
+/// The row of an enumeration in `pg_type`.
+fn enumeration(source: &Source<'_>, found: &Relation) -> Vec<Value> {
+    let schema = schema_oid(source.catalog, found.schema());
+    let mut row = vec![n(found.oid), t(found.base()), n(schema), n(owner(source, &found.owner)), n(4)];
+    row.extend([yes(true), t("e"), t("E"), yes(false), yes(true), t(","), n(0), t("-"), n(0), n(0)]);
+    row.extend(["enum_in", "enum_out", "enum_recv", "enum_send"].map(t));
+    row.extend([yes(false), n(0), n(-1), n(0), n(0), t("i"), t("p")]);
+    row
+}
+
+/// The rows of an enumeration's labels; their numbers are made from the type's.
+fn labels_of(found: &Relation) -> Rows {
+    let row = |(number, value): (i64, &String)| {
+        let label = t(crate::sql::labels::label(value));
+        vec![n(2_000_000_000 + found.oid * 1000 + number), n(found.oid), Value::Real(number as f64), label]
+    };
+    (1..).zip(&found.labels).map(row).collect()
+}
