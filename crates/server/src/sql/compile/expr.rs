@@ -5,7 +5,7 @@ use crate::sql::error::{Result, SqlError};
 use crate::sql::types::{Type, Typed};
 use crate::sql::{fold, interval, quote, value};
 use sqlparser::ast::{
-    CastKind, CeilFloorKind, DateTimeField, Expr, Ident, Spanned, TrimWhereField, UnaryOperator,
+    CastKind, CeilFloorKind, DataType, DateTimeField, Expr, Ident, Spanned, TrimWhereField, UnaryOperator,
     Value as Literal,
 };
 
@@ -46,6 +46,11 @@ impl Compiler<'_> {
             }
             Expr::BinaryOp { left, op, right } => self.binary(left, op, right),
             Expr::UnaryOp { op, expr } => self.unary(*op, expr),
+            Expr::Cast { expr, data_type: DataType::Custom(name, _), .. }
+                if name.to_string().trim_start_matches("pg_catalog.") == "regproc" =>
+            {
+                self.function_name(expr)
+            }
             Expr::Cast { kind: CastKind::Cast | CastKind::DoubleColon, expr, data_type, .. } => {
                 let to = self.context.declared(data_type)?;
                 self.cast(expr, to)
@@ -317,6 +322,14 @@ impl Compiler<'_> {
             UnaryOperator::PGAbs => self.call_exprs("abs", &[expr]),
             other => Err(SqlError::unsupported(format!("operator {other}"))),
         }
+    }
+
+    /// A cast to `regproc`: the catalogues have functions by their names alone.
+    fn function_name(&mut self, expr: &Expr) -> Result<Frag> {
+        let frag = self.expr(expr)?;
+        let Shape::Literal(text) = &frag.shape else { return self.coerce(frag, Type::Text) };
+        let (_, name) = crate::sql::split_name(text);
+        Ok(Frag { not_null: true, ..Frag::new(literal(&crate::engine::Value::Text(name)), Type::Text) })
     }
 
     /// An explicit cast.
