@@ -60,6 +60,7 @@ const TOOLS: &[(&str, &str, &str)] = &[
     ("shellcheck", "shellcheck", "scripts in Dockerfiles, and .ci/run"),
     ("zsh", "zsh", "tests: its completion"),
     ("fish", "fish", "tests: its completion"),
+    ("javac", "default-jdk-headless", "tests: the JDBC driver (libpostgresql-jdbc-java)"),
     ("skopeo", "skopeo", "cargo xtask verify: another reader of layout and archive"),
     ("xmllint", "libxml2-utils", "cargo test: JUnit XML against its schema"),
     ("umoci", "umoci", "cargo xtask verify: another unpacker"),

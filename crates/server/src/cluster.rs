@@ -16,6 +16,7 @@
 
 use crate::auth::scram;
 use crate::engine::{Database, Gate, Global, Interrupt, Role, Snapshot, Tickets, wal};
+use crate::sql::catalog::Relation;
 use crate::sql::error::{Result, SqlError};
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -334,9 +335,27 @@ impl Cluster {
         self.global().roles()
     }
 
-    /// All databases: number, name, owner.
-    pub fn databases_with_owners(&self) -> Result<Vec<(i64, String, String)>> {
-        self.global().databases_with_owners()
+    /// All databases, each with its owner and who may do what with it.
+    pub fn database_records(&self) -> Result<Vec<Relation>> {
+        self.global().database_records()
+    }
+
+    /// Changes who may do what with a database, if the caller says so once it has seen what holds.
+    pub fn change_access(
+        &self,
+        name: &str,
+        change: impl FnOnce(&mut Relation) -> Result<bool>,
+    ) -> Result<bool> {
+        let global = self.global();
+        let found = global.database_records()?.into_iter().find(|database| database.name == name);
+        let missing = || SqlError::new("3D000", format!("database \"{name}\" does not exist"));
+        let mut database = found.ok_or_else(missing)?;
+        if !change(&mut database)? {
+            return Ok(false);
+        }
+        let result = global.set_access(&database);
+        drop(global);
+        self.changed(result).map(|()| true)
     }
 
     /// Adds or changes a role.
@@ -420,7 +439,7 @@ impl Cluster {
         }
         let Some(oid) = self.global().database(name)? else { return Ok(false) };
         databases.remove(name);
-        self.global().drop_database(name)?;
+        self.global().drop_database(name, oid)?;
         drop(databases);
         remove_database_files(&self.file(oid));
         self.changed(Ok(true))

@@ -28,18 +28,30 @@ fn psql_describes_what_there_is() {
         return;
     }
     let node = Node::start(&[]);
-    run(async { node.connect().await.batch_execute(SETUP).await.unwrap() });
+    run(async {
+        let client = node.connect().await;
+        client.batch_execute(SETUP).await.unwrap();
+        client
+            .batch_execute("CREATE TYPE mood AS ENUM ('sad', 'ok'); CREATE TABLE felt (m mood)")
+            .await
+            .unwrap();
+        client.batch_execute("REVOKE CONNECT ON DATABASE scratchbird FROM PUBLIC").await.unwrap();
+    });
     for (command, expect) in [
-        (r"\dt", "public|chi|table|scratchbird\npublic|par|table|scratchbird"),
+        (r"\dt", "public|chi|table|scratchbird\npublic|felt|table|scratchbird\npublic|par|table|scratchbird"),
         (r"\dv", "public|vw|view|scratchbird"),
         (r"\ds", "public|chi_id_seq|sequence|scratchbird\npublic|par_id_seq|sequence|scratchbird"),
         (r"\di chi*", "public|chi_pkey|index|scratchbird|chi\npublic|chi_v|index|scratchbird|chi"),
         (r"\dn", "public|scratchbird"),
         (r"\df", ""),
+        (r"\dT", "public|mood|"),
+        (r"\dT+", "public|mood|mood|4|sad\nok|scratchbird|"),
+        (r"\d felt", "m|mood|||"),
+        (r"\dx", "plpgsql|1.0|pg_catalog|PL/pgSQL procedural language"),
         (r"\du", "scratchbird|Superuser, Create role, Create DB, Replication, Bypass RLS|{}"),
         (
             r"\l",
-            "postgres|scratchbird|UTF8|C.UTF-8|C.UTF-8||libc|\nscratchbird|scratchbird|UTF8|C.UTF-8|C.UTF-8||libc|",
+            "postgres|scratchbird|UTF8|C.UTF-8|C.UTF-8||libc|\nscratchbird|scratchbird|UTF8|C.UTF-8|C.UTF-8||libc|=T/scratchbird",
         ),
         (
             r"\d par",

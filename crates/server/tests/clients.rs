@@ -1,7 +1,7 @@
-//! Real client libraries against the real server: a script each in `tests/clients` for those from PyPI, and sqlx, whose
-//! macros ask the server while they are compiled.
+//! Real client libraries against the real server: a script each in `tests/clients` for those from PyPI, sqlx, whose
+//! macros ask the server while they are compiled, and Debian's JDBC driver.
 //!
-//! They need Python and package indexes, so they are run apart:
+//! They need Python, Java and package indexes, so they are run apart:
 //! `cargo test -p scratchbird --test clients -- --ignored`.
 
 mod common;
@@ -87,6 +87,34 @@ fn asyncpg() {
 #[ignore = "needs Python and a package index"]
 fn django() {
     check("django");
+}
+
+/// Where Debian's `libpostgresql-jdbc-java` puts the driver.
+const JDBC: &str = "/usr/share/java/postgresql.jar";
+
+#[test]
+#[ignore = "needs a JDK and the JDBC driver"]
+fn jdbc() {
+    let javac = Command::new("javac").arg("-version").output();
+    if !Path::new(JDBC).exists() || javac.is_err() {
+        println!(
+            "skipped: no javac or no `{JDBC}`: apt-get install default-jdk-headless libpostgresql-jdbc-java"
+        );
+        return;
+    }
+    let (node, _) = served();
+    let url = format!("jdbc:postgresql://127.0.0.1:{}/clients", node.port);
+    let mut java = Command::new("java");
+    // Compiled and run in one go.
+    java.args(["-ea", "-cp", JDBC]).arg(scripts().join("WithJdbc.java")).args([
+        &url,
+        "scratchbird",
+        PASSWORD,
+    ]);
+    let output = java.output().unwrap();
+    let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(output.status.success(), "JDBC:\n{text}");
+    println!("{}", text.trim());
 }
 
 #[test]

@@ -85,3 +85,45 @@ fn only_what_was_granted_is_allowed() {
         assert_eq!(state(&clerk, "SELECT has_table_privilege('stock', 'READ')").await, "22023");
     });
 }
+
+#[test]
+fn who_may_connect_is_asked_at_the_start() {
+    let node = Node::start(&[]);
+    run(async {
+        let admin = node.connect().await;
+        for sql in ["CREATE ROLE clerk LOGIN PASSWORD 'pw'", "CREATE ROLE office", "CREATE DATABASE books"] {
+            admin.batch_execute(sql).await.unwrap();
+        }
+        let mut config = node.config();
+        config.user("clerk").password("pw").dbname("books");
+        let refused = async || {
+            let error = connect(&config).await.err()?;
+            let error = error.as_db_error()?.clone();
+            Some((error.code().code().to_owned(), error.message().to_owned(), error.detail()?.to_owned()))
+        };
+        assert_eq!(refused().await, None);
+        admin.batch_execute("REVOKE CONNECT ON DATABASE books FROM PUBLIC").await.unwrap();
+        let message = "permission denied for database \"books\"";
+        let detail = "User does not have CONNECT privilege.";
+        let expect = Some(("42501".to_owned(), message.to_owned(), detail.to_owned()));
+        assert_eq!(refused().await, expect);
+        // Of itself, through a role, and as the superuser.
+        for (give, take) in [
+            ("GRANT CONNECT ON DATABASE books TO clerk", "REVOKE ALL ON DATABASE books FROM clerk"),
+            ("GRANT CONNECT ON DATABASE books TO office", "REVOKE ALL ON DATABASE books FROM office"),
+        ] {
+            admin.batch_execute("GRANT office TO clerk").await.unwrap();
+            admin.batch_execute(give).await.unwrap();
+            assert_eq!(refused().await, None, "{give}");
+            admin.batch_execute(take).await.unwrap();
+            assert_eq!(refused().await, expect, "{take}");
+        }
+        let mut own = node.config();
+        own.dbname("books");
+        assert_eq!(state(&connect(&own).await.unwrap(), "SELECT 1").await, "00000");
+        // Another database of that name begins with what everybody has.
+        admin.batch_execute("DROP DATABASE books").await.unwrap();
+        admin.batch_execute("CREATE DATABASE books").await.unwrap();
+        assert_eq!(refused().await, None);
+    });
+}

@@ -4,10 +4,9 @@ use super::connection::{Reason, SessionState};
 use super::database::{Database, lock};
 use super::{Value, ValueRef};
 use crate::sql::error::{Result, SqlError};
-use crate::sql::functions::SCALARS;
 use crate::sql::types::{Type, Typed};
-use crate::sql::value::{cast, out_of_range, output};
-use crate::sql::{array, datetime, interval, numeric, pattern};
+use crate::sql::value::{cast, out_of_range};
+use crate::sql::{array, datetime, extension, functions, interval, labels, numeric, pattern};
 use bigdecimal::{BigDecimal, Zero};
 use rusqlite::Connection as Sqlite;
 use rusqlite::functions::{Context, FunctionFlags};
@@ -23,7 +22,7 @@ pub fn register(
     database: &Arc<Database>,
     state: &Arc<Mutex<SessionState>>,
 ) -> rusqlite::Result<()> {
-    for scalar in SCALARS {
+    for scalar in functions::all() {
         let eval = scalar.eval;
         let arity = i32::try_from(scalar.args.len()).unwrap_or(-1);
         sqlite.create_scalar_function(scalar.sql_name().as_str(), arity, PURE, move |context| {
@@ -40,6 +39,14 @@ pub fn register(
     pure(sqlite, "sb_cast", 5, |c| {
         let (from, to) = (type_of(c, 1), Typed { ty: type_of(c, 2), typmod: integer(c, 3) as i32 });
         cast(own(c.get_raw(0))?, from, to, integer(c, 4) != 0)
+    })?;
+    pure(sqlite, "sb_enum", 3, |c| {
+        let (Ok(text), Ok(of), Ok(list)) =
+            (c.get_raw(0).as_str(), c.get_raw(1).as_str(), c.get_raw(2).as_str())
+        else {
+            return Ok(Value::Null);
+        };
+        labels::find_in(of, list, text).map(|value| Value::Text(value.to_owned()))
     })?;
     pure(sqlite, "sb_add", 3, |c| arithmetic(c, i64::checked_add, |a, b| Ok(a + b)))?;
     pure(sqlite, "sb_sub", 3, |c| arithmetic(c, i64::checked_sub, |a, b| Ok(a - b)))?;
@@ -66,7 +73,7 @@ pub fn register(
     })?;
     pure(sqlite, "sb_format", -1, |c| {
         let args: Vec<Option<&str>> = (0..c.len()).map(|index| c.get_raw(index).as_str().ok()).collect();
-        crate::sql::functions::format(&args)
+        functions::format(&args)
     })?;
     pure(sqlite, "sb_like", 3, |c| nullable(c, |t| pattern::like(t[0], t[1], t[2], false).map(flag)))?;
     pure(sqlite, "sb_ilike", 3, |c| nullable(c, |t| pattern::like(t[0], t[1], t[2], true).map(flag)))?;
@@ -207,12 +214,18 @@ fn session(
         let bits = u64::from_ne_bytes(random()?) >> 11;
         Ok(Value::Real(bits as f64 / (1_u64 << 53) as f64))
     })?;
-    impure(sqlite, "sb_uuid", 0, |_| {
-        let mut bytes: [u8; 16] = random()?;
-        bytes[6] = bytes[6] & 0x0f | 0x40;
-        bytes[8] = bytes[8] & 0x3f | 0x80;
-        let hex = output(Type::Bytea.into(), ValueRef::Blob(&bytes));
-        crate::sql::value::input(Type::Uuid.into(), &hex[2..], true)
+    impure(sqlite, "sb_uuid", 0, |_| extension::uuid(random()?, 4))?;
+    impure(sqlite, "sb_timed_uuid", 0, |_| extension::timed(datetime::now(), random()?))?;
+    impure(sqlite, "sb_random_bytes", 1, |c| {
+        if c.get_raw(0) == ValueRef::Null {
+            return Ok(Value::Null);
+        }
+        let count = usize::try_from(integer(c, 0)).ok().filter(|count| (1..=1024).contains(count));
+        let bytes: [u8; 1024] = random()?;
+        let bytes = count.and_then(|count| bytes.get(..count));
+        bytes
+            .map(|bytes| Value::Blob(bytes.to_vec()))
+            .ok_or_else(|| SqlError::new("39000", "Length not in range"))
     })?;
     let (shared, owner) = (Arc::clone(state), Arc::clone(database));
     impure(sqlite, "sb_nextval", 1, move |c| {

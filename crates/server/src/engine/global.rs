@@ -2,6 +2,7 @@
 
 use super::database::open_file;
 use super::error::simple;
+use crate::sql::catalog::Relation;
 use crate::sql::error::{Result, SqlError};
 use rusqlite::{Connection as Sqlite, OptionalExtension, params};
 use std::path::Path;
@@ -87,14 +88,30 @@ impl Global {
         read().map_err(|error| simple(&error))
     }
 
-    /// All databases: number, name, owner.
-    pub fn databases_with_owners(&self) -> Result<Vec<(i64, String, String)>> {
-        let read = || -> rusqlite::Result<Vec<(i64, String, String)>> {
-            let mut statement =
-                self.sqlite.prepare_cached("SELECT oid, name, owner FROM database ORDER BY oid")?;
-            statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect()
+    /// All databases, each with its owner and who may do what with it.
+    pub fn database_records(&self) -> Result<Vec<Relation>> {
+        type Row = (i64, String, String, Option<String>);
+        let sql = "SELECT d.oid, d.name, d.owner, o.value FROM database d
+                   LEFT JOIN option o ON o.name = 'access ' || d.oid ORDER BY d.oid";
+        let read = || -> rusqlite::Result<Vec<Row>> {
+            let mut statement = self.sqlite.prepare_cached(sql)?;
+            let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
+            statement.query_map([], row)?.collect()
         };
-        read().map_err(|error| simple(&error))
+        let record = |(oid, name, owner, grants): Row| {
+            let grants = grants.map(|text| serde_json::from_str(&text)).transpose();
+            let grants =
+                grants.map_err(|error| SqlError::new("XX001", format!("`global.db` is damaged: {error}")))?;
+            Ok(Relation::database(oid, &name, &owner, grants))
+        };
+        read().map_err(|error| simple(&error))?.into_iter().map(record).collect()
+    }
+
+    /// Notes who may do what with a database. An option of its own, not a column: so a replica that is older or newer
+    /// than its primary reads the same tables.
+    pub fn set_access(&self, database: &Relation) -> Result<()> {
+        let text = serde_json::json!(database.grants).to_string();
+        self.set_option(&format!("access {}", database.oid), &text)
     }
 
     /// Adds a role, or changes what is known of it; its number stays.
@@ -160,9 +177,10 @@ impl Global {
         }
     }
 
-    /// Removes a database's entry.
-    pub fn drop_database(&self, name: &str) -> Result<()> {
-        self.change("DELETE FROM database WHERE name = ?1", [name]).map(|_| ())
+    /// Removes a database's entry, and then who might do what with it: no other gets its number.
+    pub fn drop_database(&self, name: &str, oid: i64) -> Result<()> {
+        self.change("DELETE FROM database WHERE name = ?1", [name])?;
+        self.change("DELETE FROM option WHERE name = 'access ' || ?1", [oid]).map(|_| ())
     }
 
     /// A fact that the first start decided.
@@ -171,7 +189,7 @@ impl Global {
         row.optional().map_err(|error| simple(&error))
     }
 
-    /// Notes a fact of the first start.
+    /// Notes a fact.
     pub fn set_option(&self, name: &str, value: &str) -> Result<()> {
         self.change("INSERT OR REPLACE INTO option (name, value) VALUES (?1, ?2)", [name, value]).map(|_| ())
     }

@@ -4,13 +4,12 @@ use super::extended::Prepared;
 use super::server::Surroundings;
 use super::wire::format_of;
 use super::{Session, Transaction};
-use crate::auth::scram;
-use crate::engine::{Role, Value, ValueRef};
+use crate::engine::{Value, ValueRef};
 use crate::log;
 use crate::sql::catalog::{OnCommit, TEMPORARY};
 use crate::sql::compile::{Context, Output};
 use crate::sql::error::{Result, SqlError};
-use crate::sql::plan::{Action, Class, ClusterChange, Plan, RoleChange, plan};
+use crate::sql::plan::{Action, Class, Plan, plan};
 use crate::sql::system::closure;
 use crate::sql::types::{Type, Typed};
 use crate::sql::{quote, value};
@@ -101,6 +100,11 @@ impl Session {
             }
             _ => {}
         }
+        self.with_context(|context| plan(statement, context, declared))
+    }
+
+    /// Does something in the light of the definitions that hold now.
+    pub(super) fn with_context<T>(&mut self, work: impl FnOnce(&Context<'_>) -> Result<T>) -> Result<T> {
         let catalog = self.connection.catalog()?;
         let setting = self.parameters.show("search_path", &self.server.settings)?;
         let path = Context::existing_path(&catalog, &setting, &self.user);
@@ -125,7 +129,7 @@ impl Session {
                 parameters: &self.parameters,
             },
         };
-        plan(statement, &context, declared)
+        work(&context)
     }
 
     /// Runs a plan and gives back its command tag.
@@ -405,92 +409,6 @@ impl Session {
         Ok(())
     }
 
-    fn change_cluster(&mut self, change: &ClusterChange) -> Result<()> {
-        if self.server.cluster.gate.is_closed() {
-            let message = "cannot change roles or databases in a read-only transaction";
-            return Err(SqlError::new("25006", message).hint(self.server.replication.why_closed()));
-        }
-        if self.transaction != Transaction::Idle {
-            let database =
-                matches!(change, ClusterChange::CreateDatabase { .. } | ClusterChange::DropDatabase { .. });
-            let what = if database { "CREATE or DROP DATABASE" } else { "a change of roles" };
-            return Err(SqlError::new("25001", format!("{what} cannot run inside a transaction block")));
-        }
-        // A user may change its own password, and nothing else.
-        let own = matches!(change, ClusterChange::AlterRole { name, role } if *name == self.user
-            && role.superuser.is_none() && role.login.is_none() && role.replication.is_none());
-        if !self.superuser && !own {
-            return Err(SqlError::new("42501", "permission denied: only superusers may do this"));
-        }
-        let cluster = &self.server.cluster;
-        cluster.gate.check()?;
-        self.make_change(change)?;
-        self.server.cluster.settle(&self.seat.interrupt)
-    }
-
-    fn make_change(&self, change: &ClusterChange) -> Result<()> {
-        let cluster = &self.server.cluster;
-        let missing = |name: &str| SqlError::new("42704", format!("role \"{name}\" does not exist"));
-        match change {
-            ClusterChange::CreateDatabase { name, owner } => {
-                let owner = owner.as_ref().unwrap_or(&self.user);
-                if cluster.role(owner)?.is_none() {
-                    return Err(missing(owner));
-                }
-                cluster.create_database(name, owner)
-            }
-            ClusterChange::DropDatabase { name, .. } if *name == self.connection.database() => {
-                Err(SqlError::new("55006", "cannot drop the currently open database"))
-            }
-            ClusterChange::DropDatabase { name, if_exists } => {
-                if cluster.drop_database(name)? || *if_exists {
-                    return Ok(());
-                }
-                Err(SqlError::new("3D000", format!("database \"{name}\" does not exist")))
-            }
-            ClusterChange::CreateRole { name, role } => {
-                if cluster.role(name)?.is_some() {
-                    return Err(SqlError::new("42710", format!("role \"{name}\" already exists")));
-                }
-                let fresh = Role {
-                    name: name.clone(),
-                    verifier: None,
-                    superuser: false,
-                    login: false,
-                    replication: false,
-                };
-                cluster.put_role(&changed(fresh, role)?)
-            }
-            ClusterChange::AlterRole { name, role } => {
-                let known = cluster.role(name)?.ok_or_else(|| missing(name))?;
-                cluster.put_role(&changed(known, role)?)
-            }
-            ClusterChange::Member { roles, members, give } => {
-                for name in roles.iter().chain(members) {
-                    cluster.role(name)?.ok_or_else(|| missing(name))?;
-                }
-                for (role, member) in roles.iter().flat_map(|role| members.iter().map(move |m| (role, m))) {
-                    if *give && closure(&cluster.members()?, role).contains(member) {
-                        let message = format!("role \"{role}\" is a member of role \"{member}\"");
-                        return Err(SqlError::new("0LP01", message));
-                    }
-                    cluster.set_member(role, member, *give)?;
-                }
-                Ok(())
-            }
-            ClusterChange::DropRole { name, .. } if *name == self.user => {
-                Err(SqlError::new("55006", "current user cannot be dropped"))
-            }
-            ClusterChange::DropRole { name, if_exists } => {
-                if cluster.drop_role(name)? || *if_exists {
-                    Ok(())
-                } else {
-                    Err(missing(name))
-                }
-            }
-        }
-    }
-
     fn log_statement(&self, plan: &Plan, text: &str, started: Instant) {
         let milliseconds = started.elapsed().as_millis();
         let asked = match plan.class {
@@ -532,16 +450,6 @@ fn explained(steps: &[String], outputs: &[(String, bool)]) -> serde_json::Value 
         ]);
     }
     serde_json::json!([{ "Plan": plan }])
-}
-
-fn changed(mut role: Role, change: &RoleChange) -> Result<Role> {
-    role.login = change.login.unwrap_or(role.login);
-    role.superuser = change.superuser.unwrap_or(role.superuser);
-    role.replication = change.replication.unwrap_or(role.replication);
-    if let Some(password) = &change.password {
-        role.verifier = password.as_deref().map(scram::verifier).transpose()?;
-    }
-    Ok(role)
 }
 
 /// One row as the client wants it.

@@ -104,10 +104,15 @@ impl Session {
         for oid in &parse.type_oids {
             declared.push(match oid {
                 0 | 705 => None,
-                oid => Some(
-                    Type::from_oid(*oid)
-                        .ok_or_else(|| SqlError::unsupported(format!("parameter type {oid}")))?,
-                ),
+                oid => {
+                    let known = match Type::from_oid(*oid) {
+                        Some(Type::Enum(oid)) if self.connection.catalog()?.enumeration(oid).is_none() => {
+                            None
+                        }
+                        known => known,
+                    };
+                    Some(known.ok_or_else(|| SqlError::unsupported(format!("parameter type {oid}")))?)
+                }
             });
         }
         if let Some(statement) = &statement {

@@ -8,6 +8,7 @@ mod advisory;
 mod backup;
 mod block;
 mod cache;
+mod cluster;
 mod copy;
 mod copy_binary;
 mod cursor;

@@ -42,6 +42,7 @@ const KNOWN: &[(&str, &str, bool, &[&str])] = &[
     ("lc_ctype", "C.UTF-8", false, &[]),
     ("lc_messages", "C", false, &[]),
     ("max_identifier_length", "63", false, &[]),
+    ("max_index_keys", "32", false, &[]),
     ("transaction_read_only", "off", false, &["off"]),
 ];
 
@@ -58,6 +59,7 @@ const FIXED: &[&str] = &[
     "lc_collate",
     "lc_ctype",
     "max_identifier_length",
+    "max_index_keys",
 ];
 
 /// A session's parameters.

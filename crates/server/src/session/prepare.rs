@@ -3,7 +3,6 @@
 use super::Session;
 use crate::sql::error::{Result, SqlError};
 use crate::sql::fold;
-use crate::sql::types::declared;
 use sqlparser::ast::{CastKind, DataType, Expr, Ident, ObjectName, Statement, Value, visit_expressions_mut};
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -19,17 +18,21 @@ impl Session {
         if self.statements.contains_key(&name) {
             return Err(SqlError::new("42P05", format!("prepared statement \"{name}\" already exists")));
         }
-        let types =
-            types.iter().map(|ty| declared(ty).map(|typed| Some(typed.ty))).collect::<Result<Vec<_>>>()?;
+        let types = self.with_context(|context| {
+            types
+                .iter()
+                .map(|ty| context.declared(ty).map(|typed| Some(typed.ty)))
+                .collect::<Result<Vec<_>>>()
+        })?;
         let prepared = self.make_prepared(&statement.to_string(), Some(statement.clone()), &types)?;
         self.statements.insert(name, Arc::new(prepared));
         Ok(())
     }
 
     /// The statement that EXECUTE means: its arguments stand where the parameters stood.
-    pub(super) fn executed(&self, name: &ObjectName, arguments: &[Expr]) -> Result<Statement> {
+    pub(super) fn executed(&mut self, name: &ObjectName, arguments: &[Expr]) -> Result<Statement> {
         let name = name.0.last().and_then(|part| part.as_ident()).map(fold).unwrap_or_default();
-        let prepared = self.statements.get(&name);
+        let prepared = self.statements.get(&name).cloned();
         let prepared = prepared
             .ok_or_else(|| SqlError::new("26000", format!("prepared statement \"{name}\" does not exist")))?;
         let statement = prepared.statement.clone();
@@ -40,9 +43,11 @@ impl Session {
                 format!("Expected {} parameters but got {}.", prepared.params.len(), arguments.len());
             return Err(SqlError::syntax(message).detail(detail));
         }
+        let names: Vec<String> = self
+            .with_context(|context| Ok(prepared.params.iter().map(|ty| context.type_name(*ty)).collect()))?;
         let mut values = Vec::new();
-        for (argument, ty) in arguments.iter().zip(&prepared.params) {
-            let parsed = crate::sql::parse_expr(&format!("NULL::{ty}"))?;
+        for (argument, name) in arguments.iter().zip(&names) {
+            let parsed = crate::sql::parse_expr(&format!("NULL::{name}"))?;
             let Expr::Cast { data_type, .. } = parsed else { continue };
             values.push(Expr::Cast {
                 kind: CastKind::DoubleColon,

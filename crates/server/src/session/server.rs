@@ -9,6 +9,7 @@ use crate::cluster::Cluster;
 use crate::engine::{Connection, Interrupt, Reason, Role};
 use crate::metrics::Metrics;
 use crate::replication::{Replication, status};
+use crate::sql::catalog::Relation;
 use crate::sql::error::{Result, SqlError};
 use crate::sql::plan::Sequence;
 use crate::sql::system;
@@ -258,8 +259,8 @@ impl system::Cluster for Surroundings<'_> {
         self.server.cluster.members().unwrap_or_default()
     }
 
-    fn databases(&self) -> Vec<(i64, String, String)> {
-        self.server.cluster.databases_with_owners().unwrap_or_default()
+    fn databases(&self) -> Vec<Relation> {
+        self.server.cluster.database_records().unwrap_or_default()
     }
 
     fn sessions(&self) -> Vec<system::Activity> {

@@ -8,7 +8,9 @@ use crate::auth::scram;
 use crate::engine::{Connection, Role};
 use crate::log;
 use crate::replication::sender;
+use crate::sql::catalog::Relation;
 use crate::sql::error::{Result, SqlError};
+use crate::sql::system::closure;
 use pgwire::api::auth::sasl::scram::ScramServerAuth;
 use pgwire::messages::startup::{
     Authentication, BackendKeyData, NegotiateProtocolVersion, PasswordMessageFamily, SecretKey,
@@ -213,10 +215,24 @@ impl Greeting {
         }
     }
 
+    /// Everybody may connect to a new database, but REVOKE may have ended that.
+    fn may_connect(&self, server: &Server) -> Result<()> {
+        let cluster = &server.cluster;
+        let records = cluster.database_records()?;
+        let roles = closure(&cluster.members()?, &self.role.name);
+        let open = |database: &Relation| roles.iter().any(|role| database.allows(role, 'c'));
+        if self.role.superuser || records.iter().any(|record| record.name == self.database && open(record)) {
+            return Ok(());
+        }
+        let message = format!("permission denied for database \"{}\"", self.database);
+        Err(SqlError::fatal("42501", message).detail("User does not have CONNECT privilege."))
+    }
+
     fn open(&self, server: &Arc<Server>, wire: &mut Wire) -> Result<(Seat, Connection, Parameters)> {
         let database = Some(self.database.as_str());
         let seat = server.seat(&wire.stream, &self.role.name, database, self.role.superuser)?;
         let database = server.cluster.database(&self.database)?;
+        self.may_connect(server)?;
         let connection = Connection::open(database, Arc::clone(&seat.interrupt), seat.pid)?;
         let mut parameters = Parameters::new(&server.settings);
         parameters.force("session_authorization", &self.role.name);

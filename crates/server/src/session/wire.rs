@@ -167,7 +167,7 @@ impl Wire {
                 column.name.clone(),
                 i32::try_from(table).unwrap_or(0),
                 number,
-                info.oid,
+                column.typed.ty.oid(),
                 info.size,
                 typmod,
                 format_of(formats, index),

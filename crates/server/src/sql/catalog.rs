@@ -1,5 +1,7 @@
 //! What a database contains, as declared: the part that SQLite's own schema can't hold.
 
+use super::extension::{self, PLPGSQL};
+use super::system::shown;
 use super::types::{Type, Typed};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -8,6 +10,8 @@ use std::collections::BTreeMap;
 const MARK: char = '\u{1}';
 /// The schema that every database has from the start.
 pub const PUBLIC: &str = "public";
+/// The number of the extension that every database has.
+const PLPGSQL_OID: i64 = 13_800;
 /// What a client calls the schema of its session's temporary tables.
 pub const TEMPORARY: &str = "pg_temp";
 
@@ -27,6 +31,16 @@ pub fn key(schema: &str, name: &str) -> String {
 /// The key of a schema: no relation's.
 pub fn schema_key(name: &str) -> String {
     format!("{MARK}{name}")
+}
+
+/// The key of a type: no relation's.
+pub fn type_key(schema: &str, name: &str) -> String {
+    format!("{schema}{MARK}{MARK}{name}")
+}
+
+/// The key of an extension: no relation's and no schema's.
+pub fn extension_key(name: &str) -> String {
+    format!("{MARK}{MARK}{name}")
 }
 
 /// A key's schema and name; a schema's own key has an empty schema.
@@ -72,6 +86,9 @@ pub struct Relation {
     /// What becomes of a temporary table when the transaction ends, if not nothing.
     #[serde(default)]
     pub on_commit: Option<OnCommit>,
+    /// An enumeration's values in their order; see [`super::labels`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
 }
 
 /// What becomes of a temporary table when the transaction ends.
@@ -92,6 +109,13 @@ pub struct Grant {
     pub privileges: String,
 }
 
+impl Grant {
+    /// What everybody may do with a new database.
+    pub fn of_new_database() -> Vec<Self> {
+        vec![Self { grantee: String::new(), privileges: "Tc".to_owned() }]
+    }
+}
+
 /// What a relation is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {
@@ -110,6 +134,12 @@ pub enum Kind {
     Schema,
     /// A schema that every database has, and that was dropped here.
     Dropped,
+    /// An enumeration.
+    Enum,
+    /// An extension, whose definition is its schema.
+    Extension,
+    /// A database: in no catalogue, but with an owner and rights like the others.
+    Database,
 }
 
 impl Kind {
@@ -121,6 +151,24 @@ impl Kind {
             Self::Index { .. } => "index",
             Self::Sequence => "sequence",
             Self::Schema | Self::Dropped => "schema",
+            Self::Enum => "type",
+            Self::Extension => "extension",
+            Self::Database => "database",
+        }
+    }
+
+    /// Whether it shares the name space of tables.
+    pub fn is_relation(self) -> bool {
+        matches!(self, Self::Table | Self::View | Self::Index { .. } | Self::Sequence)
+    }
+
+    /// The letters of an owner's privileges, in the order in which Postgres shows them.
+    pub fn privileges(self) -> &'static str {
+        match self {
+            Self::Sequence => "rwU",
+            Self::Schema | Self::Dropped => "UC",
+            Self::Database => "CTc",
+            _ => "arwdDxt",
         }
     }
 }
@@ -214,15 +262,26 @@ impl Relation {
 
     /// Its name without the schema; a schema's own name.
     pub fn base(&self) -> &str {
-        split(&self.name).1
+        split(&self.name).1.trim_start_matches(MARK)
     }
 
     /// Its name for messages.
     pub fn shown(&self) -> String {
-        match split(&self.name) {
+        match (self.schema(), self.base()) {
             (PUBLIC | "", name) => name.to_owned(),
             (schema, name) => format!("{schema}.{name}"),
         }
+    }
+
+    /// The type that an enumeration is.
+    pub fn enum_type(&self) -> Type {
+        Type::Enum(u32::try_from(self.oid).unwrap_or(0))
+    }
+
+    /// An enumeration's name as it is written, with its schema or without.
+    pub fn enum_name(&self, with_schema: bool) -> String {
+        let name = shown(self.base());
+        if with_schema { format!("{}.{name}", shown(self.schema())) } else { name }
     }
 
     /// The key of another relation in the same schema.
@@ -236,13 +295,50 @@ impl Relation {
         self.owner == user || self.grants.iter().filter(to).any(|grant| grant.privileges.contains(privilege))
     }
 
-    /// The privileges of the owner, in the order in which Postgres shows them.
-    pub fn all_privileges(&self) -> &'static str {
-        match self.kind {
-            Kind::Sequence => "rwU",
-            Kind::Schema | Kind::Dropped => "UC",
-            _ => "arwdDxt",
+    /// Gives a role the privileges of some letters, or takes them; the owner has all of them anyway.
+    pub fn grant(&mut self, grantee: &str, letters: &str, give: bool) {
+        if grantee == self.owner {
+            return;
         }
+        let index = self.grants.iter().position(|grant| grant.grantee == grantee);
+        let index = index.unwrap_or_else(|| {
+            self.grants.push(Grant { grantee: grantee.to_owned(), privileges: String::new() });
+            self.grants.len() - 1
+        });
+        let before = std::mem::take(&mut self.grants[index].privileges);
+        let keep = |letter: &char| {
+            if give {
+                before.contains(*letter) || letters.contains(*letter)
+            } else {
+                before.contains(*letter) && !letters.contains(*letter)
+            }
+        };
+        self.grants[index].privileges = self.kind.privileges().chars().filter(keep).collect();
+        self.grants.retain(|grant| !grant.privileges.is_empty());
+    }
+
+    /// Something without columns and rights.
+    pub fn new(name: &str, kind: Kind, oid: i64, owner: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            kind,
+            oid,
+            owner: owner.to_owned(),
+            columns: Vec::new(),
+            constraints: Vec::new(),
+            definition: None,
+            parent: None,
+            grants: Vec::new(),
+            comment: None,
+            on_commit: None,
+            labels: Vec::new(),
+        }
+    }
+
+    /// A database; without a word about rights everybody may connect to it and make temporary tables there.
+    pub fn database(oid: i64, name: &str, owner: &str, grants: Option<Vec<Grant>>) -> Self {
+        let grants = grants.unwrap_or_else(Grant::of_new_database);
+        Self { grants, ..Self::new(name, Kind::Database, oid, owner) }
     }
 
     /// The column of a name.
@@ -270,6 +366,31 @@ impl Catalog {
         let own = self.relations.values().filter(|r| r.kind == Kind::Schema).map(Relation::base);
         let public = (self.get(&schema_key(PUBLIC)).is_none()).then_some(PUBLIC);
         public.into_iter().chain(own).collect()
+    }
+
+    /// The extensions: those that were asked for, and the one that every database has.
+    pub fn extensions(&self) -> Vec<Relation> {
+        let key = extension_key(PLPGSQL);
+        let mut found: Vec<Relation> =
+            self.relations.values().filter(|r| r.kind == Kind::Extension).cloned().collect();
+        if let (None, Some(known)) = (self.get(&key), extension::by_name(PLPGSQL)) {
+            found.push(Relation {
+                definition: Some("pg_catalog".to_owned()),
+                comment: Some(known.comment.to_owned()),
+                ..Relation::new(&key, Kind::Extension, PLPGSQL_OID, "")
+            });
+        }
+        found
+    }
+
+    /// The enumeration of a number.
+    pub fn enumeration(&self, oid: u32) -> Option<&Relation> {
+        self.enumerations().find(|found| found.oid == i64::from(oid))
+    }
+
+    /// All enumerations.
+    pub fn enumerations(&self) -> impl Iterator<Item = &Relation> {
+        self.relations.values().filter(|relation| relation.kind == Kind::Enum)
     }
 
     /// The indexes of a table.

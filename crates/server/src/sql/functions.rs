@@ -40,12 +40,16 @@ impl Scalar {
 
 type Eval = fn(&[ValueRef<'_>]) -> Result<Value>;
 
-const fn row(name: &'static str, args: &'static [Type], returns: Type, eval: Eval) -> Scalar {
+pub(super) const fn row(name: &'static str, args: &'static [Type], returns: Type, eval: Eval) -> Scalar {
     Scalar { name, args, returns, eval }
 }
 
 /// Every scalar function that needs nothing of the session.
-pub const SCALARS: &[Scalar] = &[
+pub fn all() -> impl Iterator<Item = &'static Scalar> {
+    SCALARS.iter().chain(super::extension::FUNCTIONS)
+}
+
+const SCALARS: &[Scalar] = &[
     row("lower", &[Text], Text, |a| text_result(text(a, 0)?.to_lowercase())),
     row("upper", &[Text], Text, |a| text_result(text(a, 0)?.to_uppercase())),
     row("initcap", &[Text], Text, |a| text_result(initcap(text(a, 0)?))),
@@ -360,14 +364,14 @@ pub const SCALARS: &[Scalar] = &[
     }),
 ];
 
-fn text<'a>(args: &[ValueRef<'a>], index: usize) -> Result<&'a str> {
+pub(super) fn text<'a>(args: &[ValueRef<'a>], index: usize) -> Result<&'a str> {
     match args.get(index) {
         Some(ValueRef::Text(bytes)) => value::utf8(bytes),
         _ => Err(SqlError::new("42804", "a function met an argument of another class than text")),
     }
 }
 
-fn bytes<'a>(args: &[ValueRef<'a>], index: usize) -> &'a [u8] {
+pub(super) fn bytes<'a>(args: &[ValueRef<'a>], index: usize) -> &'a [u8] {
     match args.get(index) {
         Some(ValueRef::Blob(bytes) | ValueRef::Text(bytes)) => bytes,
         _ => &[],
@@ -393,7 +397,7 @@ pub(super) fn int(number: i64) -> Value {
     Value::Integer(number)
 }
 
-fn text_result(text: String) -> Result<Value> {
+pub(super) fn text_result(text: String) -> Result<Value> {
     Ok(Value::Text(text))
 }
 

@@ -307,6 +307,17 @@ pub enum ClusterChange {
         /// Whether it is given.
         give: bool,
     },
+    /// GRANT and REVOKE on databases
+    Access {
+        /// The databases.
+        databases: Vec<String>,
+        /// Who gets or loses it; empty for everybody.
+        grantees: Vec<String>,
+        /// The letters of the privileges.
+        letters: String,
+        /// Whether it is given.
+        give: bool,
+    },
     /// DROP ROLE
     DropRole {
         /// Its name.
@@ -354,7 +365,7 @@ impl Plan {
 /// Makes the plan of a statement. `declared` are the parameter types that the client gave.
 pub fn plan(statement: &Statement, context: &Context<'_>, declared: &[Option<Type>]) -> Result<Plan> {
     let mut compiler = Compiler::new(context, declared);
-    let mut plan = build(statement, context, &mut compiler)?;
+    let mut plan = build(statement, context, &mut compiler).map_err(|error| context.with_names(error))?;
     plan.writes |= compiler.writes;
     plan.volatile = compiler.volatile;
     plan.asks = compiler.asks;

@@ -25,6 +25,7 @@ pub(super) fn adapted(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>> 
         let end = matches!(token.token, Token::SemiColon | Token::EOF);
         if end {
             name_roles(&mut adapted, begin);
+            open_options(&mut adapted, begin);
             begin = adapted.len() + 1;
         }
         if end && fetching {
@@ -112,10 +113,31 @@ pub(super) fn adapted(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>> 
         adapted.push(token);
     }
     name_roles(&mut adapted, begin);
+    open_options(&mut adapted, begin);
     if fetching {
         finish_fetch(&mut adapted, start, moving);
     }
     Ok(adapted)
+}
+
+/// The options of CREATE EXTENSION may do without WITH.
+fn open_options(tokens: &mut Vec<TokenWithSpan>, begin: usize) {
+    let begin = begin.min(tokens.len());
+    let words = tokens[begin..].iter().enumerate().filter_map(|(index, token)| match &token.token {
+        Token::Word(word) => Some((begin + index, word.keyword)),
+        _ => None,
+    });
+    let words: Vec<(usize, Keyword)> = words.collect();
+    let keyword = |at: usize| words.get(at).map(|(_, keyword)| *keyword);
+    if keyword(0) != Some(Keyword::CREATE) || keyword(1) != Some(Keyword::EXTENSION) {
+        return;
+    }
+    let name = if keyword(2) == Some(Keyword::IF) { 5 } else { 2 };
+    if let Some((at, Keyword::SCHEMA | Keyword::VERSION | Keyword::CASCADE)) = words.get(name + 1) {
+        let span = tokens[*at].span;
+        tokens.insert(*at, TokenWithSpan::new(Token::Whitespace(Whitespace::Space), span));
+        tokens.insert(*at, TokenWithSpan::new(Token::make_keyword("WITH"), span));
+    }
 }
 
 /// GRANT without ON is about roles, which the parser knows by the word ROLE only.
@@ -126,10 +148,11 @@ fn name_roles(tokens: &mut Vec<TokenWithSpan>, begin: usize) {
     };
     let begin = begin.min(tokens.len());
     let mut words = tokens[begin..].iter().filter_map(keyword);
-    if !matches!(words.next(), Some(Keyword::GRANT | Keyword::REVOKE))
-        || words.any(|word| word == Keyword::ON)
-    {
+    if !matches!(words.next(), Some(Keyword::GRANT | Keyword::REVOKE)) {
         return;
+    }
+    if words.any(|word| word == Keyword::ON) {
+        return name_grantees(&mut tokens[begin..]);
     }
     let mut at = begin;
     let mut expected = false;
@@ -148,6 +171,20 @@ fn name_roles(tokens: &mut Vec<TokenWithSpan>, begin: usize) {
             _ => {}
         }
         at += 1;
+    }
+}
+
+/// In GRANT and REVOKE, TEMP is short for TEMPORARY, and PUBLIC a role among others: the parser lets none follow it.
+fn name_grantees(tokens: &mut [TokenWithSpan]) {
+    let mut objects = false;
+    for token in tokens {
+        let Token::Word(word) = &mut token.token else { continue };
+        match word.keyword {
+            Keyword::ON => objects = true,
+            Keyword::TEMP if !objects => token.token = Token::make_keyword("TEMPORARY"),
+            Keyword::PUBLIC => word.keyword = Keyword::NoKeyword,
+            _ => {}
+        }
     }
 }
 

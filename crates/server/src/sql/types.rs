@@ -116,6 +116,8 @@ pub enum Type {
     Unknown,
     /// the result of a function that returns nothing
     Void,
+    /// an enumeration, by its number: the database's catalogue knows the rest
+    Enum(u32),
 }
 
 use Type::{
@@ -213,6 +215,11 @@ pub const TYPES: &[TypeInfo] = &[
     row(Void, 2278, "void", "void", 4, "TEXT", 'P'),
 ];
 
+/// What is the same for all enumerations.
+static ENUM: TypeInfo = row(Type::Enum(0), 0, "enum", "enum", 4, "TEXT", 'E');
+/// The first number that a database gives.
+const FIRST_OWN: u32 = 16_384;
+
 /// A type with its modifier, -1 where there is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Typed {
@@ -231,16 +238,22 @@ impl From<Type> for Typed {
 impl Type {
     /// What the catalogues say about it.
     pub fn info(self) -> &'static TypeInfo {
+        if let Self::Enum(_) = self {
+            return &ENUM;
+        }
         TYPES.iter().find(|info| info.ty == self).unwrap_or(&TYPES[7])
     }
 
     /// The number on the wire.
     pub fn oid(self) -> u32 {
-        self.info().oid
+        if let Self::Enum(oid) = self { oid } else { self.info().oid }
     }
 
     /// The type of a number on the wire.
     pub fn from_oid(oid: u32) -> Option<Self> {
+        if oid >= FIRST_OWN {
+            return Some(Self::Enum(oid));
+        }
         TYPES.iter().find(|info| info.oid == oid).map(|info| info.ty)
     }
 
@@ -301,8 +314,12 @@ impl Type {
     }
 }
 
+/// An enumeration is shown as its number between marks, which `Context::with_names` puts the name for.
 impl std::fmt::Display for Type {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let Self::Enum(oid) = self {
+            return write!(f, "\u{1}{oid}\u{1}");
+        }
         f.write_str(self.info().display)
     }
 }
@@ -321,23 +338,18 @@ impl std::fmt::Display for Typed {
     }
 }
 
-/// A column's declared type, and whether it was one of the serial names.
-pub fn column_type(data_type: &DataType) -> Result<(Typed, bool)> {
-    if let DataType::Custom(name, _) = data_type {
-        let serial = match last_part(name).as_str() {
-            "serial" | "serial4" => Some(Int4),
-            "bigserial" | "serial8" => Some(Int8),
-            "smallserial" | "serial2" => Some(Int2),
-            _ => None,
-        };
-        if let Some(ty) = serial {
-            return Ok((ty.into(), true));
-        }
+/// The type of a column that one of the serial names declares.
+pub fn serial(data_type: &DataType) -> Option<Type> {
+    let DataType::Custom(name, _) = data_type else { return None };
+    match last_part(name).as_str() {
+        "serial" | "serial4" => Some(Int4),
+        "bigserial" | "serial8" => Some(Int8),
+        "smallserial" | "serial2" => Some(Int2),
+        _ => None,
     }
-    declared(data_type).map(|typed| (typed, false))
 }
 
-/// The type that a cast or a column names.
+/// The built-in type of a name; for all of them there is `Context::declared`.
 pub fn declared(data_type: &DataType) -> Result<Typed> {
     let plain = |ty: Type| Ok(Typed::from(ty));
     match data_type {

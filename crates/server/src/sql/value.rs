@@ -2,7 +2,7 @@
 
 use super::error::{Result, SqlError};
 use super::types::{Type, Typed};
-use super::{array, datetime, interval, json, numeric};
+use super::{array, datetime, interval, json, labels, numeric};
 use crate::engine::{Value, ValueRef};
 use bytes::{BufMut, BytesMut};
 
@@ -140,6 +140,7 @@ pub fn output(of: Typed, value: ValueRef<'_>) -> String {
             let width = usize::try_from(of.typmod - 4).unwrap_or(0);
             format!("{text}{}", " ".repeat(width.saturating_sub(text.chars().count())))
         }
+        (Type::Enum(_), ValueRef::Text(text)) => labels::label(&String::from_utf8_lossy(text)).to_owned(),
         (_, ValueRef::Text(text)) => String::from_utf8_lossy(text).into_owned(),
         (_, ValueRef::Blob(bytes)) => {
             let mut text = String::with_capacity(2 + bytes.len() * 2);

@@ -42,6 +42,9 @@ async def main():
     await connection.set_type_codec("json", encoder=str, decoder=lambda text: text, schema="pg_catalog")
     assert await connection.fetchval("SELECT '[1]'::json") == "[1]"
     assert await connection.fetchval("SELECT 'kinds'::regclass::oid") > 0
+    await connection.execute("CREATE TYPE mood AS ENUM ('sad', 'ok')")
+    assert await connection.fetchval("SELECT $1::mood", "ok") == "ok"
+    assert await connection.fetchval("SELECT $1::mood < 'ok'", "sad") is True
     heard = asyncio.Queue()
     await connection.add_listener("news", lambda *args: heard.put_nowait(args[3]))
     other = await asyncpg.connect(sys.argv[1])

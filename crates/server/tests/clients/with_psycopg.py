@@ -1,11 +1,13 @@
-"""psycopg 3: parameters in text and binary, server-side cursors, COPY, pipelines, notices of failure."""
+"""psycopg 3: parameters in text and binary, server-side cursors, COPY, pipelines, notices of failure, enumerations."""
 
 import datetime as dt
 import decimal
+import enum
 import sys
 import uuid
 
 import psycopg
+from psycopg.types.enum import EnumInfo, register_enum
 from psycopg.types.json import Jsonb
 
 connection = psycopg.connect(sys.argv[1], autocommit=True)
@@ -74,5 +76,18 @@ assert one("EXECUTE plus(41)") == 42
 connection.execute("DEALLOCATE plus")
 info = psycopg.types.TypeInfo.fetch(connection, "uuid")
 assert info.oid == 2950 and info.array_oid == 2951
+# An enumeration: its labels from the catalogue, values in text and in binary.
+connection.execute("CREATE TYPE mood AS ENUM ('sad', 'ok')")
+connection.execute("ALTER TYPE mood ADD VALUE 'fine' AFTER 'sad'")
+connection.execute("CREATE TABLE felt (m mood)")
+Mood = enum.Enum("Mood", {"sad": "sad", "fine": "fine", "ok": "ok"})
+info = EnumInfo.fetch(connection, "mood")
+assert info.labels == ["sad", "fine", "ok"], info.labels
+register_enum(info, connection, Mood, mapping={member: member.value for member in Mood})
+for binary in False, True:
+    mark = "%b" if binary else "%s"
+    connection.execute(f"INSERT INTO felt VALUES ({mark})", (Mood.fine,))
+    cursor = connection.execute(f"SELECT m FROM felt WHERE m >= {mark}", (Mood.fine,), binary=binary)
+    assert cursor.fetchone() == (Mood.fine,)
 connection.close()
 print("psycopg", psycopg.__version__)

@@ -99,6 +99,20 @@ with engine.begin() as connection:
     assert connection.scalar(sa.select(sa.func.count()).select_from(table)) == 2
 assert inspector.get_table_names(schema="other") == ["t"]
 table.drop(engine)
+moods = pg.ENUM("sad", "ok", name="mood")
+felt = sa.Table("felt", sa.MetaData(), sa.Column("id", sa.Integer, primary_key=True), sa.Column("m", moods))
+felt.metadata.create_all(engine)
+felt.metadata.create_all(engine)
+with engine.begin() as connection:
+    connection.execute(felt.insert(), [{"m": "ok"}, {"m": "sad"}])
+    assert connection.scalars(sa.select(felt.c.m).order_by(felt.c.m)).all() == ["sad", "ok"]
+    assert connection.scalar(sa.select(felt.c.id).where(felt.c.m == "sad")) == 2
+inspector = sa.inspect(engine)
+[found] = inspector.get_enums()
+assert (found["name"], found["schema"], found["labels"]) == ("mood", "public", ["sad", "ok"]), found
+assert inspector.get_columns("felt")[1]["type"].enums == ["sad", "ok"]
+felt.metadata.drop_all(engine)
+assert sa.inspect(engine).get_enums() == []
 Base.metadata.drop_all(engine)
 assert sa.inspect(engine).get_table_names() == []
 print("sqlalchemy", sa.__version__)

@@ -3,7 +3,8 @@
 //! Everything is asked over the protocol, of Postgres' own catalogues, in one snapshot. The text is what `psql` reads:
 //! it restores into this server and, as far as the types are there, into PostgreSQL.
 //!
-//! 1. Sequences that no column owns, then tables with keys and checks; a table comes after those that it refers to.
+//! 1. Schemas, extensions, types, sequences that no column owns, then tables with keys and checks; a table comes after
+//!    those that it refers to.
 //! 2. The rows, as COPY's lines, and the sequences' positions.
 //! 3. Other indexes, then views in the order of their making.
 //! 4. Comments, owners and access rights. Roles are in the archive, not here, so those who are named must be there; an
@@ -33,6 +34,14 @@ pub fn write(client: &mut Client, out: &mut dyn Write) -> Result<()> {
     ))? {
         writeln!(out, "CREATE SCHEMA {};", quote(text(&row, 0)))?;
     }
+    for row in dump.rows(
+        "SELECT e.extname, n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
+         WHERE e.extname <> 'plpgsql' ORDER BY e.extname",
+    )? {
+        let (name, schema) = (quote(text(&row, 0)), quote(text(&row, 1)));
+        writeln!(out, "CREATE EXTENSION IF NOT EXISTS {name} WITH SCHEMA {schema};")?;
+    }
+    dump.types(out)?;
     let tables = dump.tables()?;
     let sequences = dump.sequences(&tables)?;
     for sequence in sequences.iter().filter(|sequence| !sequence.owned) {
@@ -89,6 +98,23 @@ struct Dump<'a> {
 }
 
 impl Dump<'_> {
+    fn types(&mut self, out: &mut dyn Write) -> Result<()> {
+        let types = format!(
+            "SELECT t.oid, n.nspname, t.typname FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
+             WHERE t.typtype = 'e' AND {OWN} ORDER BY t.oid"
+        );
+        for row in self.rows(&types)? {
+            let sql = format!(
+                "SELECT enumlabel FROM pg_enum WHERE enumtypid = {} ORDER BY enumsortorder",
+                text(&row, 0)
+            );
+            let labels: Vec<String> = self.rows(&sql)?.iter().map(|row| literal(text(row, 0))).collect();
+            let name = qualified(text(&row, 1), text(&row, 2));
+            writeln!(out, "CREATE TYPE {name} AS ENUM ({});", labels.join(", "))?;
+        }
+        Ok(())
+    }
+
     fn tables(&mut self) -> Result<Vec<Table>> {
         let sql = format!(
             "SELECT c.oid, n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace

@@ -16,7 +16,7 @@ fn noun(kind: &str) -> &'static str {
 }
 
 /// The words of the letters in an access control list.
-const PRIVILEGES: [(char, &str); 9] = [
+const PRIVILEGES: [(char, &str); 11] = [
     ('a', "INSERT"),
     ('r', "SELECT"),
     ('w', "UPDATE"),
@@ -26,6 +26,8 @@ const PRIVILEGES: [(char, &str); 9] = [
     ('t', "TRIGGER"),
     ('U', "USAGE"),
     ('C', "CREATE"),
+    ('c', "CONNECT"),
+    ('T', "TEMPORARY"),
 ];
 
 /// What belongs to somebody.
@@ -63,31 +65,24 @@ impl Dump<'_> {
     }
 
     pub(super) fn rights(&mut self, out: &mut dyn Write) -> Result<()> {
-        let sql = "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = current_database()";
-        let master = self.rows(sql)?.first().map(|row| text(row, 0).to_owned()).unwrap_or_default();
+        let sql =
+            "SELECT pg_get_userbyid(datdba), datacl FROM pg_database WHERE datname = current_database()";
+        let row = self.rows(sql)?.into_iter().next().unwrap_or_default();
+        let (master, access) = (text(&row, 0).to_owned(), text(&row, 1).to_owned());
         let owned = self.owned()?;
         // Rights are given by those who have them: before the owner is another.
         for Owned { object, owner, list } in &owned {
-            let items =
-                if list.is_empty() { Vec::new() } else { array::parse(list).map_err(Error::other)? };
-            for (grantee, letters) in items.iter().flatten().filter_map(|item| given(item)) {
-                // What the owner has is the owner's anyway.
-                if grantee == owner {
-                    continue;
-                }
-                let words: Vec<&str> = PRIVILEGES
-                    .iter()
-                    .filter(|(letter, _)| letters.contains(*letter))
-                    .map(|(_, word)| *word)
-                    .collect();
-                let to = if grantee.is_empty() { "PUBLIC".to_owned() } else { quote(grantee) };
-                let object = object.replacen("VIEW ", "TABLE ", 1);
-                writeln!(out, "GRANT {} ON {object} TO {to};", words.join(", "))?;
-            }
+            grants(&object.replacen("VIEW ", "TABLE ", 1), owner, list, out)?;
         }
         for Owned { object, owner, .. } in owned.iter().filter(|owned| owned.owner != master) {
             let object = object.replacen("VIEW ", "TABLE ", 1);
             writeln!(out, "ALTER {object} OWNER TO {};", quote(owner))?;
+        }
+        if !access.is_empty() {
+            // The database that reads this may have another name, which psql knows.
+            let object = "DATABASE :\"DBNAME\"";
+            writeln!(out, "REVOKE ALL ON {object} FROM PUBLIC;")?;
+            grants(object, &master, &access, out)?;
         }
         Ok(())
     }
@@ -114,6 +109,19 @@ impl Dump<'_> {
         });
         Ok(owned.collect())
     }
+}
+
+/// A GRANT for each item of an access control list but the owner's, who may do everything anyway.
+fn grants(object: &str, owner: &str, list: &str, out: &mut dyn Write) -> Result<()> {
+    let items = if list.is_empty() { Vec::new() } else { array::parse(list).map_err(Error::other)? };
+    let given = items.iter().flatten().filter_map(|item| given(item));
+    for (grantee, letters) in given.filter(|(grantee, _)| *grantee != owner) {
+        let words = PRIVILEGES.iter().filter(|(letter, _)| letters.contains(*letter));
+        let words: Vec<&str> = words.map(|(_, word)| *word).collect();
+        let to = if grantee.is_empty() { "PUBLIC".to_owned() } else { quote(grantee) };
+        writeln!(out, "GRANT {} ON {object} TO {to};", words.join(", "))?;
+    }
+    Ok(())
 }
 
 /// The grantee and the letters of an item such as `wren=ar/owl`; no grantee is everybody.

@@ -65,6 +65,11 @@ impl Compiler<'_> {
             _ => return Err(SqlError::unsupported("this kind of subscript")),
         };
         let index = self.expr_as(index, Type::Int4)?;
+        if frag.ty() == Type::Int2vector {
+            // The catalogues' number lists count from 0.
+            let (list, oid) = (format!("sb_string_to_array({}, ' ')", frag.sql), Type::Int2.oid());
+            return Ok(Frag::new(format!("sb_array_get({list}, {} + 1, {oid})", index.sql), Type::Int2));
+        }
         let element = frag.ty().element().ok_or_else(|| {
             SqlError::new(
                 "42804",

@@ -4,7 +4,7 @@ use super::{Compiler, Frag, Output, Shape, assignable, cast_call, literal, relat
 use crate::sql::catalog::{Column, Identity, Kind, Relation, stored};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::types::Type;
-use crate::sql::{fold, parse_expr, quote, value};
+use crate::sql::{fold, parse_expr, quote};
 use sqlparser::ast::{
     Assignment, AssignmentTarget, ConflictTarget, Delete, Expr, FromTable, Insert, ObjectName,
     OnConflictAction, OnInsert, SetExpr, Spanned, TableFactor, TableObject, TableWithJoins, Update,
@@ -411,7 +411,7 @@ impl Compiler<'_> {
         let not_null = frag.not_null;
         let sql = match &frag.shape {
             Shape::Null => "NULL".to_owned(),
-            Shape::Literal(text) => return Ok(literal(&value::input(to, text, false)?)),
+            Shape::Literal(text) => return Ok(literal(&self.read(to, text, false)?)),
             Shape::Param(_) => {
                 let frag = self.coerce(frag, to.ty)?;
                 if modified(to) { cast_call(&frag, to, false).sql } else { frag.sql }
@@ -481,7 +481,8 @@ impl Compiler<'_> {
         }
         let mut values = Vec::new();
         for (index, column) in targets.iter().enumerate() {
-            let parameter = Frag::new(format!("?{}", index + 1), column.typed());
+            let parameter = self.parameter(index, column.typed().ty)?;
+            let parameter = Frag { typed: column.typed(), ..parameter };
             values.push(self.assign(parameter, column)?);
         }
         let omitted: Vec<&Column> =

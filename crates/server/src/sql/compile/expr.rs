@@ -2,10 +2,10 @@
 
 use super::{Compiler, Frag, Shape, cast_call, literal, place, qualified};
 use crate::sql::error::{Result, SqlError};
-use crate::sql::types::{Type, Typed, declared};
+use crate::sql::types::{Type, Typed};
 use crate::sql::{fold, interval, quote, value};
 use sqlparser::ast::{
-    CastKind, CeilFloorKind, DateTimeField, Expr, Ident, Spanned, TrimWhereField, UnaryOperator,
+    CastKind, CeilFloorKind, DataType, DateTimeField, Expr, Ident, Spanned, TrimWhereField, UnaryOperator,
     Value as Literal,
 };
 
@@ -46,14 +46,19 @@ impl Compiler<'_> {
             }
             Expr::BinaryOp { left, op, right } => self.binary(left, op, right),
             Expr::UnaryOp { op, expr } => self.unary(*op, expr),
+            Expr::Cast { expr, data_type: DataType::Custom(name, _), .. }
+                if name.to_string().trim_start_matches("pg_catalog.") == "regproc" =>
+            {
+                self.function_name(expr)
+            }
             Expr::Cast { kind: CastKind::Cast | CastKind::DoubleColon, expr, data_type, .. } => {
-                let to = declared(data_type)?;
+                let to = self.context.declared(data_type)?;
                 self.cast(expr, to)
             }
             Expr::TypedString(typed) => {
-                let to = declared(&typed.data_type)?;
+                let to = self.context.declared(&typed.data_type)?;
                 let text = string(&typed.value.value).ok_or_else(|| SqlError::syntax("expected a string"))?;
-                Ok(Frag::new(literal(&value::input(to, &text, true)?), to))
+                Ok(Frag::new(literal(&self.read(to, &text, true)?), to))
             }
             Expr::IsNull(inner) | Expr::IsUnknown(inner) => self.postfix(inner, "IS NULL"),
             Expr::IsNotNull(inner) | Expr::IsNotUnknown(inner) => self.postfix(inner, "IS NOT NULL"),
@@ -212,7 +217,7 @@ impl Compiler<'_> {
                 }
                 let sql = format!("?{}", index + 1);
                 Ok(match self.params[index] {
-                    Some(ty) => Frag::new(sql, ty),
+                    Some(ty) => self.parameter(index, ty)?,
                     None => Frag { shape: Shape::Param(index), ..Frag::new(sql, Type::Unknown) },
                 })
             }
@@ -319,6 +324,14 @@ impl Compiler<'_> {
         }
     }
 
+    /// A cast to `regproc`: the catalogues have functions by their names alone.
+    fn function_name(&mut self, expr: &Expr) -> Result<Frag> {
+        let frag = self.expr(expr)?;
+        let Shape::Literal(text) = &frag.shape else { return self.coerce(frag, Type::Text) };
+        let (_, name) = crate::sql::split_name(text);
+        Ok(Frag { not_null: true, ..Frag::new(literal(&crate::engine::Value::Text(name)), Type::Text) })
+    }
+
     /// An explicit cast.
     fn cast(&mut self, expr: &Expr, to: Typed) -> Result<Frag> {
         let frag = self.expr(expr)?;
@@ -331,7 +344,7 @@ impl Compiler<'_> {
         match &frag.shape {
             Shape::Null => Ok(Frag { typed: to, shape: Shape::Typed, ..frag }),
             Shape::Literal(text) => {
-                let parsed = value::input(to, text, true)?;
+                let parsed = self.read(to, text, true)?;
                 Ok(Frag { not_null: true, ..Frag::new(literal(&parsed), to) })
             }
             Shape::Param(_) => {
@@ -339,6 +352,9 @@ impl Compiler<'_> {
                 if to.typmod < 0 { Ok(typed) } else { Ok(cast_call(&typed, to, true)) }
             }
             Shape::Typed if frag.ty() == to.ty && to.typmod < 0 => Ok(Frag { typed: to, ..frag }),
+            Shape::Typed if matches!((frag.ty(), to.ty), (Type::Enum(_), _) | (_, Type::Enum(_))) => {
+                self.cast_enumeration(&frag, to)
+            }
             Shape::Typed => Ok(cast_call(&frag, to, true)),
         }
     }

@@ -3,9 +3,8 @@
 use super::{Compiler, Frag, Shape, cast_call, literal, relation_name};
 use crate::engine::Value;
 use crate::sql::error::{Result, SqlError};
-use crate::sql::functions::SCALARS;
 use crate::sql::types::Type;
-use crate::sql::{fold, quote};
+use crate::sql::{extension, fold, functions, quote};
 use sqlparser::ast::{
     DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
     FunctionArguments, Spanned, WindowType,
@@ -229,7 +228,7 @@ impl Compiler<'_> {
         let types: Vec<Type> = args.iter().map(Frag::ty).collect();
         // An exact match first, then one by implicit conversions, then one that untyped arguments fit.
         let fits = |exact: bool| {
-            SCALARS.iter().find(|scalar| {
+            functions::all().find(|scalar| {
                 scalar.name == name
                     && scalar.args.len() == args.len()
                     && args.iter().zip(scalar.args).all(|(arg, want)| {
@@ -237,7 +236,8 @@ impl Compiler<'_> {
                     })
             })
         };
-        let scalar = fits(true).or_else(|| fits(false)).ok_or_else(|| no_function(name, &types))?;
+        let missing = || extension::missing(name).unwrap_or_else(|| no_function(name, &types));
+        let scalar = fits(true).or_else(|| fits(false)).ok_or_else(missing)?;
         let mut texts = Vec::new();
         for (arg, want) in args.into_iter().zip(scalar.args) {
             texts.push(self.coerce(arg, *want)?.sql);
@@ -287,7 +287,12 @@ impl Compiler<'_> {
             }
             ("pg_backend_pid", []) => plain("sb_pid()", Type::Int4),
             ("random", []) => plain("sb_random()", Type::Float8),
-            ("gen_random_uuid" | "uuidv4", []) => plain("sb_uuid()", Type::Uuid),
+            ("gen_random_uuid" | "uuidv4" | "uuid_generate_v4", []) => plain("sb_uuid()", Type::Uuid),
+            ("uuid_generate_v1" | "uuid_generate_v1mc", []) => plain("sb_timed_uuid()", Type::Uuid),
+            ("gen_random_bytes", [count]) => {
+                let count = self.coerce(count.clone(), Type::Int4)?;
+                Ok(Some(Frag::new(format!("sb_random_bytes({})", count.sql), Type::Bytea)))
+            }
             ("nextval" | "currval", [sequence]) => {
                 self.writes |= name == "nextval";
                 let sequence = self.sequence(sequence, 'U')?;
@@ -398,11 +403,15 @@ impl Compiler<'_> {
                     _ => Frag { typed: Type::Float8.into(), ..cast_call(value, Type::Float8.into(), false) },
                 }))
             }
-            ("pg_typeof", [value]) => text(value.typed.ty.info().display, Type::Text),
+            ("pg_typeof", [value]) => text(&self.context.type_name(value.ty()), Type::Text),
+            ("enum_first" | "enum_last", [of]) => self.enumeration_end(name, of),
             ("format_type", [_, _]) => {
                 let (ty, typmod) =
                     (self.coerce(args[0].clone(), Type::Oid)?, self.coerce(args[1].clone(), Type::Int4)?);
-                Ok(Some(Frag::new(format!("sb_format_type({}, {})", ty.sql, typmod.sql), Type::Text)))
+                let own = super::super::system::text_of(&self.context.enumeration_names(), &ty.sql);
+                self.volatile = true;
+                let builtin = format!("sb_format_type({}, {})", ty.sql, typmod.sql);
+                Ok(Some(Frag::new(format!("coalesce({own}, {builtin})"), Type::Text)))
             }
             ("json_build_object" | "jsonb_build_object" | "json_build_array" | "jsonb_build_array", _) => {
                 let mut list = vec![if name.ends_with("object") { "1" } else { "0" }.to_owned()];

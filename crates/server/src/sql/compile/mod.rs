@@ -10,6 +10,7 @@
 
 mod array;
 mod dml;
+mod enumeration;
 mod expr;
 mod from;
 mod function;
@@ -24,7 +25,7 @@ mod sets;
 mod system;
 mod union;
 
-use super::catalog::{Catalog, Kind, PUBLIC, Relation, TEMPORARY, is_temporary, key, schema_key};
+use super::catalog::{Catalog, PUBLIC, Relation, TEMPORARY, is_temporary, key, schema_key};
 use super::error::{Result, SqlError};
 use super::system::Cluster;
 use super::types::{Type, Typed};
@@ -65,7 +66,7 @@ impl Context<'_> {
                 std::iter::once(self.temporary).chain(path).find_map(|s| self.catalog.get(&key(s, name)))
             }
         };
-        found.filter(|relation| !matches!(relation.kind, Kind::Schema | Kind::Dropped))
+        found.filter(|relation| relation.kind.is_relation())
     }
 
     /// The relation that a name means inside another: in that one's schema, or on the path.
@@ -269,7 +270,7 @@ impl<'a> Compiler<'a> {
         match &frag.shape {
             Shape::Null => Ok(Frag { typed: to.into(), ..frag }),
             Shape::Literal(text) => {
-                let parsed = value::input(to.into(), text, true)?;
+                let parsed = self.read(to.into(), text, true)?;
                 Ok(Frag {
                     sql: literal(&parsed),
                     typed: to.into(),
@@ -282,7 +283,10 @@ impl<'a> Compiler<'a> {
                 // The first use decides; a later use that disagrees converts.
                 let known =
                     *self.params[*index].get_or_insert(if to == Type::Unknown { Type::Text } else { to });
-                let typed = Frag::new(frag.sql, known);
+                let typed = self.parameter(*index, known)?;
+                if matches!((known, to), (Type::Enum(_), _) | (_, Type::Enum(_))) && known != to {
+                    return self.cast_enumeration(&typed, to.into());
+                }
                 if known == to { Ok(typed) } else { Ok(cast_call(&typed, to.into(), true)) }
             }
             Shape::Typed if from == to => Ok(frag),

@@ -11,7 +11,7 @@ use crate::sql::system::closure;
 use crate::sql::types::Type;
 
 /// The words for privileges, with the letters in access control lists.
-const WORDS: [(&str, char); 9] = [
+const WORDS: [(&str, char); 12] = [
     ("SELECT", 'r'),
     ("INSERT", 'a'),
     ("UPDATE", 'w'),
@@ -21,6 +21,9 @@ const WORDS: [(&str, char); 9] = [
     ("TRIGGER", 't'),
     ("USAGE", 'U'),
     ("CREATE", 'C'),
+    ("CONNECT", 'c'),
+    ("TEMPORARY", 'T'),
+    ("TEMP", 'T'),
 ];
 
 /// Whose privileges are asked for.
@@ -45,6 +48,7 @@ impl Compiler<'_> {
             "has_column_privilege" => ('r', 1),
             "has_sequence_privilege" => ('S', 0),
             "has_schema_privilege" => ('n', 0),
+            "has_database_privilege" => ('d', 0),
             _ => return Ok(None),
         };
         let (user, object, privilege) = match args.len().checked_sub(extra) {
@@ -76,6 +80,11 @@ impl Compiler<'_> {
                         allow(oid, name);
                     }
                 }
+            }
+            'd' => {
+                let databases = self.context.cluster.databases();
+                let fits = databases.iter().filter(|database| asked.may(database));
+                fits.for_each(|database| allow(database.oid, &database.name));
             }
             _ => relations.filter(|relation| asked.may(relation)).for_each(|r| allow(r.oid, r.base())),
         }
@@ -128,6 +137,12 @@ impl Compiler<'_> {
                 None => self.may_use(&name, asked),
             });
         }
+        if kind == 'd' {
+            let databases = self.context.cluster.databases();
+            let database = databases.iter().find(|database| database.name == text);
+            let missing = || SqlError::new("3D000", format!("database \"{text}\" does not exist"));
+            return database.map(|database| asked.may(database)).ok_or_else(missing);
+        }
         let (schema, name) = crate::sql::split_name(text);
         let relation = self.context.find(schema.as_deref(), &name);
         let relation =
@@ -143,8 +158,8 @@ impl Compiler<'_> {
         let context = self.context;
         let owner = || {
             let databases = context.cluster.databases();
-            let own = databases.into_iter().find(|(_, name, _)| name == context.database);
-            schema == PUBLIC && own.is_some_and(|(_, _, owner)| asked.memberships.contains(&owner))
+            let own = databases.into_iter().find(|database| database.name == context.database);
+            schema == PUBLIC && own.is_some_and(|database| asked.memberships.contains(&database.owner))
         };
         asked.superuser || asked.letters.contains(&'U') || (asked.letters.contains(&'C') && owner())
     }

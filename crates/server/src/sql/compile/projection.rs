@@ -2,8 +2,8 @@
 
 use super::{Compiler, Output, qualified, relation_name};
 use crate::sql::error::{Result, SqlError};
-use crate::sql::{fold, quote};
-use sqlparser::ast::{Expr, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, Value};
+use crate::sql::{fold, quote, types};
+use sqlparser::ast::{DataType, Expr, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, Value};
 
 impl Compiler<'_> {
     /// A list of result expressions, each with its name.
@@ -81,13 +81,9 @@ pub(super) fn output_name(expr: &Expr) -> String {
         }
         Expr::Cast { expr, data_type, .. } => match output_name(expr) {
             name if name != "?column?" => name,
-            _ => crate::sql::types::declared(data_type)
-                .map(|t| t.ty.info().name.to_owned())
-                .unwrap_or_default(),
+            _ => type_name(data_type),
         },
-        Expr::TypedString(typed) => crate::sql::types::declared(&typed.data_type)
-            .map(|t| t.ty.info().name.to_owned())
-            .unwrap_or_default(),
+        Expr::TypedString(typed) => type_name(&typed.data_type),
         Expr::Case { else_result, .. } => match else_result.as_deref().map(output_name) {
             Some(name) if name != "?column?" => name,
             _ => "case".to_owned(),
@@ -111,5 +107,16 @@ pub(super) fn output_name(expr: &Expr) -> String {
             _ => "?column?".to_owned(),
         },
         _ => "?column?".to_owned(),
+    }
+}
+
+/// The name of a type as a result column's: of one that isn't built in the last part as written.
+fn type_name(data_type: &DataType) -> String {
+    match (types::declared(data_type), data_type) {
+        (Ok(typed), _) => typed.ty.info().name.to_owned(),
+        (_, DataType::Custom(name, _)) => {
+            name.0.last().and_then(|part| part.as_ident()).map(fold).unwrap_or_default()
+        }
+        _ => String::new(),
     }
 }

@@ -4,7 +4,7 @@ use super::{Compiler, Frag, Output, Shape, cast_call, literal};
 use crate::engine::Value;
 use crate::sql::error::{Result, SqlError};
 use crate::sql::system::{self, Source};
-use crate::sql::types::{TYPES, Type, declared};
+use crate::sql::types::{TYPES, Type};
 use sqlparser::ast::Expr;
 
 /// What has no object here is always NULL.
@@ -44,11 +44,12 @@ const SYSTEM: &[(&str, i64)] = &[
     ("pg_authid", 1260),
     ("pg_trigger", 2620),
     ("pg_tablespace", 1213),
+    ("pg_extension", 3079),
+    ("pg_enum", 3501),
 ];
 
 /// What is true of everything here.
 const ALWAYS: &[&str] = &[
-    "pg_type_is_visible",
     "pg_function_is_visible",
     "pg_operator_is_visible",
     "pg_opclass_is_visible",
@@ -60,7 +61,6 @@ const ALWAYS: &[&str] = &[
     "pg_ts_config_is_visible",
     "pg_ts_parser_is_visible",
     "pg_ts_template_is_visible",
-    "has_database_privilege",
     "has_function_privilege",
     "has_type_privilege",
     "has_tablespace_privilege",
@@ -106,17 +106,23 @@ impl Compiler<'_> {
                 };
                 Ok(Some(Frag::new(sql, Type::Bool)))
             }
+            ("pg_type_is_visible", [oid]) => {
+                let oid = self.number(oid)?;
+                let hidden = catalog.enumerations().filter(|found| !self.context.sees_enumeration(found));
+                let hidden: Vec<String> = hidden.map(|found| found.oid.to_string()).collect();
+                Ok(Some(Frag::new(format!("({oid} NOT IN ({}))", hidden.join(", ")), Type::Bool)))
+            }
             ("obj_description", [oid, ..]) => {
                 let oid = self.number(oid)?;
                 let all = system::comments(catalog).into_iter().filter(|(_, _, number, _)| *number == 0);
-                let all: Vec<(i64, String)> = all.map(|(oid, _, _, text)| (oid, text.to_owned())).collect();
+                let all: Vec<(i64, String)> = all.map(|(oid, _, _, text)| (oid, text)).collect();
                 text(system::text_of(&all, &oid))
             }
             ("col_description", [oid, column]) => {
                 let (oid, column) = (self.number(oid)?, self.coerce(column.clone(), Type::Int4)?.sql);
                 let all = system::comments(catalog).into_iter().filter(|(_, _, number, _)| *number > 0);
                 let all: Vec<(i64, String)> =
-                    all.map(|(oid, _, number, text)| (oid * 10_000 + number, text.to_owned())).collect();
+                    all.map(|(oid, _, number, text)| (oid * 10_000 + number, text)).collect();
                 text(system::text_of(&all, &format!("({oid} * 10000 + {column})")))
             }
             ("pg_get_expr", [expr, _, ..]) => Ok(Some(self.coerce(expr.clone(), Type::Text)?)),
@@ -175,8 +181,11 @@ impl Compiler<'_> {
                 let lines: Vec<String> = TYPES
                     .iter()
                     .flat_map(|info| [info.name, info.display].map(|name| (info.oid, name)))
-                    .map(|(oid, name)| format!("({oid}, {})", quoted(name)))
+                    .map(|(oid, name)| (i64::from(oid), name.to_owned()))
+                    .chain(self.context.enumeration_names())
+                    .map(|(oid, name)| format!("({oid}, {})", quoted(&name)))
                     .collect();
+                self.volatile = true;
                 let sql = format!(
                     "(SELECT \"column1\" FROM (VALUES {}) WHERE \"column2\" = {} LIMIT 1)",
                     lines.join(", "),
@@ -271,7 +280,7 @@ impl Compiler<'_> {
         let name = name.as_str();
         if to == Type::Regtype {
             let parsed = match crate::sql::parse_expr(&format!("NULL::{text}")) {
-                Ok(Expr::Cast { data_type, .. }) => declared(&data_type).ok(),
+                Ok(Expr::Cast { data_type, .. }) => self.context.declared(&data_type).ok(),
                 _ => None,
             };
             let found = parsed.map(|typed| typed.ty.oid());
@@ -368,7 +377,7 @@ impl Compiler<'_> {
                 let system = SYSTEM.iter().map(|(name, oid)| (*oid, (*name).to_owned()));
                 system::relation_names(self.context).into_iter().chain(system).collect()
             }
-            Type::Regtype => system::type_names(),
+            Type::Regtype => system::type_names(self.context),
             Type::Regnamespace => system::schema_names(self.context.catalog),
             _ => return frag,
         };

@@ -295,7 +295,12 @@ impl Maker<'_, '_> {
         Ok(())
     }
 
-    fn drop_column(&mut self, relation: &mut Relation, ident: &Ident, cascade: bool) -> Result<()> {
+    pub(super) fn drop_column(
+        &mut self,
+        relation: &mut Relation,
+        ident: &Ident,
+        cascade: bool,
+    ) -> Result<()> {
         let name = fold(ident);
         let column =
             relation.column(&name).ok_or_else(|| missing(relation, &name).at(ident.span.start))?.clone();

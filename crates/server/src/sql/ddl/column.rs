@@ -6,7 +6,7 @@ use crate::sql::catalog::{Column, Constraint, Identity, Relation, stored};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::fold;
 use crate::sql::quote;
-use crate::sql::types::{Typed, column_type};
+use crate::sql::types::Typed;
 use sqlparser::ast::{AlterColumnOperation, Expr, GeneratedAs, Ident};
 
 impl Maker<'_, '_> {
@@ -50,7 +50,8 @@ impl Maker<'_, '_> {
                 self.rewrite(relation)
             }
             AlterColumnOperation::SetDataType { data_type, using, .. } => {
-                let (typed, _) = column_type(data_type).map_err(|error| error.at(ident.span.start))?;
+                let declared = self.compiler.context.column_type(data_type);
+                let (typed, _) = declared.map_err(|error| error.at(ident.span.start))?;
                 self.set_type(relation, index, typed, using.as_ref()).map_err(|e| e.at(ident.span.start))
             }
             AlterColumnOperation::AddGenerated { generated_as, sequence_options } => {

@@ -42,6 +42,12 @@ impl Maker<'_, '_> {
                 }
                 self.catalog.get(&schema_key(&name)).cloned().unwrap_or_else(|| self.public_schema())
             }
+            CommentObject::Type => self.named_type(name)?,
+            CommentObject::Extension => {
+                let (_, name) = relation_name(name)?;
+                let missing = || SqlError::new("42704", format!("extension \"{name}\" does not exist"));
+                self.extension(&name).ok_or_else(missing)?
+            }
             other => return Err(SqlError::unsupported(format!("COMMENT ON {other}"))),
         };
         self.must_own(&relation)?;

@@ -53,7 +53,7 @@ impl Maker<'_, '_> {
         Ok(())
     }
 
-    fn is_gone(&self, key: &str) -> bool {
+    pub(super) fn is_gone(&self, key: &str) -> bool {
         self.steps.iter().any(|step| matches!(step, Step::Remove(removed) if removed == key))
     }
 
@@ -131,6 +131,7 @@ impl Maker<'_, '_> {
             ObjectType::Index => ("index", "DROP INDEX"),
             ObjectType::Sequence => ("sequence", "DROP SEQUENCE"),
             ObjectType::Schema => return self.drop_schemas(if_exists, names, cascade),
+            ObjectType::Type => return self.drop_types(if_exists, names, cascade),
             other => return Err(SqlError::unsupported(format!("DROP {other}"))),
         };
         let mut relations = Vec::new();
@@ -252,8 +253,14 @@ impl Maker<'_, '_> {
                 return Err(SqlError::new("2BP01", message).detail(detail).hint(hint));
             }
             // Indexes and own sequences go with their tables.
+            let (types, relations): (Vec<Relation>, Vec<Relation>) =
+                inside.into_iter().partition(|relation| relation.kind == Kind::Enum);
+            for found in types {
+                self.refuse_used(&found, &relations)?;
+                self.steps.push(Step::Remove(found.name));
+            }
             let roots: Vec<Relation> =
-                inside.into_iter().filter(|relation| relation.parent.is_none()).collect();
+                relations.into_iter().filter(|relation| relation.parent.is_none()).collect();
             self.drop_relations(&roots, true)?;
             self.steps.push(Step::Remove(key));
             if name == PUBLIC {

@@ -19,9 +19,9 @@ impl Maker<'_, '_> {
         let grantees = grantees.iter().map(|grantee| self.grantee(grantee)).collect::<Result<Vec<_>>>()?;
         for mut relation in self.granted(objects)? {
             self.must_own(&relation)?;
-            let letters = letters(privileges, &relation)?;
+            let letters = letters(privileges, relation.kind)?;
             for grantee in &grantees {
-                change(&mut relation, grantee, &letters, give);
+                relation.grant(grantee, &letters, give);
             }
             self.put(relation);
         }
@@ -81,9 +81,19 @@ impl Maker<'_, '_> {
     }
 
     pub(super) fn database_owner(&self) -> Option<String> {
+        self.database().map(|database| database.owner)
+    }
+
+    fn database(&self) -> Option<Relation> {
         let context = self.compiler.context;
-        let databases = context.cluster.databases().into_iter();
-        databases.filter(|(_, name, _)| name == context.database).map(|(_, _, owner)| owner).next()
+        context.cluster.databases().into_iter().find(|database| database.name == context.database)
+    }
+
+    /// Whether the role in force has the database's privilege of a letter.
+    pub(super) fn may_in_database(&self, privilege: char) -> bool {
+        let context = self.compiler.context;
+        let allowed = || self.database().is_some_and(|database| context.allows(&database, privilege));
+        context.superuser || allowed()
     }
 
     /// The role's name, empty for PUBLIC; a role that isn't there is an error.
@@ -120,6 +130,11 @@ impl Maker<'_, '_> {
         let known = self.catalog.get(&schema_key(schema));
         let granted = || known.is_some_and(|schema| context.allows(schema, 'C'));
         let owned = || schema == PUBLIC && self.database_owner().as_deref() == Some(context.user);
+        if schema == context.temporary && !self.may_in_database('T') {
+            let message =
+                format!("permission denied to create temporary tables in database \"{}\"", context.database);
+            return Err(SqlError::new("42501", message));
+        }
         if context.superuser || schema == context.temporary || granted() || owned() {
             return Ok(());
         }
@@ -149,9 +164,29 @@ pub(super) fn membership(privileges: &Privileges, grantees: &[Grantee], give: bo
     Ok(ClusterChange::Member { roles, members, give })
 }
 
-fn letters(privileges: &Privileges, relation: &Relation) -> Result<String> {
+/// GRANT … ON DATABASE
+pub(super) fn access(
+    databases: &[ObjectName],
+    privileges: &Privileges,
+    grantees: &[Grantee],
+    give: bool,
+) -> Result<ClusterChange> {
+    let databases =
+        databases.iter().map(|name| relation_name(name).map(|(_, name)| name)).collect::<Result<_>>()?;
+    let name = |grantee: &Grantee| -> Result<String> {
+        match (&grantee.name, grantee.grantee_type == GranteesType::Public) {
+            (_, true) => Ok(String::new()),
+            (Some(GranteeName::ObjectName(name)), _) => Ok(relation_name(name)?.1),
+            _ => Err(SqlError::unsupported(format!("grantee {grantee}"))),
+        }
+    };
+    let grantees = grantees.iter().map(name).collect::<Result<_>>()?;
+    Ok(ClusterChange::Access { databases, grantees, letters: letters(privileges, Kind::Database)?, give })
+}
+
+fn letters(privileges: &Privileges, kind: Kind) -> Result<String> {
     let Privileges::Actions(actions) = privileges else {
-        return Ok(relation.all_privileges().to_owned());
+        return Ok(kind.privileges().to_owned());
     };
     let mut letters = String::new();
     for action in actions {
@@ -165,34 +200,15 @@ fn letters(privileges: &Privileges, relation: &Relation) -> Result<String> {
             Action::Trigger => 't',
             Action::Usage => 'U',
             Action::Create { obj_type: None } => 'C',
+            Action::Temporary => 'T',
+            Action::Connect => 'c',
             other => return Err(SqlError::unsupported(format!("privilege {other}"))),
         };
-        if !relation.all_privileges().contains(letter) {
-            let message = format!("invalid privilege type {action} for {}", relation.kind.noun());
+        if !kind.privileges().contains(letter) {
+            let message = format!("invalid privilege type {action} for {}", kind.noun());
             return Err(SqlError::new("0LP01", message));
         }
         letters.push(letter);
     }
     Ok(letters)
-}
-
-fn change(relation: &mut Relation, grantee: &str, letters: &str, give: bool) {
-    if grantee == relation.owner {
-        return;
-    }
-    let order = relation.all_privileges();
-    let known = relation.grants.iter().find(|grant| grant.grantee == grantee);
-    let before = known.map(|grant| grant.privileges.clone()).unwrap_or_default();
-    let keep = |letter: &char| {
-        if give {
-            before.contains(*letter) || letters.contains(*letter)
-        } else {
-            before.contains(*letter) && !letters.contains(*letter)
-        }
-    };
-    let privileges: String = order.chars().filter(keep).collect();
-    relation.grants.retain(|grant| grant.grantee != grantee);
-    if !privileges.is_empty() {
-        relation.grants.push(Grant { grantee: grantee.to_owned(), privileges });
-    }
 }

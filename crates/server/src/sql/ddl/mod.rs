@@ -4,6 +4,8 @@ mod alter;
 mod column;
 mod comment;
 mod drop;
+mod enumeration;
+mod extension;
 mod grant;
 mod schema;
 mod sequence;
@@ -17,8 +19,8 @@ use super::plan::{ClusterChange, RoleChange, Sequence, Step};
 use super::types::{Type, Typed};
 use super::{fold, literal_text, quote};
 use sqlparser::ast::{
-    AlterRoleOperation, CreateIndex, CreateView, Expr, Ident, IndexColumn, ObjectName, ObjectType,
-    OrderBySort, Password, RoleOption, SequenceOptions, Set, Spanned, Statement,
+    AlterRoleOperation, CreateIndex, CreateView, Expr, Grant, GrantObjects, Ident, IndexColumn, ObjectName,
+    ObjectType, OrderBySort, Password, Revoke, RoleOption, SequenceOptions, Set, Spanned, Statement,
 };
 
 type Steps = (Vec<Step>, &'static str);
@@ -63,6 +65,10 @@ pub fn steps(statement: &Statement, context: &Context<'_>, compiler: &mut Compil
         Statement::CreateSchema { schema_name, if_not_exists, .. } => {
             maker.create_schema(schema_name, *if_not_exists)?
         }
+        Statement::CreateType { name, representation } => maker.create_type(name, representation.as_ref())?,
+        Statement::AlterType(alter) => maker.alter_type(alter)?,
+        Statement::CreateExtension(create) => maker.create_extension(create)?,
+        Statement::DropExtension(drop) => maker.drop_extensions(drop)?,
         Statement::Comment { object_type, object_name, comment, .. } => {
             maker.comment(*object_type, object_name, comment.as_ref())?
         }
@@ -118,6 +124,20 @@ pub fn cluster(statement: &Statement) -> Result<Option<(ClusterChange, &'static 
         Statement::Revoke(revoke) if revoke.objects.is_none() => {
             (grant::membership(&revoke.privileges, &revoke.grantees, false)?, "REVOKE ROLE")
         }
+        Statement::Grant(Grant {
+            objects: Some(GrantObjects::Databases(names)),
+            privileges,
+            grantees,
+            with_grant_option: false,
+            ..
+        }) => (grant::access(names, privileges, grantees, true)?, "GRANT"),
+        Statement::Revoke(Revoke {
+            objects: Some(GrantObjects::Databases(names)),
+            privileges,
+            grantees,
+            grant_option_for: false,
+            ..
+        }) => (grant::access(names, privileges, grantees, false)?, "REVOKE"),
         Statement::CreateRole(create) => {
             let [name] = create.names.as_slice() else {
                 return Err(SqlError::unsupported("several roles at once"));
@@ -182,19 +202,7 @@ impl Maker<'_, '_> {
         } else {
             self.catalog.next_oid()
         };
-        Relation {
-            name: key.to_owned(),
-            kind,
-            oid: first + self.oids - 1,
-            owner: self.owner.to_owned(),
-            columns: Vec::new(),
-            constraints: Vec::new(),
-            definition: None,
-            parent: None,
-            grants: Vec::new(),
-            comment: None,
-            on_commit: None,
-        }
+        Relation::new(key, kind, first + self.oids - 1, self.owner)
     }
 
     /// The key of a new relation: in the schema given, or the first of the search path.

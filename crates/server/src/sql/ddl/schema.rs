@@ -16,7 +16,7 @@ impl Maker<'_, '_> {
             SchemaName::NamedAuthorization(name, owner) => (relation_name(name)?.1, Some(fold(owner))),
         };
         let context = self.compiler.context;
-        if !context.superuser && self.database_owner().as_deref() != Some(context.user) {
+        if !self.may_in_database('C') {
             let message = format!("permission denied for database {}", context.database);
             return Err(SqlError::new("42501", message));
         }

@@ -8,7 +8,6 @@ use crate::sql::compile::{Compiler, relation_name};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::fold;
 use crate::sql::plan::{Sequence, Step};
-use crate::sql::types::column_type;
 use sqlparser::ast::{
     ColumnDef, ColumnOption, CreateTable, CreateTableLikeKind, DeferrableInitial, Expr, ForeignKeyConstraint,
     GeneratedAs, Ident, OnCommit, ReferentialAction, Spanned, TableConstraint,
@@ -92,8 +91,11 @@ impl Maker<'_, '_> {
 
     /// A column's own part; its keys and checks come later.
     pub(super) fn column(&mut self, relation: &Relation, definition: &ColumnDef) -> Result<Column> {
-        let (typed, serial) =
-            column_type(&definition.data_type).map_err(|error| error.at(definition.name.span.start))?;
+        let (typed, serial) = self
+            .compiler
+            .context
+            .column_type(&definition.data_type)
+            .map_err(|error| error.at(definition.name.span.start))?;
         let mut column = column(&fold(&definition.name), typed);
         let mut sequence = serial.then_some((&[][..], typed.ty));
         for option in &definition.options {

@@ -24,7 +24,6 @@ pub(super) const EMPTY: &[(&str, &str)] = &[
     ("pg_inherits", "inhrelid:oid inhparent:oid inhseqno:int4 inhdetachpending:bool"),
     ("pg_partitioned_table", "partrelid:oid partstrat:char partnatts:int2"),
     ("pg_shdescription", "objoid:oid classoid:oid description:text"),
-    ("pg_enum", "oid:oid enumtypid:oid enumsortorder:float4 enumlabel"),
     ("pg_range", "rngtypid:oid rngsubtype:oid rngmultitypid:oid rngcollation:oid"),
     (
         "pg_proc",
@@ -34,8 +33,6 @@ pub(super) const EMPTY: &[(&str, &str)] = &[
          proargtypes:int2vector proallargtypes:_oid proargmodes:_char proargnames:_text prosrc:text probin:text \
          proconfig:_text proacl:_text tableoid:oid",
     ),
-    ("pg_extension", "oid:oid extname extowner:oid extnamespace:oid extrelocatable:bool extversion:text"),
-    ("pg_available_extensions", "name default_version:text installed_version:text comment:text"),
     ("pg_foreign_data_wrapper", "oid:oid fdwname fdwowner:oid"),
     ("pg_foreign_server", "oid:oid srvname srvowner:oid srvfdw:oid"),
     ("pg_foreign_table", "ftrelid:oid ftserver:oid ftoptions:_text"),

@@ -71,15 +71,20 @@ pub(super) const INFORMATION: &[System] = &[
                 };
                 let instant = matches!(typed.ty, Type::Time | Type::Timestamp | Type::Timestamptz);
                 let array = typed.ty.element().is_some();
+                let own = source.catalog.enumeration(typed.ty.oid());
                 vec![
                     t(source.database),
                     t(relation.schema()),
                     t(relation.base()),
                     t(&column.name),
                     n(number),
-                    if shown { t(&default_shown(column)) } else { Value::Null },
+                    if shown { t(&default_shown(source.catalog, column)) } else { Value::Null },
                     word(!column.not_null),
-                    t(if array { "ARRAY" } else { typed.ty.info().display }),
+                    t(match (array, own) {
+                        (true, _) => "ARRAY",
+                        (_, Some(_)) => "USER-DEFINED",
+                        _ => typed.ty.info().display,
+                    }),
                     if characters { n(i64::from(typed.typmod - 4)) } else { Value::Null },
                     precision,
                     scale,
@@ -88,7 +93,7 @@ pub(super) const INFORMATION: &[System] = &[
                     } else {
                         Value::Null
                     },
-                    t(typed.ty.info().name),
+                    t(own.map_or(typed.ty.info().name, Relation::base)),
                     word(column.identity.is_some()),
                     match column.identity {
                         Some(Identity::Always) => t("ALWAYS"),
@@ -261,7 +266,7 @@ pub(super) const INFORMATION: &[System] = &[
             ];
             let mut rows = Vec::new();
             for table in relations(source.catalog).filter(|r| matches!(r.kind, Kind::Table | Kind::View)) {
-                let own = (table.owner.as_str(), table.all_privileges());
+                let own = (table.owner.as_str(), table.kind.privileges());
                 let others = table.grants.iter().map(|grant| {
                     let grantee = if grant.grantee.is_empty() { "PUBLIC" } else { &grant.grantee };
                     (grantee, grant.privileges.as_str())

@@ -12,7 +12,7 @@ mod objects;
 mod pg;
 mod relations;
 
-use super::catalog::Catalog;
+use super::catalog::{Catalog, Relation};
 use super::compile::literal;
 use super::plan::Sequence;
 use super::quote;
@@ -26,8 +26,8 @@ pub trait Cluster {
     fn roles(&self) -> Vec<Role>;
     /// Which role each role is a member of: role and member.
     fn members(&self) -> Vec<(String, String)>;
-    /// All databases: number, name, owner.
-    fn databases(&self) -> Vec<(i64, String, String)>;
+    /// All databases.
+    fn databases(&self) -> Vec<Relation>;
     /// Who is connected.
     fn sessions(&self) -> Vec<Activity>;
     /// The database's sequences.
@@ -107,7 +107,7 @@ impl Cluster for Nothing {
         Vec::new()
     }
 
-    fn databases(&self) -> Vec<(i64, String, String)> {
+    fn databases(&self) -> Vec<Relation> {
         Vec::new()
     }
 

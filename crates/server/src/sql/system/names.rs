@@ -34,8 +34,9 @@ pub fn invisible(context: &Context<'_>) -> Vec<i64> {
 }
 
 /// Every type's number and name, as `regtype` shows them.
-pub fn type_names() -> Vec<(i64, String)> {
-    TYPES.iter().map(|info| (i64::from(info.oid), info.display.to_owned())).collect()
+pub fn type_names(context: &Context<'_>) -> Vec<(i64, String)> {
+    let builtin = TYPES.iter().map(|info| (i64::from(info.oid), info.display.to_owned()));
+    builtin.chain(context.enumeration_names()).collect()
 }
 
 /// Every schema's number and name, as `regnamespace` shows them.
@@ -157,18 +158,21 @@ pub fn serial_sequences(catalog: &Catalog) -> Vec<(String, String)> {
 }
 
 /// What COMMENT ON said: the object's number, the catalogue's, the column's, the text.
-pub fn comments(catalog: &Catalog) -> Vec<(i64, i64, i64, &str)> {
+pub fn comments(catalog: &Catalog) -> Vec<(i64, i64, i64, String)> {
     let mut comments = Vec::new();
-    for relation in catalog.relations.values() {
+    for relation in catalog.relations.values().filter(|r| r.kind != Kind::Extension) {
         let (oid, class) = match relation.kind {
             Kind::Schema => (schema_oid(catalog, relation.base()), 2615),
+            Kind::Enum => (relation.oid, 1247),
             _ => (relation.oid, 1259),
         };
-        comments.extend(relation.comment.as_deref().map(|text| (oid, class, 0, text)));
+        comments.extend(relation.comment.clone().map(|text| (oid, class, 0, text)));
         for (number, column) in (1..).zip(&relation.columns) {
-            comments.extend(column.comment.as_deref().map(|text| (oid, class, number, text)));
+            comments.extend(column.comment.clone().map(|text| (oid, class, number, text)));
         }
     }
+    let extensions = catalog.extensions().into_iter();
+    comments.extend(extensions.filter_map(|extension| Some((extension.oid, 3079, 0, extension.comment?))));
     comments
 }
 

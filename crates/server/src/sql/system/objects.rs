@@ -80,7 +80,7 @@ pub(super) fn schema_oid(catalog: &Catalog, name: &str) -> i64 {
 
 /// Tables, views, indexes and sequences.
 pub(super) fn relations(catalog: &Catalog) -> impl Iterator<Item = &Relation> {
-    catalog.relations.values().filter(|relation| !matches!(relation.kind, Kind::Schema | Kind::Dropped))
+    catalog.relations.values().filter(|relation| relation.kind.is_relation())
 }
 
 pub(super) fn owner(source: &Source<'_>, name: &str) -> i64 {
@@ -93,7 +93,7 @@ pub(super) fn kind_letter(kind: Kind) -> &'static str {
         Kind::View => "v",
         Kind::Index { .. } => "i",
         Kind::Sequence => "S",
-        Kind::Schema | Kind::Dropped => "n",
+        _ => "n",
     }
 }
 
@@ -110,7 +110,7 @@ pub(super) fn columns(catalog: &Catalog) -> impl Iterator<Item = (&Relation, i64
     })
 }
 
-pub(super) fn default_shown(column: &Column) -> String {
+pub(super) fn default_shown(catalog: &Catalog, column: &Column) -> String {
     let default = column.default.as_deref().unwrap_or_default();
     // As Postgres shows what `serial` makes.
     match default.strip_prefix("nextval('").and_then(|rest| rest.strip_suffix("')")) {
@@ -118,7 +118,11 @@ pub(super) fn default_shown(column: &Column) -> String {
             format!("nextval('{}'::regclass)", sequence.rsplit('\u{1}').next().unwrap_or(sequence))
         }
         None if column.generated => format!("({default})"),
-        None if default.starts_with('\'') => format!("{default}::{}", column.typed().ty),
+        None if default.starts_with('\'') && default.ends_with('\'') => {
+            let ty = column.typed().ty;
+            let own = catalog.enumeration(ty.oid()).map(|found| found.enum_name(found.schema() != PUBLIC));
+            format!("{default}::{}", own.unwrap_or_else(|| ty.to_string()))
+        }
         None => default.to_owned(),
     }
 }

@@ -1,9 +1,12 @@
 //! `pg_catalog`: its relations with rows.
 
-use super::objects::{collation, columns, default_shown, has_index, key_indexes, owner, relations};
+use super::objects::{
+    collation, columns, default_shown, has_index, key_indexes, owner, relations, schema_oid,
+};
 use super::relations::{access_list, pg_attribute, pg_class, pg_constraint, pg_index};
 use super::*;
-use crate::sql::catalog::{Kind, Relation, schema_key};
+use crate::sql::catalog::{Kind, schema_key};
+use crate::sql::extension::{self, EXTENSIONS};
 
 pub(super) const PG: &[System] = &[
     System {
@@ -48,7 +51,7 @@ pub(super) const PG: &[System] = &[
                         n(3_000_000_000 + table.oid * 64 + number),
                         n(table.oid),
                         n(number),
-                        t(&default_shown(column)),
+                        t(&default_shown(source.catalog, column)),
                     ]
                 })
                 .collect()
@@ -61,7 +64,7 @@ pub(super) const PG: &[System] = &[
             typelem:oid typarray:oid typinput:text typoutput:text typreceive:text typsend:text typnotnull:bool \
             typbasetype:oid typtypmod:int4 typndims:int4 typcollation:oid typalign:char typstorage:char \
             typdefault:text typacl:_text",
-        rows: |_| {
+        rows: |source| {
             let row = |info: &'static crate::sql::types::TypeInfo| {
                 let element = info.ty.element().map_or(0, |ty| i64::from(ty.oid()));
                 let array = info.ty.array().map_or(0, |ty| i64::from(ty.oid()));
@@ -96,8 +99,17 @@ pub(super) const PG: &[System] = &[
                     t(if info.size < 0 { "x" } else { "p" }),
                 ]
             };
-            TYPES.iter().map(row).collect()
+            TYPES
+                .iter()
+                .map(row)
+                .chain(source.catalog.enumerations().map(|found| enumeration(source, found)))
+                .collect()
         },
+    },
+    System {
+        name: "pg_enum",
+        columns: "oid:oid enumtypid:oid enumsortorder:float4 enumlabel",
+        rows: |source| source.catalog.enumerations().flat_map(labels_of).collect(),
     },
     System {
         name: "pg_index",
@@ -172,11 +184,11 @@ pub(super) const PG: &[System] = &[
             datallowconn:bool datconnlimit:int4 datcollate:text datctype:text daticulocale:text \
             datcollversion:text datacl:_text dattablespace:oid",
         rows: |source| {
-            let row = |(oid, name, of): (i64, String, String)| {
+            let row = |database: Relation| {
                 vec![
-                    n(oid),
-                    t(&name),
-                    n(owner(source, &of)),
+                    n(database.oid),
+                    t(&database.name),
+                    n(owner(source, &database.owner)),
                     n(6),
                     t("c"),
                     yes(false),
@@ -186,7 +198,7 @@ pub(super) const PG: &[System] = &[
                     t("C.UTF-8"),
                     Value::Null,
                     Value::Null,
-                    Value::Null,
+                    access_list(&database),
                     n(1663),
                 ]
             };
@@ -203,9 +215,9 @@ pub(super) const PG: &[System] = &[
         rows: |source| {
             let databases = source.cluster.databases();
             let row = |session: Activity| {
-                let database = databases.iter().find(|(_, name, _)| *name == session.database);
+                let database = databases.iter().find(|database| database.name == session.database);
                 let mut row = vec![Value::Null; 22];
-                row[0] = database.map_or(Value::Null, |(oid, ..)| n(*oid));
+                row[0] = database.map_or(Value::Null, |database| n(database.oid));
                 row[1] = if session.replica { Value::Null } else { t(&session.database) };
                 row[2] = n(session.pid.into());
                 row[4] = n(owner(source, &session.user));
@@ -414,10 +426,41 @@ pub(super) const PG: &[System] = &[
         name: "pg_description",
         columns: "objoid:oid classoid:oid objsubid:int4 description:text",
         rows: |source| {
-            let row = |(oid, class, number, text): (i64, i64, i64, &str)| {
-                vec![n(oid), n(class), n(number), t(text)]
+            let row = |(oid, class, number, text): (i64, i64, i64, String)| {
+                vec![n(oid), n(class), n(number), Value::Text(text)]
             };
             comments(source.catalog).into_iter().map(row).collect()
+        },
+    },
+    System {
+        name: "pg_extension",
+        columns: "oid:oid extname extowner:oid extnamespace:oid extrelocatable:bool extversion:text extconfig:_oid \
+            extcondition:_text",
+        rows: |source| {
+            let row = |extension: Relation| {
+                let schema = match extension.definition.as_deref() {
+                    None | Some("pg_catalog") => PG_CATALOG,
+                    Some(schema) => schema_oid(source.catalog, schema),
+                };
+                let known = extension::by_name(extension.base()).map_or("", |known| known.version);
+                let mut row = vec![n(extension.oid), t(extension.base()), n(owner(source, &extension.owner))];
+                row.extend([n(schema), yes(schema != PG_CATALOG), t(known)]);
+                row
+            };
+            source.catalog.extensions().into_iter().map(row).collect()
+        },
+    },
+    System {
+        name: "pg_available_extensions",
+        columns: "name default_version:text installed_version:text comment:text",
+        rows: |source| {
+            let installed = source.catalog.extensions();
+            let row = |known: &extension::Extension| {
+                let there = installed.iter().any(|extension| extension.base() == known.name);
+                let version = if there { t(known.version) } else { Value::Null };
+                vec![t(known.name), t(known.version), version, t(known.comment)]
+            };
+            EXTENSIONS.iter().map(row).collect()
         },
     },
     System {
@@ -448,3 +491,22 @@ pub(super) const PG: &[System] = &[
         rows: |_| vec![vec![n(1663), t("pg_default"), n(10)]],
     },
 ];
+
+/// The row of an enumeration in `pg_type`.
+fn enumeration(source: &Source<'_>, found: &Relation) -> Vec<Value> {
+    let schema = schema_oid(source.catalog, found.schema());
+    let mut row = vec![n(found.oid), t(found.base()), n(schema), n(owner(source, &found.owner)), n(4)];
+    row.extend([yes(true), t("e"), t("E"), yes(false), yes(true), t(","), n(0), t("-"), n(0), n(0)]);
+    row.extend(["enum_in", "enum_out", "enum_recv", "enum_send"].map(t));
+    row.extend([yes(false), n(0), n(-1), n(0), n(0), t("i"), t("p")]);
+    row
+}
+
+/// The rows of an enumeration's labels; their numbers are made from the type's.
+fn labels_of(found: &Relation) -> Rows {
+    let row = |(number, value): (i64, &String)| {
+        let label = t(crate::sql::labels::label(value));
+        vec![n(2_000_000_000 + found.oid * 1000 + number), n(found.oid), Value::Real(number as f64), label]
+    };
+    (1..).zip(&found.labels).map(row).collect()
+}

@@ -6,7 +6,7 @@ use super::objects::{
 };
 use super::{Rows, Source, n, t, yes};
 use crate::engine::Value;
-use crate::sql::catalog::{Catalog, Column, Constraint, Identity, Kind, Relation, is_temporary};
+use crate::sql::catalog::{Catalog, Column, Constraint, Grant, Identity, Kind, Relation, is_temporary};
 use crate::sql::compile::Compiler;
 
 pub(super) fn pg_class(source: &Source<'_>) -> Rows {
@@ -50,13 +50,20 @@ pub(super) fn pg_class(source: &Source<'_>) -> Rows {
 
 /// Who may do what, as Postgres writes it: `{owner=arwdDxt/owner,reader=r/owner}`.
 pub(super) fn access_list(relation: &Relation) -> Value {
-    if relation.grants.is_empty() {
+    let usual = match relation.kind {
+        Kind::Database => Grant::of_new_database(),
+        _ => Vec::new(),
+    };
+    if relation.grants == usual {
         return Value::Null;
     }
-    let own = format!("{0}={1}/{0}", relation.owner, relation.all_privileges());
+    let own = format!("{0}={1}/{0}", relation.owner, relation.kind.privileges());
     let others = relation.grants.iter();
     let others = others.map(|grant| format!("{}={}/{}", grant.grantee, grant.privileges, relation.owner));
-    let items: Vec<String> = std::iter::once(own).chain(others).collect();
+    let mut items: Vec<String> = others.collect();
+    // What everybody has from the start comes before what the owner has.
+    let first = usual.iter().zip(&relation.grants).take_while(|(usual, now)| usual.grantee == now.grantee);
+    items.insert(first.count(), own);
     t(&crate::sql::array::format(items.iter().map(|item| Some(item.as_str()))))
 }
 
