@@ -48,6 +48,8 @@ struct Machine {
     missing: Vec<String>,
     /// Platforms that can be compiled for.
     platforms: Vec<String>,
+    /// Variants whose base is at hand for all of those.
+    everywhere: Vec<String>,
     /// What the others lack.
     foreign: Vec<String>,
     /// Why images can't be run, if they can't.
@@ -139,8 +141,8 @@ fn steps(fast: bool, machine: &Machine) -> Vec<Step> {
         steps.push(Step::Skip("platforms", platform.clone()));
     }
     // After --load: it takes the names in the layout, as one index of every platform.
-    let platforms = machine.platforms.join(",");
-    steps.push(run("platforms", &format!("xtask image --variant distroless --platform {platforms}")));
+    let (everywhere, platforms) = (machine.everywhere.join(","), machine.platforms.join(","));
+    steps.push(run("platforms", &format!("xtask image --variant {everywhere} --platform {platforms}")));
     if let Some(why) = &machine.no_engine {
         steps.push(Step::Skip("running images", why.clone()));
     }
@@ -178,8 +180,11 @@ fn look(workspace: &Workspace) -> Result<Machine> {
     let facts = workspace.facts(&spec)?;
     let cache = Cache::create(&workspace.cache_dir())?;
     let image = &spec.images[&spec.project.default_image];
-    let (variants, missing) =
-        image.variants.iter().map(ToString::to_string).partition(|name| at_hand(&spec, &facts, &cache, name));
+    let (variants, missing) = image
+        .variants
+        .iter()
+        .map(ToString::to_string)
+        .partition(|name| at_hand(&spec, &facts, &cache, name, &facts.host));
     let mut machine = Machine { variants, missing, ..Machine::default() };
     for name in spec.platforms.keys() {
         match can_build(&spec, &facts, name)? {
@@ -187,19 +192,20 @@ fn look(workspace: &Workspace) -> Result<Machine> {
             Some(lack) => machine.foreign.push(lack),
         }
     }
+    let platforms = machine.platforms.iter().map(|name| Ok(oci::platform::parse(name)?));
+    let platforms = platforms.collect::<Result<Vec<_>>>()?;
+    let everywhere =
+        |name: &&String| platforms.iter().all(|platform| at_hand(&spec, &facts, &cache, name, platform));
+    machine.everywhere = machine.variants.iter().filter(everywhere).cloned().collect();
     machine.no_engine = Engine::find().err().map(|e| e.to_string());
     Ok(machine)
 }
 
-fn at_hand(spec: &Spec, facts: &Facts, cache: &Cache, variant: &str) -> bool {
+fn at_hand(spec: &Spec, facts: &Facts, cache: &Cache, variant: &str, platform: &Platform) -> bool {
     let reference = &spec.variants[variant].base;
     reference == "scratch"
-        || bases::imported(cache, reference, &facts.host).is_some()
-        || facts
-            .lock
-            .bases
-            .get(reference)
-            .is_some_and(|locked| has_pulled(cache, &locked.digest, &facts.host))
+        || bases::imported(cache, reference, platform).is_some()
+        || facts.lock.bases.get(reference).is_some_and(|locked| has_pulled(cache, &locked.digest, platform))
 }
 
 fn has_pulled(cache: &Cache, digest: &oci_spec::image::Digest, platform: &Platform) -> bool {
@@ -229,6 +235,7 @@ pub fn every_line() -> Vec<String> {
     let machine = Machine {
         variants: all(&["alpine", "debian", "distroless"]),
         platforms: all(&["linux/amd64", "linux/arm64", "linux/arm/v7"]),
+        everywhere: all(&["alpine", "distroless"]),
         ..Machine::default()
     };
     steps(false, &machine).iter().map(shown).collect()
@@ -255,6 +262,7 @@ mod tests {
             variants: vec!["alpine".into(), "distroless".into()],
             missing: vec!["debian".into()],
             platforms: vec!["linux/amd64".into()],
+            everywhere: vec!["distroless".into()],
             foreign: vec!["linux/arm64 needs a compiler".into()],
             no_engine: Some("there is no engine".into()),
         };
@@ -265,6 +273,7 @@ mod tests {
         has("skipped: running images: there is no engine");
         has("skipped: stacks: they need an engine");
         has("cargo xtask image --variant alpine,distroless");
+        has("cargo xtask image --variant distroless --platform linux/amd64");
         has("cargo xtask verify --variant alpine,distroless --rebuild");
         assert!(found.iter().all(|line| !line.contains("--load")), "{found:?}");
         let whole = Machine { missing: vec![], foreign: vec![], no_engine: None, ..machine };

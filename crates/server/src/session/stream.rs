@@ -1,11 +1,14 @@
 //! A socket, TCP or Unix, plain or under TLS.
 
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, recv};
 use rustls::Connection;
 use std::io::{Error, ErrorKind, Read, Result, Write};
 use std::net::{IpAddr, Shutdown, TcpStream};
+use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A socket. Reading and writing work through a shared reference, so that another thread can close the
 /// reading half under a session that waits.
@@ -68,6 +71,22 @@ impl Stream {
             }
             tls.process_new_packets().map_err(Error::other)?;
             send(&mut tls, &self.socket)?;
+        }
+    }
+
+    /// Waits until there is something to read, or the other side is gone, or the time is over; awake, so that it goes on
+    /// at once.
+    pub fn spin(&self, patience: Duration) {
+        let fd = match &self.socket {
+            Socket::Tcp(stream) => stream.as_fd(),
+            Socket::Unix(stream) => stream.as_fd(),
+        };
+        let end = Instant::now() + patience;
+        let mut byte = [0; 1];
+        while matches!(recv(fd, &mut byte, RecvFlags::PEEK | RecvFlags::DONTWAIT), Err(Errno::WOULDBLOCK))
+            && Instant::now() < end
+        {
+            std::hint::spin_loop();
         }
     }
 

@@ -60,6 +60,13 @@ impl Wire {
         &mut self.context
     }
 
+    /// Waits awake for the client's next bytes: see [`Stream::spin`].
+    pub fn spin(&self, patience: Duration) {
+        if self.input.is_empty() {
+            self.stream.spin(patience);
+        }
+    }
+
     /// The next message.
     pub fn read(&mut self) -> std::result::Result<PgWireFrontendMessage, Incoming> {
         loop {
