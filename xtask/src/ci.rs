@@ -152,12 +152,16 @@ fn steps(fast: bool, machine: &Machine) -> Vec<Step> {
     ));
     steps.push(run("broken layouts", "test -p xtask --test broken_layouts -- --ignored --nocapture"));
     if has_stacks {
-        steps.push(run("broken images", "test -p xtask --test broken_images -- --ignored --nocapture"));
+        steps.push(run(
+            "broken images",
+            "test -p xtask --bin xtask --test broken_images -- --ignored --nocapture",
+        ));
         steps.push(run(
             "images of stacks",
             "xtask image --image server --image client --image backup --variant alpine --load",
         ));
         steps.push(run("stacks", "xtask compose test"));
+        steps.push(run("broken stacks", "test -p xtask --test broken_stacks -- --ignored --nocapture"));
     } else {
         steps.push(Step::Skip("stacks", "they need an engine and the variant alpine".into()));
     }

@@ -82,7 +82,9 @@ impl Engine {
     pub fn output(&self, args: &[&str]) -> Result<String> {
         let output = self.raw(args)?;
         if !output.status.success() {
-            let words = String::from_utf8_lossy(&output.stderr);
+            // Docker 20.10 tells on stdout why a program could not be started in a container.
+            let words = if output.stderr.is_empty() { &output.stdout } else { &output.stderr };
+            let words = String::from_utf8_lossy(words);
             bail!("`{} {}` failed: {}", self.program, args.join(" "), words.trim());
         }
         Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_string())
@@ -112,6 +114,18 @@ impl Engine {
         bail!(
             "Docker {version} can't read zstd layers; leave `--compression zstd` out for --load, or use Docker 23"
         )
+    }
+
+    /// Unpacks a tar, compressed or not, into a folder of a container, with the owners that it names.
+    pub fn unpack(&self, tar: Vec<u8>, container: &str, folder: &str) -> Result<()> {
+        let target = format!("{container}:{folder}");
+        let copy = cmd!(self.program, "cp", "-", &target).stdin_bytes(tar);
+        let output = copy.stdout_null().stderr_capture().unchecked().run()?;
+        if !output.status.success() {
+            let words = String::from_utf8_lossy(&output.stderr);
+            bail!("`{} cp - {target}` failed: {}", self.program, words.trim());
+        }
+        Ok(())
     }
 
     /// Starts to load the archive that comes through `reader`.

@@ -1,5 +1,5 @@
 //! `cargo xtask`: parses the command line and hands over to one file a subcommand. stdout is data, stderr is
-//! progress; exit code 0 is success, 1 a failure, 2 wrong usage.
+//! progress; exit code 0 is success, 1 a failure, 2 wrong usage, 141 that nobody reads any more what is printed.
 
 mod attach;
 mod attest;
@@ -23,6 +23,7 @@ mod loopback;
 mod merge;
 mod notes;
 mod pins;
+mod pipe;
 mod promote;
 mod publish;
 mod push;
@@ -101,6 +102,10 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    pipe::until_nobody_reads(run)
+}
+
+fn run() -> ExitCode {
     let cli = Cli::parse();
     let Some(command) = cli.command else {
         // Asking for nothing is no mistake: say what there is.

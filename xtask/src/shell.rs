@@ -3,7 +3,6 @@
 //! The scripts complete the command `xtask`, as clap knows it, and teach `cargo` to hand its words over to that once
 //! the first of them is `xtask`.
 
-use std::io::Write as _;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
@@ -69,7 +68,8 @@ complete -c cargo -n '__fish_seen_subcommand_from xtask' -f -a '(complete -C (st
 impl CompletionArgs {
     /// Runs the command.
     pub fn run(self, command: Command) -> Result<()> {
-        std::io::stdout().write_all(script(command, self.shell).as_bytes()).context("cannot write to stdout")
+        print!("{}", script(command, self.shell));
+        Ok(())
     }
 }
 

@@ -68,7 +68,7 @@ pub struct Args {
     /// Only the probes whose promise has these words in it; may be repeated
     #[arg(long, value_name = "WORDS", conflicts_with_all = ["guide", "key", "policy"])]
     probe: Vec<String>,
-    /// An image of the last release: what it wrote has to be opened by the images
+    /// An image of the last release: what it writes has to be opened by the images too
     #[arg(long, value_name = "IMAGE")]
     previous: Option<String>,
     /// Also write the results as JUnit XML
@@ -203,9 +203,7 @@ impl Args {
         lines: &mut Vec<Line>,
         ui: &Ui,
     ) -> Result<()> {
-        let probes =
-            [readers::PROBES, dockerfile::PROBES, interrupted::PROBES, supply::PROBES, toolchains::PROBES];
-        for probe in probes.into_iter().flatten().filter(|probe| self.wants(probe.name)) {
+        for probe in of_layouts().filter(|probe| self.wants(probe.name)) {
             record(lines, ui, "target/oci", probe.name, || {
                 outcome((probe.run)(&readers::Subject { workspace, spec, facts, images: own }))
             });
@@ -248,6 +246,13 @@ fn of_images() -> impl Iterator<Item = &'static Probe> {
     ]
     .into_iter()
     .flatten()
+}
+
+/// What is tried with `target/oci`.
+fn of_layouts() -> impl Iterator<Item = &'static readers::LayoutProbe> {
+    [readers::PROBES, dockerfile::PROBES, interrupted::PROBES, supply::PROBES, toolchains::PROBES]
+        .into_iter()
+        .flatten()
 }
 
 /// The images that a build of those variants loads; of none named, of all.
@@ -296,6 +301,19 @@ mod tests {
         assert_eq!(outcome(Ok(())), Outcome::Passed);
         assert_eq!(outcome(skip("no psql")), Outcome::Skipped("no psql".into()));
         assert_eq!(outcome(Err(anyhow::anyhow!("one\ntwo"))), Outcome::Failed("one; two".into()));
+    }
+
+    /// `xtask/tests/broken_images.rs` counts those of images itself.
+    #[test]
+    fn every_probe_of_a_layout_is_broken_somewhere() {
+        let breaches = Workspace::find(None).unwrap().read("xtask/tests/broken_layouts.rs").unwrap();
+        // Their own modules give these what they must not take; xtask/tests/cli.rs gives zig nothing to compile.
+        let within = [dockerfile::PROBES, interrupted::PROBES, toolchains::PROBES];
+        for probe in of_layouts() {
+            let is_within = within.into_iter().flatten().any(|other| other.name == probe.name);
+            let is_broken = is_within || breaches.contains(&format!("\"{}\"", probe.name));
+            assert!(is_broken, "xtask/tests/broken_layouts.rs does not break `{}`", probe.name);
+        }
     }
 
     #[test]

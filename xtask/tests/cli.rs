@@ -141,6 +141,40 @@ fn wrong_usage_is_exit_code_2_with_the_nearest_name() {
     }
 }
 
+/// As `cargo xtask … | head -n 1` meets it, at the first byte.
+#[test]
+fn when_nobody_reads_any_more_it_ends_quietly() {
+    let world = World::new();
+    let run = |args: &[&str], both: bool| {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = world.command(env!("CARGO_BIN_EXE_xtask"));
+        if both {
+            command.stderr(writer.try_clone().unwrap());
+        }
+        let output = command.args(args).stdout(writer).output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let version = ["tags", "--version", "1.2.3"];
+    for args in [
+        &version[..],
+        &["tags", "--version", "1.2.3", "--format", "json"],
+        &["image", "--dry-run", "--variant", "all"],
+        &["ci", "--fast", "--dry-run"],
+        &["base", "list"],
+        &["compose", "basic"],
+        &["completion", "bash"],
+    ] {
+        let (code, said) = run(args, false);
+        assert_eq!(code, Some(141), "{args:?}: {said}");
+        assert!(!said.contains("panicked") && !said.contains("error"), "{args:?}: {said}");
+    }
+    assert_eq!(run(&version, true).0, Some(141));
+    // Nothing is printed before what is wrong: that is still told, and has its own exit code.
+    let (code, said) = run(&["tags", "--version", "one"], false);
+    assert!(code == Some(2) && said.starts_with("error: "), "{code:?} {said}");
+}
+
 #[test]
 fn a_dry_run_prints_the_plan_and_touches_nothing() {
     let world = World::new();
@@ -289,6 +323,27 @@ fn an_output_that_cannot_be_written_stops_the_run_before_it_builds() {
     let output = world.path("file/oci").display().to_string();
     world.fails(&["image", "--variant", "distroless", "--output", &output], 1, "cannot write in");
     assert!(world.cached().is_empty());
+}
+
+/// What the probe would compile and start is tried in a container test; what must not pass by default is told here.
+#[test]
+fn a_catalogue_without_zig_has_nothing_to_try() {
+    let world = World::new();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut spec: toml::Table = fs::read_to_string(root.join("docker/images.toml")).unwrap().parse().unwrap();
+    for platform in spec["platforms"].as_table_mut().unwrap().iter_mut().map(|(_, platform)| platform) {
+        platform["toolchains"].as_array_mut().unwrap().retain(|toolchain| toolchain.get("zig").is_none());
+    }
+    let version = env!("CARGO_PKG_VERSION").to_string();
+    spec["project"].as_table_mut().unwrap().insert("version".into(), version.into());
+    let path = world.path("images.toml");
+    fs::write(&path, spec.to_string()).unwrap();
+    let path = path.display().to_string();
+    let args = ["--spec", &path, "verify", "--variant", "distroless", "--probe", "when zig compiles it"];
+    let output = world.xtask(&args);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("no foreign platform has a toolchain with `zig = true`"), "{said}");
 }
 
 /// The catalogue of another workspace: a copy of ours with one line changed.

@@ -137,8 +137,22 @@ mod tests {
         }
     }
 
+    /// Other programs judge these, and are given something wrong in the test itself.
+    const BROKEN_WITHIN: [&str; 6] = [
+        "Compose takes every file",
+        "Docker takes the stacks for Swarm",
+        "kustomize builds the base and every overlay",
+        "promtool takes configuration and rules",
+        "alerts fire when they must, and else not",
+        "HAProxy takes its configuration",
+    ];
+
     #[test]
-    fn a_broken_promise_fails() {
-        assert!(matches!(outcome(Err(anyhow::anyhow!("x"))), crate::verify::Outcome::Failed(_)));
+    fn every_promise_is_broken_somewhere() {
+        let breaches = Workspace::find(None).unwrap().read("xtask/tests/broken_stacks.rs").unwrap();
+        for Promise { name, .. } in PROMISES {
+            let is_broken = breaches.contains(&format!("\"{name}\"")) || BROKEN_WITHIN.contains(name);
+            assert!(is_broken, "xtask/tests/broken_stacks.rs does not break `{name}`");
+        }
     }
 }

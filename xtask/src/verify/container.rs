@@ -31,11 +31,27 @@ pub(super) struct Container<'a> {
 impl<'a> Container<'a> {
     /// Starts the image with a password, a volume of its own and a published port.
     pub(super) fn start(subject: &Subject<'a>, options: &[&str]) -> Result<Container<'a>> {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let id = format!("verify-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let container = Container { engine: subject.engine, volume: format!("{id}-data"), name: id };
+        let container = Container::named(subject);
         container.run(subject, options)?;
         Ok(container)
+    }
+
+    /// Starts it where a data directory lies already: what is in `tar`.
+    pub(super) fn start_on(subject: &Subject<'a>, tar: Vec<u8>) -> Result<Container<'a>> {
+        let container = Container::named(subject);
+        let (name, volume) = (&container.name, format!("{}:{DATA}", container.volume));
+        // Files come into a volume through a container, which need not run for it.
+        subject.engine.output(&["create", "--name", name, "--volume", &volume, subject.image])?;
+        subject.engine.unpack(tar, name, DATA)?;
+        subject.engine.output(&["rm", name])?;
+        container.run(subject, &[])?;
+        Ok(container)
+    }
+
+    fn named(subject: &Subject<'a>) -> Container<'a> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let id = format!("verify-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        Container { engine: subject.engine, volume: format!("{id}-data"), name: id }
     }
 
     pub(super) fn run(&self, subject: &Subject, options: &[&str]) -> Result<()> {

@@ -197,4 +197,55 @@ mod tests {
         check(&[("/a", "x")], &[], &["/a: x here, nothing by the Dockerfile"]);
         check(&[], &[("/b", "x")], &["/b: nothing here, x by the Dockerfile"]);
     }
+
+    /// Makes an image of one folder, one file and one link.
+    fn import(docker: &Engine, name: &str, mode: u32, content: &str, change: &str) {
+        let mut tar = tar::Builder::new(Vec::new());
+        let mut add = |path: &str, kind, mode, content: &str| {
+            let mut header = tar::Header::new_gnu();
+            header.set_entry_type(kind);
+            header.set_mode(mode);
+            header.set_size(content.len() as u64);
+            tar.append_data(&mut header, path, content.as_bytes()).unwrap();
+        };
+        for (path, mode) in [("bin", 0o755), ("birds", mode)] {
+            add(path, tar::EntryType::Directory, mode, "");
+        }
+        add("birds/wren", tar::EntryType::Regular, 0o644, content);
+        let tar = tar.into_inner().unwrap();
+        duct::cmd!(docker.to_string(), "import", "--change", change, "-", name)
+            .stdin_bytes(tar)
+            .stdout_null()
+            .run()
+            .unwrap();
+    }
+
+    #[test]
+    #[ignore = "needs Docker; `cargo xtask ci` runs it"]
+    fn images_that_differ_are_told_apart() {
+        let docker = match Engine::find() {
+            Ok(engine) if engine.to_string() == "docker" => engine,
+            _ => return println!("skipped: no Docker engine answers"),
+        };
+        let name = |kind: &str| format!("{REPOSITORY}:{}-{kind}", std::process::id());
+        let (ours, theirs) = (name("ours"), name("theirs"));
+        let check = |mode: u32, content: &str, change: &str, expect: &[&str]| {
+            import(&docker, &ours, 0o755, "wren", "ENV A=1");
+            import(&docker, &theirs, mode, content, change);
+            let error = compare(&docker, &ours, &theirs).err().map(|e| e.to_string()).unwrap_or_default();
+            let _ = docker.raw(&["rmi", "--force", &ours, &theirs]);
+            let fits = expect.iter().all(|word| error.contains(word));
+            assert!(fits && error.is_empty() == expect.is_empty(), "{mode:o} {content} {change}: {error}");
+        };
+        check(0o755, "wren", "ENV A=1", &[]);
+        check(
+            0o700,
+            "wren",
+            "ENV A=1",
+            &["1 differences: /birds/: Directory 40755 0:0 here, Directory 40700 0:0 by the Dockerfile"],
+        );
+        check(0o755, "owl!", "ENV A=1", &["1 differences: /birds/wren: Regular 100644 0:0 sha256:"]);
+        check(0o755, "wren", "ENV A=2", &["1 differences: config Env:", "A=2"]);
+        check(0o755, "wren", "USER 1000", &["2 differences: config Env:", "; config User:"]);
+    }
 }

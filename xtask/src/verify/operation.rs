@@ -67,7 +67,8 @@ fn busy_probes(subject: &Subject) -> Result<()> {
         let (_, metrics) = container.get(port, "/metrics")?;
         let name = "scratchbird_connections{state=\"active\"} ";
         let active: f64 = metrics.lines().find_map(|line| line.strip_prefix(name)).unwrap_or("0").parse()?;
-        if active >= 95.0 || Instant::now() > deadline {
+        // Clients that are refused end, and nobody needs to wait for more.
+        if active >= 95.0 || Instant::now() > deadline || running.try_wait()?.is_some() {
             break active;
         }
         std::thread::sleep(Duration::from_millis(100));

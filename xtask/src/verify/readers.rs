@@ -207,8 +207,7 @@ fn foreign(subject: &Subject) -> Result<()> {
             let wanted = binary.path.trim_start_matches('/');
             let entry = tar.entries()?.flatten().find(|e| e.path_bytes() == wanted.as_bytes());
             entry.with_context(|| format!("{name}: the top layer has no {wanted}"))?.unpack(&path)?;
-            let version = duct::cmd!(qemu, &path, "--version").stderr_to_stdout().unchecked().read()?;
-            ensure!(version.contains(&subject.facts.version.to_string()), "{name}: says `{version}`");
+            starts(&qemu, &path, subject.facts).with_context(|| name.clone())?;
             let crates = supply::auditable::extract(&std::fs::read(&path)?)?.unwrap_or_default().packages;
             ensure!(crates.iter().any(|c| c.root), "{name}: the program does not name its crates");
             started += 1;
@@ -217,6 +216,13 @@ fn foreign(subject: &Subject) -> Result<()> {
     if started == 0 {
         return skip("the layout holds no foreign platform; run `cargo xtask image --platform all`");
     }
+    Ok(())
+}
+
+/// Starts another platform's program; it must tell the version.
+pub(super) fn starts(emulator: &Path, program: &Path, facts: &Facts) -> Result<()> {
+    let said = duct::cmd!(emulator, program, "--version").stderr_to_stdout().unchecked().read()?;
+    ensure!(said.contains(&facts.version.to_string()), "it says `{said}`");
     Ok(())
 }
 

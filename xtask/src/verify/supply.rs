@@ -1,6 +1,6 @@
 //! What is made of an image after it was built: SBOMs that other people's tools accept, and a move to a patched base.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 use oci::image::{Config, Image, Part};
@@ -14,7 +14,7 @@ use super::readers::{LayoutProbe, Subject, run};
 use super::{contract, skip};
 use crate::bases::{self, Sources};
 use crate::engine::Engine;
-use crate::facts;
+use crate::facts::{self, Workspace};
 use crate::ui::Ui;
 
 /// The promises about what comes after the build.
@@ -28,15 +28,7 @@ const CYCLONEDX: &str = "crates/supply/tests/schemas/bom-1.6.SNAPSHOT.schema.jso
 
 /// Asks the schema of CycloneDX and SPDX's own validator about the SBOMs of every image.
 fn accepted(subject: &Subject) -> Result<()> {
-    let tools = subject.workspace.target.join("tools/bin");
-    let (check, spdx) = (tools.join("check-jsonschema"), tools.join("pyspdxtools"));
-    for tool in [&check, &spdx] {
-        if !tool.exists() {
-            return skip(format!("no {}; `.ci/run` puts it there", tool.display()));
-        }
-    }
-    let schema = subject.workspace.root.join(CYCLONEDX).display().to_string();
-    let base = format!("file://{schema}");
+    let judges = Judges::find(subject.workspace)?;
     for planned in subject.images {
         let temp = tempfile::tempdir()?;
         own(&[
@@ -47,16 +39,43 @@ fn accepted(subject: &Subject) -> Result<()> {
         ])?;
         let mut seen = 0;
         for file in std::fs::read_dir(temp.path())? {
-            let file = shown(&file?.path());
-            match file.ends_with(".spdx.json") {
-                true => run(&spdx, &["--infile", &file])?,
-                false => run(&check, &["--schemafile", &schema, "--base-uri", &base, &file])?,
-            }
+            judges.accept(&file?.path())?;
             seen += 1;
         }
         ensure!(seen >= 2, "{}: {seen} documents were written", planned.name());
     }
     Ok(())
+}
+
+/// What other people have written to judge SBOMs.
+struct Judges {
+    schema: String,
+    check: PathBuf,
+    spdx: PathBuf,
+}
+
+impl Judges {
+    /// Those that `.ci/run` installs, or a skip.
+    fn find(workspace: &Workspace) -> Result<Judges> {
+        let tools = workspace.target.join("tools/bin");
+        let (check, spdx) = (tools.join("check-jsonschema"), tools.join("pyspdxtools"));
+        for tool in [&check, &spdx] {
+            if !tool.exists() {
+                return skip(format!("no {}; `.ci/run` puts it there", tool.display()));
+            }
+        }
+        Ok(Judges { schema: shown(&workspace.root.join(CYCLONEDX)), check, spdx })
+    }
+
+    /// Asks the one for the document's format, which its name tells.
+    fn accept(&self, file: &Path) -> Result<()> {
+        let file = shown(file);
+        if file.ends_with(".spdx.json") {
+            return run(&self.spdx, &["--infile", &file]);
+        }
+        let base = format!("file://{}", self.schema);
+        run(&self.check, &["--schemafile", &self.schema, "--base-uri", &base, &file])
+    }
 }
 
 /// Puts Alpine's image on its base with a changed file, signs it, and speaks to the server there.
@@ -134,4 +153,39 @@ fn shown(path: &Path) -> String {
 /// Runs this program as users do.
 fn own(args: &[&str]) -> Result<()> {
     run(&facts::own_program()?, args)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn broken_documents_are_refused() {
+        let judges = match Judges::find(&Workspace::find(None).unwrap()) {
+            Ok(judges) => judges,
+            Err(why) => return println!("skipped: {why}"),
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let check = |name: &str, text: &str, expect: &str| {
+            let file = folder.path().join(name);
+            std::fs::write(&file, text).unwrap();
+            let error = judges.accept(&file).err().map(|e| e.to_string()).unwrap_or_default();
+            assert!(error.contains(expect) && error.is_empty() == expect.is_empty(), "{text}: {error}");
+        };
+        let cyclone = |more: &str| format!(r#"{{"bomFormat":"CycloneDX","specVersion":"1.6"{more}}}"#);
+        check("a.cdx.json", &cyclone(""), "");
+        check("a.cdx.json", &cyclone(r#","components":[{"type":"bird","name":"wren"}]"#), "check-jsonschema");
+        check("a.cdx.json", &cyclone(r#","components":[{"type":"library"}]"#), "check-jsonschema");
+        let spdx = |name: &str| {
+            format!(
+                r#"{{"spdxVersion":"SPDX-2.3","dataLicense":"CC0-1.0","SPDXID":"SPDXRef-DOCUMENT","name":"{name}",
+                "documentNamespace":"https://example.org/a","documentDescribes":["SPDXRef-a"],
+                "creationInfo":{{"created":"2024-01-01T00:00:00Z","creators":["Tool: a"]}},
+                "packages":[{{"SPDXID":"SPDXRef-a","name":"a","downloadLocation":"NOASSERTION","filesAnalyzed":false}}]}}"#
+            )
+        };
+        check("a.spdx.json", &spdx("a"), "");
+        check("a.spdx.json", &spdx("a").replace("SPDX-2.3", "SPDX-7"), "pyspdxtools");
+        check("a.spdx.json", &spdx("a").replace("\"SPDXRef-a\"]", "\"SPDXRef-b\"]"), "pyspdxtools");
+    }
 }

@@ -1,10 +1,10 @@
 //! Whether what the other ways to compile make starts: the first one that a machine has is what images come from, and
 //! alone would be tried.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use plan::{Selection, toolchain};
 
-use super::readers::{LayoutProbe, Subject};
+use super::readers::{LayoutProbe, Subject, starts};
 use super::skip;
 use crate::build;
 use crate::engine;
@@ -41,10 +41,8 @@ fn zig(subject: &Subject) -> Result<()> {
         }
         let built = build::build(workspace, &target, false, &ui)?;
         for (package, binary) in &built.binaries {
-            let version =
-                duct::cmd!(&qemu, &binary.source.path, "--version").stderr_to_stdout().unchecked().read()?;
-            let expect = facts.version.to_string();
-            ensure!(version.contains(&expect), "{package} for {name} by zig: says `{version}`");
+            starts(&qemu, &binary.source.path, facts)
+                .with_context(|| format!("{package} for {name} by zig"))?;
             started += 1;
         }
     }

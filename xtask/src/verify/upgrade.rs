@@ -1,12 +1,21 @@
-//! From the last release to this one: what that wrote, this opens.
+//! From older versions to this one: what they wrote, this opens.
+//!
+//! An archive in the checkout holds what the oldest program of this format wrote; an image of the last release, where one is
+//! given, writes for itself.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 
 use super::container::Container;
-use super::{Probe, Subject, skip};
+use super::{Probe, Subject};
 
 /// The promises about upgrades. What a data directory of another format is answered with is `first_start`'s.
-pub const PROBES: &[Probe] = &[Probe { name: "opens what the last release wrote", run: upgrades }];
+pub const PROBES: &[Probe] = &[Probe { name: "opens what older versions wrote", run: upgrades }];
+
+/// A data directory of the first program that wrote this format; crates/server/tests/upgrade/README.md tells how it was made.
+const FIRST: &str = "crates/server/tests/upgrade/first.tar.gz";
+/// What was asked there, and answered.
+const FIRST_READ: &str = include_str!("../../../crates/server/tests/upgrade/read.sql");
+const FIRST_ANSWER: &str = include_str!("../../../crates/server/tests/upgrade/answer.txt");
 
 /// One of each thing that is kept in another way.
 const WRITE: [&str; 8] = [
@@ -25,9 +34,27 @@ const READ: &str = "select (select count(*) from nest.birds), (select count(*) f
     (select count(*) from pg_indexes where indexname = 'by_seen')";
 
 fn upgrades(subject: &Subject) -> Result<()> {
-    let Some(previous) = subject.previous else {
-        return skip("no release to come from: give its image with --previous");
+    from_first(subject)?;
+    subject.previous.map_or(Ok(()), |previous| from_image(subject, previous))
+}
+
+fn from_first(subject: &Subject) -> Result<()> {
+    let archive =
+        std::fs::read(subject.workspace.root.join(FIRST)).with_context(|| format!("{FIRST}: cannot read"))?;
+    let container = Container::start_on(subject, archive)?;
+    let holds = |moment: &str| -> Result<()> {
+        container.ready()?;
+        let answer = container.query(FIRST_READ)?;
+        ensure!(answer == FIRST_ANSWER.trim(), "{moment} what the first version wrote is `{answer}`");
+        Ok(())
     };
+    holds("at first")?;
+    container.query("insert into birds (name) values ('new'); delete from birds where name = 'new'")?;
+    container.engine.output(&["restart", &container.name])?;
+    holds("after a restart")
+}
+
+fn from_image(subject: &Subject, previous: &str) -> Result<()> {
     let container = Container::start(&Subject { image: previous, ..*subject }, &[])?;
     container.ready()?;
     for sql in WRITE {

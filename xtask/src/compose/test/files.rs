@@ -45,12 +45,16 @@ pub fn swarm(scene: &Scene) -> Result<()> {
     if !help.status.success() {
         return skip("this docker has no `stack config`");
     }
+    let config = |path: &str| {
+        let config = cmd!("docker", "stack", "config", "--compose-file", folder.path().join(path));
+        config.stdout_null().stderr_capture().unchecked().run()
+    };
     let mut seen = 0;
     for file in files.iter().filter(|file| file.path.ends_with("/stack.yaml")) {
-        let path = folder.path().join(&file.path);
-        let config = cmd!("docker", "stack", "config", "--compose-file", path);
-        let output = config.stdout_null().stderr_capture().unchecked().run()?;
+        let output = config(&file.path)?;
         ensure!(output.status.success(), "{}: {}", file.path, String::from_utf8_lossy(&output.stderr).trim());
+        write(&folder.path().join("wrong.yaml"), &file.contents.replacen("image:", "imgae:", 1))?;
+        ensure!(!config("wrong.yaml")?.status.success(), "{}: Docker takes an unknown key", file.path);
         seen += 1;
     }
     ensure!(seen > 0, "there is no stack for Swarm");
