@@ -1,5 +1,6 @@
 //! What is made of an image after it was built: SBOMs that other people's tools accept, and a move to a patched base.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
@@ -118,26 +119,30 @@ fn rebased(subject: &Subject) -> Result<()> {
 const PATCHED: &str = "etc/alpine-release";
 const PATCH: &str = "patched";
 
-/// Writes a layout with the base of an image and one layer more, as a distribution would put out a fix.
+/// Writes a layout with the base of an image and one layer more, as a distribution would put out a fix: for every
+/// platform whose base is at hand, since the image may be for any of them.
 fn patch(subject: &Subject, planned: &plan::PlannedImage, layout: &Path) -> Result<()> {
     let cache = Cache::create(&subject.workspace.cache_dir())?;
     let ui = Ui::new(true);
     let sources = Sources { spec: subject.spec, cache: &cache, offline: true, ui: &ui };
-    let host = &subject.facts.host;
-    let found = bases::find(&planned.base, &planned.variant, host, &sources)?.base;
     let entry =
         Entry::Inline { path: PATCHED.into(), contents: PATCH.into(), mode: 0o644, owner: Owner::ROOT };
     let layer = oci::layer::build(&[entry], 0, Compression::Gzip, cache.blobs())?;
     let fix = Part { layer, history: HistoryBuilder::default().created_by("a fix").build()? };
-    let below = std::iter::zip(&found.layers, &found.history);
-    let parts: Vec<Part> = below
-        .map(|(layer, history)| Part { layer: layer.clone(), history: history.clone() })
-        .chain([fix])
-        .collect();
-    let config = Config { env: found.env.clone(), ..Config::default() };
-    let made = Image::assemble(cache.blobs(), host, "1980-01-01T00:00:00Z", &parts, &config)?;
-    let named = Named { name: "patched".into(), descriptor: made.manifest };
-    layout::update(layout, cache.blobs(), &[named])?;
+    let mut images = Vec::new();
+    for name in subject.spec.platforms.keys() {
+        let (platform, _) = subject.spec.platform(name)?;
+        let Ok(found) = bases::find(&planned.base, &planned.variant, &platform, &sources) else { continue };
+        let below = std::iter::zip(&found.base.layers, &found.base.history);
+        let parts: Vec<Part> = below
+            .map(|(layer, history)| Part { layer: layer.clone(), history: history.clone() })
+            .chain([fix.clone()])
+            .collect();
+        let config = Config { env: found.base.env.clone(), ..Config::default() };
+        images.push(Image::assemble(cache.blobs(), &platform, "1980-01-01T00:00:00Z", &parts, &config)?);
+    }
+    let index = oci::image::index(cache.blobs(), &images, &BTreeMap::new())?;
+    layout::update(layout, cache.blobs(), &[Named { name: "patched".into(), descriptor: index }])?;
     Layout::open(layout).map(drop).context("the patched base")
 }
 
