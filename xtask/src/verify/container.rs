@@ -88,12 +88,18 @@ impl<'a> Container<'a> {
 
     /// Status and body of an answer of the HTTP port.
     pub(super) fn get(&self, port: u16, path: &str) -> Result<(String, String)> {
-        let mut stream = TcpStream::connect(("127.0.0.1", port))?;
-        stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-        stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes())?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        let (head, body) = answer.split_once("\r\n\r\n").context("no HTTP answer")?;
+        let ask = || -> Result<String> {
+            let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+            stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+            stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes())?;
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer)?;
+            Ok(answer)
+        };
+        // Where nobody listens behind a published port, Docker's proxy takes the connection, and ends it as it likes.
+        let none = || format!("{path}: no HTTP answer");
+        let answer = ask().with_context(none)?;
+        let (head, body) = answer.split_once("\r\n\r\n").with_context(none)?;
         Ok((head.split_whitespace().nth(1).unwrap_or_default().to_string(), body.to_string()))
     }
 
