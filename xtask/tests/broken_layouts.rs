@@ -25,6 +25,9 @@ const PROBES: &[&str] = &[
     "has SBOMs that other tools accept",
 ];
 
+/// EM_ARM in an ELF header.
+const ARM: u8 = 40;
+
 /// Asked for by a flag, since it may take minutes.
 const REBUILD: &str = "gives the same digest elsewhere, as another user";
 
@@ -81,7 +84,11 @@ const CASES: &[Case] = &[
 ];
 
 fn machine(platform: &Platform) -> u8 {
-    if platform.architecture().to_string() == "amd64" { AMD64 } else { ARM64 }
+    match platform.architecture().to_string().as_str() {
+        "amd64" => AMD64,
+        "arm" => ARM,
+        _ => ARM64,
+    }
 }
 
 /// The bytes of the server's program.
