@@ -73,7 +73,7 @@ const CASES: &[Case] = &[
     (
         "alpine",
         no_program,
-        &[("moves to a patched base, is signed anew, and runs there", "no container of it starts")],
+        &[("moves to a patched base, is signed anew, and runs there", "exec format error")],
     ),
     (
         "alpine",
