@@ -153,6 +153,22 @@ pub fn attest(
     Ok(is_new)
 }
 
+/// Whether `key` has said of the manifest what `is_same` takes for the same as is to be said now.
+pub fn is_said(
+    store: &Store,
+    key: &PublicKey,
+    manifest: &Descriptor,
+    predicate_type: &str,
+    is_same: impl Fn(&Value) -> bool,
+) -> Result<bool> {
+    let bundles = bundles(store, manifest.digest())?;
+    let said =
+        bundles.iter().filter_map(|(_, b)| dsse::verify(key, &b.dsse_envelope, manifest.digest()).ok());
+    Ok(said
+        .filter(|statement| statement["predicateType"] == predicate_type)
+        .any(|statement| is_same(&statement["predicate"])))
+}
+
 /// The bundles that refer to `digest`, each with its referrer's digest. What claims to and does not is an error.
 pub fn bundles(store: &Store, digest: &Digest) -> Result<Vec<(Digest, Bundle)>> {
     let mut found = Vec::new();

@@ -23,7 +23,8 @@ use crate::ui::{Ui, Usage};
 /// Attach SBOMs and provenance to an image, signed
 ///
 /// CycloneDX, SPDX and SLSA provenance for the image of every platform, and provenance for the index, each as a signed
-/// bundle that refers to the image. The checkout must stand at the commit that the image was built from.
+/// bundle that refers to the image. The checkout must stand at the commit that the image was built from. Attesting again
+/// with the same key changes nothing.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   cargo xtask attest oci:target/oci:0.1.0-distroless --key cosign.key
@@ -72,11 +73,13 @@ pub struct Document {
     predicate: Value,
 }
 
-/// Signs and attaches the documents.
+/// Signs and attaches the documents, but for those that the same key attached in an earlier run.
 pub fn attach_all(store: &Store, key: &PrivateKey, documents: &[Document], ui: &Ui) -> Result<()> {
     let name = sign::identity(store)?;
     for Document { manifest, predicate_type, predicate } in documents {
-        let is_new = attach::attest(store, key, &name, manifest, predicate_type, predicate)?;
+        let is_same = |said: &Value| provenance::without_run(said) == provenance::without_run(predicate);
+        let is_new = !attach::is_said(store, &key.public(), manifest, predicate_type, is_same)?
+            && attach::attest(store, key, &name, manifest, predicate_type, predicate)?;
         let verb = if is_new { "attested" } else { "unchanged" };
         ui.line(verb, format_args!("{} {predicate_type}", manifest.digest()));
     }

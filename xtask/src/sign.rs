@@ -63,7 +63,9 @@ impl Args {
         }
         let spec = workspace.spec()?;
         let store = Store::open(&self.image, workspace, &spec, ui)?;
-        let Some(key) = key else { return keyless(&store, ui) };
+        let Some(key) = key else {
+            return keyless(&store, self.identity.as_deref(), &annotations, ui);
+        };
         let repository = match &self.identity {
             Some(identity) => identity.clone(),
             None => identity(&store)?,
@@ -107,14 +109,23 @@ pub fn reference(store: &Store) -> String {
     format!("{name}@{}", store.root().digest())
 }
 
-fn keyless(store: &Store, ui: &Ui) -> Result<()> {
+/// Hands over to cosign, with all that the signature shall say.
+fn keyless(
+    store: &Store,
+    identity: Option<&str>,
+    annotations: &BTreeMap<String, String>,
+    ui: &Ui,
+) -> Result<()> {
     let Some(repository) = store.repository() else {
         bail!("keyless signatures are made in a registry: push the image, and sign it there");
     };
+    let mut said: Vec<String> =
+        annotations.iter().map(|(key, value)| format!("--annotations={key}={value}")).collect();
+    said.extend(identity.map(|repository| format!("--sign-container-identity={repository}")));
     let image = format!("{repository}@{}", store.root().digest());
     ui.line("cosign", format_args!("sign --recursive {image}"));
     let sh = Shell::new()?;
-    cmd!(sh, "cosign sign --yes --recursive {image}").quiet().run()?;
+    cmd!(sh, "cosign sign --yes --recursive {said...} {image}").quiet().run()?;
     println!("{}", reference(store));
     Ok(())
 }

@@ -5,6 +5,7 @@ mod elsewhere;
 
 use anyhow::{Result, bail};
 use oci::Blobs;
+use oci::contents::read_layer;
 use oci_spec::image::{
     ANNOTATION_BASE_IMAGE_NAME, ANNOTATION_REVISION, Descriptor, ImageConfiguration, Platform,
 };
@@ -61,6 +62,8 @@ struct Published<'a> {
     platform: &'a Platform,
     commit: String,
     variant: String,
+    /// SOURCE_DATE_EPOCH, where it was built with one.
+    epoch: Option<u64>,
 }
 
 impl Args {
@@ -121,14 +124,26 @@ fn published<'a>(
     platform: &'a Platform,
     manifest: &'a Descriptor,
 ) -> Result<Published<'a>> {
-    let config: ImageConfiguration = store.read(store.fetch_image(manifest)?.config())?;
+    let document = store.fetch_image(manifest)?;
+    let config: ImageConfiguration = store.read(document.config())?;
     let labels = config.config().as_ref().and_then(|c| c.labels().clone()).unwrap_or_default();
     let commit = labels.get(ANNOTATION_REVISION).cloned().unwrap_or_default();
     if commit.is_empty() || commit.ends_with("-dirty") {
         bail!("{}: was built from `{commit}`, which is no commit that can be built again", store.name());
     }
     let variant = attest::variant(spec, labels.get(ANNOTATION_BASE_IMAGE_NAME).map(String::as_str));
-    Ok(Published { blobs: store.blobs(), manifest, platform, commit, variant })
+    let epoch = document.layers().last().map(|top| epoch(store.blobs(), top)).transpose()?.flatten();
+    Ok(Published { blobs: store.blobs(), manifest, platform, commit, variant, epoch })
+}
+
+/// The SOURCE_DATE_EPOCH that a layer of ours was made with; none where it has the usual time.
+fn epoch(blobs: &Blobs, layer: &Descriptor) -> Result<Option<u64>> {
+    let mut first = None;
+    read_layer(blobs, layer, |item, _| {
+        first.get_or_insert(item.mtime);
+        Ok(())
+    })?;
+    Ok(first.filter(|time| *time != plan::facts::LAYER_TIME))
 }
 
 /// Builds the image again. Gives the manifest, and what differs.
@@ -141,8 +156,8 @@ fn again(
     ui: &Ui,
 ) -> Result<(Descriptor, Vec<Difference>)> {
     let temp = tempfile::tempdir()?;
-    let Published { blobs, manifest, platform, commit, variant } = published;
-    let build = elsewhere::Build { commit, variant, platform, offline };
+    let Published { blobs, manifest, platform, commit, variant, epoch } = published;
+    let build = elsewhere::Build { commit, variant, platform, epoch: *epoch, offline };
     let (layout, rebuilt) = elsewhere::rebuild(workspace, spec, facts, temp.path(), &build, ui)?;
     let differences = differences((blobs, manifest), (layout.blobs(), &rebuilt))?;
     Ok((rebuilt, differences))
@@ -154,4 +169,25 @@ fn statement(commit: &str) -> Value {
         "configuration": [{ "name": "sources", "digest": { "gitCommit": commit } }],
         "passedTests": ["cargo xtask verify-rebuild"],
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use oci::entry::{Entry, Owner};
+    use oci::stream::Compression;
+
+    #[test]
+    fn the_time_of_a_layer_tells_with_which_it_was_built() {
+        let temp = tempfile::tempdir().unwrap();
+        let blobs = Blobs::create(temp.path()).unwrap();
+        let entry = Entry::Dir { path: "a".into(), mode: 0o755, owner: Owner::ROOT };
+        let check = |entries: &[Entry], time: u64, expect: Option<u64>| {
+            let layer = oci::layer::build(entries, time, Compression::Gzip, &blobs).unwrap();
+            assert_eq!(epoch(&blobs, &layer.descriptor).unwrap(), expect);
+        };
+        check(std::slice::from_ref(&entry), plan::facts::LAYER_TIME, None);
+        check(std::slice::from_ref(&entry), 1_700_000_000, Some(1_700_000_000));
+        check(&[], 1_700_000_000, None);
+    }
 }

@@ -30,10 +30,16 @@ fn published(world: &World) -> (Server, String, String) {
 
 /// Runs `sign --keyless` where only the programs of `path` are found.
 fn sign(world: &World, image: &str, path: &Path) -> Output {
+    sign_with(world, image, &[], path)
+}
+
+/// The same with more words.
+fn sign_with(world: &World, image: &str, more: &[&str], path: &Path) -> Output {
     let rustc = Command::new("rustc").args(["--print", "sysroot"]).current_dir(root()).output().unwrap();
     let sysroot = PathBuf::from(String::from_utf8(rustc.stdout).unwrap().trim());
     Command::new(env!("CARGO_BIN_EXE_xtask"))
         .args(["sign", image, "--keyless"])
+        .args(more)
         .env("CARGO_TARGET_DIR", world.path("target"))
         .env("CARGO", env!("CARGO"))
         .env("RUSTC", sysroot.join("bin/rustc"))
@@ -94,8 +100,14 @@ fn the_digest_is_signed_and_all_that_is_below_it() {
     let output = sign(&world, &image, &bin);
     assert!(output.status.success(), "{}", text(&output.stderr));
     assert_eq!(std::fs::read_to_string(&said).unwrap(), format!("sign --yes --recursive {digest}\n"));
-    let (name, digest) = digest.split_once('@').unwrap();
-    assert_eq!(text(&output.stdout), format!("{name}:t@{digest}\n"));
+    let (name, hash) = digest.split_once('@').unwrap();
+    assert_eq!(text(&output.stdout), format!("{name}:t@{hash}\n"));
+    // What the signature shall say besides is not forgotten.
+    let more = ["--annotation", "b=2 3", "--annotation", "a=1", "--identity", "example.org/birds"];
+    assert!(sign_with(&world, &image, &more, &bin).status.success());
+    let words = "--annotations=a=1 --annotations=b=2 3 --sign-container-identity=example.org/birds";
+    let expect = format!("sign --yes --recursive {words} {digest}\n");
+    assert_eq!(std::fs::read_to_string(&said).unwrap(), expect);
     // Its failure is ours, and nothing is printed as signed.
     let output = sign(&world, &image, &cosign(&world, "exit 3"));
     assert_eq!((output.status.code(), text(&output.stdout).as_str()), (Some(1), ""));
@@ -112,7 +124,8 @@ fn the_real_cosign_takes_the_words_and_asks_for_an_identity() {
     let world = World::new();
     let (_server, image, _) = published(&world);
     // With its name resolved to 127.0.0.1 it speaks HTTP, as the server does.
-    let output = sign(&world, &image, &tools.canonicalize().unwrap());
+    let more = ["--annotation", "a=1", "--identity", "example.org/birds"];
+    let output = sign_with(&world, &image, &more, &tools.canonicalize().unwrap());
     let stderr = text(&output.stderr);
     assert_eq!((output.status.code(), text(&output.stdout).as_str()), (Some(1), ""), "{stderr}");
     assert!(stderr.contains("getting key from Fulcio"), "{stderr}");

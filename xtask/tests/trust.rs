@@ -13,6 +13,9 @@ use serde_json::{Value, json};
 use signing::PrivateKey;
 use signing::bundle::{self, Bundle};
 use signing::dsse;
+use supply::inventory::{Component, Inventory};
+use supply::provenance::{self, Build};
+use supply::sbom::Subject;
 
 fn keys() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/signing/tests/keys")
@@ -165,6 +168,36 @@ fn a_policy_trusts_only_keys_that_it_names() {
     fails(&verify("key = []", &[]), 1, "policy.toml:1: unknown field `key`");
 }
 
+/// Who the image is.
+fn subject(world: &World) -> Subject {
+    let text = || String::from("birds");
+    Subject {
+        name: text(),
+        version: text(),
+        digest: world.image.digest().clone(),
+        platform: "linux/amd64".into(),
+        created: "2026-01-01T00:00:00Z".into(),
+        vendor: text(),
+        source: "https://example.org/birds".into(),
+        licence: None,
+    }
+}
+
+/// A crate that no image of these tests has.
+fn wren() -> Component {
+    Component {
+        purl: "pkg:cargo/wren@1".into(),
+        name: "wren".into(),
+        version: "1".into(),
+        scope: Some(Default::default()),
+        is_program: false,
+        licence: None,
+        checksum: None,
+        download: None,
+        depends: Vec::new(),
+    }
+}
+
 #[test]
 fn forgeries_are_told_apart() {
     let other = format!("sha256:{}", "b".repeat(64));
@@ -186,6 +219,31 @@ fn forgeries_are_told_apart() {
     check(
         &|w| w.attach(&own(w), &own(w), "https://cyclonedx.org/bom", &bill),
         "SBOM: is of another image: sha256:bbbb",
+    );
+    // Of this image, and not true: it has nothing in it.
+    for format in supply::sbom::Format::ALL {
+        let made_up = |w: &World| {
+            let bill =
+                format.render(&subject(w), &Inventory { components: vec![wren()], ..Inventory::default() });
+            w.attach(&own(w), &own(w), format.predicate_type(), &bill);
+        };
+        check(&made_up, "SBOM: lists what the image does not have: pkg:cargo/wren@1");
+    }
+    let origin = |build: Build, inventory: &Inventory| {
+        let predicate = provenance::predicate(&build, inventory, &Default::default());
+        move |w: &World| w.attach(&own(w), &own(w), provenance::PREDICATE_TYPE, &predicate)
+    };
+    let nothing = Inventory::default();
+    let parts = vec![(other.clone(), "wood".into())];
+    check(&origin(Build { parts, ..Build::default() }, &nothing), "provenance: tells how sha256:bbbb");
+    check(
+        &origin(Build::default(), &nothing),
+        "provenance: does not tell how each part of the image was made",
+    );
+    let foreign = json!({ "buildDefinition": { "buildType": "https://example.org/nest" } });
+    check(
+        &|w| w.attach(&own(w), &own(w), provenance::PREDICATE_TYPE, &foreign),
+        "its provenance is of another build type",
     );
     // A signature that lies under this image's tag and is of another one.
     check(

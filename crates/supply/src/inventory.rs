@@ -163,10 +163,22 @@ pub fn quote(text: &str) -> String {
     out
 }
 
-/// The purls that one list has and the other lacks: (only in the first, only in the second).
-pub fn differences<'a>(
-    first: &BTreeSet<&'a str>,
-    second: &BTreeSet<&'a str>,
-) -> (Vec<&'a str>, Vec<&'a str>) {
-    (first.difference(second).copied().collect(), second.difference(first).copied().collect())
+/// Checks that the document `subject` lists the package URLs that were found in the image, and no others.
+///
+/// # Errors
+/// [`Error::Invalid`] that names some of those that it leaves out, else of those that it makes up.
+pub fn same_parts(subject: &str, claimed: &BTreeSet<&str>, found: &BTreeSet<&str>) -> Result<()> {
+    let some = |of: &BTreeSet<&str>, but: &BTreeSet<&str>| -> Vec<String> {
+        of.difference(but).take(3).map(ToString::to_string).collect()
+    };
+    let (left_out, made_up) = (some(found, claimed), some(claimed, found));
+    if !left_out.is_empty() {
+        let problem = format!("leaves out what the image has: {}", left_out.join(", "));
+        return Err(Error::invalid(subject, problem));
+    }
+    if !made_up.is_empty() {
+        let problem = format!("lists what the image does not have: {}", made_up.join(", "));
+        return Err(Error::invalid(subject, problem));
+    }
+    Ok(())
 }

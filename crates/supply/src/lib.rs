@@ -16,6 +16,7 @@ pub mod licence;
 pub mod packages;
 pub mod policy;
 pub mod provenance;
+mod range;
 pub mod rustsec;
 pub mod sbom;
 

@@ -79,6 +79,8 @@ pub struct Evidence {
     pub base: Option<(String, String)>,
     /// The digest that the lock has for that reference.
     pub locked: Option<String>,
+    /// Why the lowest layers are not those of the base that is locked; none where they are.
+    pub foundation: Option<String>,
     /// What is in it.
     pub inventory: Inventory,
 }
@@ -123,34 +125,48 @@ fn attested(evidence: &Evidence, requirement: Requirement) -> std::result::Resul
     }
 }
 
-/// The sources that the provenance names first.
-fn sources(evidence: &Evidence) -> Option<&str> {
-    let (_, predicate) = evidence.statements.iter().find(|(t, _)| t == provenance::PREDICATE_TYPE)?;
-    predicate["buildDefinition"]["resolvedDependencies"][0]["uri"].as_str()
+/// The sources that each provenance names first; there is one at least.
+fn sources(evidence: &Evidence) -> std::result::Result<Vec<&str>, String> {
+    let all = evidence.statements.iter().filter(|(t, _)| t == provenance::PREDICATE_TYPE);
+    let named = all.map(|(_, predicate)| {
+        let uri = &predicate["buildDefinition"]["resolvedDependencies"][0]["uri"];
+        uri.as_str().unwrap_or("nothing")
+    });
+    let named: Vec<&str> = named.collect();
+    if named.is_empty() { Err("there is no provenance that says so".into()) } else { Ok(named) }
 }
 
 fn source(policy: &Policy, evidence: &Evidence) -> std::result::Result<(), String> {
-    let found = sources(evidence).ok_or("there is no provenance that says so")?;
-    let repository = found.split('@').next().unwrap_or_default();
-    match repository == format!("git+{}", policy.source) {
-        true => Ok(()),
-        false => Err(format!("its provenance names {repository}, not git+{}", policy.source)),
+    let wanted = format!("git+{}", policy.source);
+    let repositories = sources(evidence)?.into_iter().filter_map(|uri| uri.split('@').next());
+    match repositories.into_iter().find(|repository| *repository != wanted) {
+        None => Ok(()),
+        Some(other) => Err(format!("its provenance names {other}, not git+{}", policy.source)),
     }
 }
 
 fn clean(evidence: &Evidence) -> std::result::Result<(), String> {
-    match sources(evidence) {
-        Some(found) if !found.contains('@') => Err("its provenance names no commit".into()),
-        Some(found) if found.ends_with("-dirty") => Err(format!("its sources were changed after {found}")),
-        Some(_) => Ok(()),
-        None => Err("there is no provenance that says so".into()),
+    for found in sources(evidence)? {
+        if !found.contains('@') {
+            return Err("its provenance names no commit".into());
+        }
+        if found.ends_with("-dirty") {
+            return Err(format!("its sources were changed after {found}"));
+        }
     }
+    Ok(())
 }
 
 fn locked(evidence: &Evidence) -> std::result::Result<(), String> {
     match (&evidence.base, &evidence.locked) {
-        (None, _) => Ok(()),
-        (Some((_, found)), Some(locked)) if found == locked => Ok(()),
+        // Only what stands on nothing has no base.
+        (None, _) => match &evidence.inventory.distribution {
+            None => Ok(()),
+            Some(d) => Err(format!("it names no base, and has {} {} in it", d.id, d.version)),
+        },
+        (Some((_, found)), Some(locked)) if found == locked => {
+            evidence.foundation.clone().map_or(Ok(()), Err)
+        }
         (Some((name, found)), Some(locked)) => Err(format!(
             "it sits on {name}@{found}, docker/bases.lock has {locked}; `cargo xtask rebase` moves it"
         )),
@@ -170,6 +186,11 @@ pub fn user(user: &str) -> std::result::Result<(), String> {
 }
 
 fn licences(policy: &Policy, evidence: &Evidence) -> std::result::Result<(), String> {
+    // The image does not say what its crates are under, only a signed bill does.
+    let untold = evidence.inventory.components.iter().find(|c| c.scope.is_some() && c.licence.is_none());
+    if let Some(untold) = untold {
+        return Err(format!("no signed SBOM says what {} is under", untold.purl));
+    }
     let refused: Vec<String> = evidence
         .inventory
         .components
@@ -186,7 +207,9 @@ fn licences(policy: &Policy, evidence: &Evidence) -> std::result::Result<(), Str
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::auditable::Scope;
     use crate::inventory::Component;
+    use crate::packages::Distribution;
     use serde_json::json;
 
     fn good() -> Evidence {
@@ -196,7 +219,7 @@ mod tests {
             purl: "pkg:cargo/a@1".into(),
             name: "a".into(),
             version: "1".into(),
-            scope: None,
+            scope: Some(Scope::Runtime),
             is_program: false,
             licence: Some("MIT OR AGPL-3.0-only".into()),
             checksum: None,
@@ -239,6 +262,7 @@ mod tests {
         check("an SPDX SBOM", |e| drop(e.statements.pop()), "no signed https://spdx.dev/Document");
         check("has provenance", |e| e.statements.clear(), "no signed https://slsa.dev");
         check("our sources", |e| e.statements.clear(), "no provenance");
+        check("a commit as it is", |e| e.statements.clear(), "no provenance");
         check(
             "our sources",
             |e| {
@@ -257,6 +281,32 @@ mod tests {
         );
         check("the locked base", |e| e.locked = Some("sha256:b".into()), "docker/bases.lock has sha256:b");
         check("the locked base", |e| e.locked = None, "does not have");
+        check("the locked base", |e| e.foundation = Some("why".into()), "why");
+        check(
+            "the locked base",
+            |e| {
+                e.base = None;
+                e.inventory.distribution = Some(Distribution {
+                    id: "alpine".into(),
+                    version: "3".into(),
+                    ..Distribution::default()
+                });
+            },
+            "it names no base, and has alpine 3 in it",
+        );
+        // One that is right does not excuse another that is not.
+        for (rule, uri, expect) in [
+            ("our sources", "git+https://z@1", "names git+https://z"),
+            ("a commit as it is", "git+https://x/y@1-dirty", "were changed after"),
+            ("a commit as it is", "git+https://x/y", "names no commit"),
+        ] {
+            let mut evidence = good();
+            let other = json!({ "buildDefinition": { "resolvedDependencies": [{ "uri": uri }] } });
+            evidence.statements.push((provenance::PREDICATE_TYPE.into(), other));
+            let verdicts = evaluate(&policy, &evidence);
+            let (_, verdict) = verdicts.iter().find(|(name, _)| name.ends_with(rule)).expect(rule);
+            assert!(verdict.clone().unwrap_err().contains(expect), "{verdict:?}");
+        }
         check("not root", |e| e.user = "0:0".into(), "runs as root");
         check("not root", |e| e.user = String::new(), "names no user");
         check("not root", |e| e.user = "postgres".into(), "is a name");
@@ -264,6 +314,11 @@ mod tests {
             "refused licence",
             |e| e.inventory.components[0].licence = Some("AGPL-3.0-only".into()),
             "pkg:cargo/a@1 is under AGPL-3.0-only",
+        );
+        check(
+            "refused licence",
+            |e| e.inventory.components[0].licence = None,
+            "no signed SBOM says what pkg:cargo/a@1 is under",
         );
     }
 

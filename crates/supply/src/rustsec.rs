@@ -1,7 +1,7 @@
 //! RustSec's advisories (<https://github.com/rustsec/advisory-db>): TOML in the first code block of a Markdown file.
 //!
 //! Read here and not by the `rustsec` crate: that would add 25 s of processor time to xtask's cold build, which has a
-//! minute, for these few fields.
+//! minute, for these few fields. `tests/rustsec.rs` holds this against that.
 
 use semver::{Version, VersionReq};
 use serde::Deserialize;
@@ -10,6 +10,7 @@ use crate::auditable::Scope;
 use crate::error::{Error, Result};
 use crate::finding::{Finding, Severity};
 use crate::inventory::Inventory;
+use crate::range;
 
 /// One advisory.
 #[derive(Clone, Debug)]
@@ -89,18 +90,11 @@ impl Advisory {
     }
 
     fn hits(&self, name: &str, version: &Version) -> bool {
-        let plain = Version { pre: semver::Prerelease::EMPTY, ..version.clone() };
-        let is_safe = |r: &VersionReq| {
-            r.matches(version) || (!version.pre.is_empty() && r.matches(&plain) && *version > lower(r))
-        };
-        !self.is_withdrawn && self.is_for_linux && self.package == name && !self.safe.iter().any(is_safe)
+        !self.is_withdrawn
+            && self.is_for_linux
+            && self.package == name
+            && !self.safe.iter().any(|r| range::holds(r, version))
     }
-}
-
-/// The lowest version that a requirement names: a pre-release above it is patched too.
-fn lower(requirement: &VersionReq) -> Version {
-    let of = |c: &semver::Comparator| Version::new(c.major, c.minor.unwrap_or(0), c.patch.unwrap_or(0));
-    requirement.comparators.iter().map(of).min().unwrap_or(Version::new(0, 0, 0))
 }
 
 /// The crates of `inventory` that the advisories are about.

@@ -26,8 +26,13 @@ impl jsonschema::Retrieve for Schemas {
     }
 }
 
-fn problems(document: &Value) -> Vec<String> {
-    let schema: Value = serde_json::from_str(include_str!("schemas/bom-1.6.SNAPSHOT.schema.json")).unwrap();
+/// What the schema of its format has against a bill.
+fn problems(format: Format, document: &Value) -> Vec<String> {
+    let schema = match format {
+        Format::CycloneDx => include_str!("schemas/bom-1.6.SNAPSHOT.schema.json"),
+        Format::Spdx => include_str!("schemas/spdx-2.3.schema.json"),
+    };
+    let schema: Value = serde_json::from_str(schema).unwrap();
     let validator = jsonschema::options().with_retriever(Schemas).build(&schema).unwrap();
     validator.iter_errors(document).map(|e| format!("{}: {e}", e.instance_path())).collect()
 }
@@ -133,18 +138,32 @@ fn the_inventory_of_an_image() {
 }
 
 #[test]
-fn cyclonedx_follows_its_schema() {
-    let document = Format::CycloneDx.render(&subject('a'), &sample());
-    assert_eq!(problems(&document), Vec::<String>::new());
-    let empty = Format::CycloneDx.render(&subject('a'), &Inventory::default());
-    assert_eq!(problems(&empty), Vec::<String>::new());
-    // The check itself can fail.
-    let mut wrong = document.clone();
-    wrong["components"][0]["scope"] = json!("sometimes");
-    assert!(!problems(&wrong).is_empty());
-    let mut wrong = document;
-    wrong["serialNumber"] = json!("urn:uuid:1");
-    assert!(!problems(&wrong).is_empty());
+fn bills_follow_their_schemas() {
+    for format in Format::ALL {
+        let document = format.render(&subject('a'), &sample());
+        assert_eq!(problems(format, &document), Vec::<String>::new());
+        let empty = format.render(&subject('a'), &Inventory::default());
+        assert_eq!(problems(format, &empty), Vec::<String>::new());
+        // The check itself can fail.
+        let breaches: &[(&str, Value)] = match format {
+            Format::CycloneDx => &[
+                ("/components/1/scope", json!("sometimes")),
+                ("/serialNumber", json!("urn:uuid:1")),
+                ("/specVersion", json!(1.6)),
+            ],
+            Format::Spdx => &[
+                ("/relationships/0/relationshipType", json!("LIKES")),
+                ("/packages/0/checksums/0/algorithm", json!("CRC")),
+                ("/packages/0/name", Value::Null),
+                ("/creationInfo", json!({})),
+            ],
+        };
+        for (place, value) in breaches {
+            let mut wrong = document.clone();
+            *wrong.pointer_mut(place).unwrap() = value.clone();
+            assert_ne!(problems(format, &wrong), Vec::<String>::new(), "{place}");
+        }
+    }
 }
 
 #[test]

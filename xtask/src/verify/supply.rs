@@ -24,10 +24,11 @@ pub const PROBES: &[LayoutProbe] = &[
     LayoutProbe { name: "moves to a patched base, is signed anew, and runs there", run: rebased },
 ];
 
-/// The schema of CycloneDX 1.6, in the workspace.
+/// The schemas of CycloneDX 1.6 and SPDX 2.3, in the workspace.
 const CYCLONEDX: &str = "crates/supply/tests/schemas/bom-1.6.SNAPSHOT.schema.json";
+const SPDX: &str = "crates/supply/tests/schemas/spdx-2.3.schema.json";
 
-/// Asks the schema of CycloneDX and SPDX's own validator about the SBOMs of every image.
+/// Asks both schemas, and SPDX's own validator, about the SBOMs of every image.
 fn accepted(subject: &Subject) -> Result<()> {
     let judges = Judges::find(subject.workspace)?;
     for planned in subject.images {
@@ -50,7 +51,8 @@ fn accepted(subject: &Subject) -> Result<()> {
 
 /// What other people have written to judge SBOMs.
 struct Judges {
-    schema: String,
+    cyclonedx: PathBuf,
+    spdx_schema: PathBuf,
     check: PathBuf,
     spdx: PathBuf,
 }
@@ -65,17 +67,25 @@ impl Judges {
                 return skip(format!("no {}; `.ci/run` puts it there", tool.display()));
             }
         }
-        Ok(Judges { schema: shown(&workspace.root.join(CYCLONEDX)), check, spdx })
+        let [cyclonedx, spdx_schema] = [CYCLONEDX, SPDX].map(|schema| workspace.root.join(schema));
+        Ok(Judges { cyclonedx, spdx_schema, check, spdx })
     }
 
-    /// Asks the one for the document's format, which its name tells.
+    /// Asks those for the document's format, which its name tells.
     fn accept(&self, file: &Path) -> Result<()> {
         let file = shown(file);
         if file.ends_with(".spdx.json") {
+            self.follows(&self.spdx_schema, &file)?;
             return run(&self.spdx, &["--infile", &file]);
         }
-        let base = format!("file://{}", self.schema);
-        run(&self.check, &["--schemafile", &self.schema, "--base-uri", &base, &file])
+        self.follows(&self.cyclonedx, &file)
+    }
+
+    fn follows(&self, schema: &Path, file: &str) -> Result<()> {
+        let schema = shown(schema);
+        // CycloneDX's refers to others beside it.
+        let base = format!("file://{schema}");
+        run(&self.check, &["--schemafile", &schema, "--base-uri", &base, file])
     }
 }
 
@@ -191,6 +201,7 @@ mod tests {
         };
         check("a.spdx.json", &spdx("a"), "");
         check("a.spdx.json", &spdx("a").replace("SPDX-2.3", "SPDX-7"), "pyspdxtools");
+        check("a.spdx.json", &spdx("a").replace("\"dataLicense\"", "\"dataLicence\""), "check-jsonschema");
         check("a.spdx.json", &spdx("a").replace("\"SPDXRef-a\"]", "\"SPDXRef-b\"]"), "pyspdxtools");
     }
 }

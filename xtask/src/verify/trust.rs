@@ -1,9 +1,10 @@
 //! Whether an image can be trusted: who signed it, what is said of it under signature, and whether that is true.
 
+mod truth;
+
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use oci::contents::Tree;
 use oci_spec::image::{
     ANNOTATION_BASE_IMAGE_DIGEST, ANNOTATION_BASE_IMAGE_NAME, Descriptor, Digest, ImageConfiguration,
     ImageManifest, Platform,
@@ -12,9 +13,10 @@ use plan::{Facts, Spec};
 use serde_json::Value;
 use signing::bundle::SIGN_PREDICATE;
 use signing::{PublicKey, dsse, simple};
-use supply::inventory::{self, Inventory};
+use supply::inventory::Inventory;
 use supply::policy::{Evidence, Policy, evaluate};
-use supply::sbom::{Claim, Format};
+use supply::provenance;
+use supply::sbom::Format;
 
 use super::{Line, outcome, record};
 use crate::attach;
@@ -96,9 +98,10 @@ pub fn check(image: &str, trust: &Trust, world: &World, lines: &mut Vec<Line>) -
             statements(&store, trust, manifest.digest()).map(drop),
         );
     }
+    let mut whole = provenance::Claim::default();
     for (platform, manifest) in store.platforms()? {
         let subject = format!("{image} {}", oci::platform::display(&platform));
-        let inventory = match read(&store, &manifest) {
+        let inventory = match truth::inventory(&store, &manifest) {
             Ok(inventory) => {
                 note(&subject, "is whole, to the last layer entry", Ok(()));
                 inventory
@@ -114,21 +117,26 @@ pub fn check(image: &str, trust: &Trust, world: &World, lines: &mut Vec<Line>) -
                 Format::CycloneDx => "has a CycloneDX SBOM that matches its contents",
                 Format::Spdx => "has an SPDX SBOM that matches its contents",
             };
-            note(&subject, probe, matches(format, &found, &manifest, &inventory));
+            note(&subject, probe, truth::bills(format, &found, &manifest, &inventory));
         }
+        let origin = truth::origin(&store, &manifest, &inventory)?;
+        note(&subject, "has provenance that matches its contents", truth::provenance(&found, &origin));
+        whole.revision = origin.revision;
+        whole.base = origin.base;
+        whole.crates.extend(origin.crates);
+        whole.parts.push(manifest.digest().to_string());
         let Some(policy) = &trust.policy else { continue };
         let evidence = evidence(&store, trust, world, &platform, &manifest, found, inventory)?;
         for (rule, verdict) in evaluate(policy, &evidence) {
             note(&subject, rule, verdict.map_err(anyhow::Error::msg));
         }
     }
+    if oci::layout::is_index(store.root().media_type()) {
+        let found = statements(&store, trust, store.root().digest()).unwrap_or_default();
+        let subject = format!("{image}@{}", store.root().digest());
+        note(&subject, "has provenance that matches its images", truth::provenance(&found, &whole));
+    }
     Ok(())
-}
-
-fn read(store: &Store, manifest: &Descriptor) -> Result<Inventory> {
-    store.fetch_image(manifest)?;
-    let tree = Tree::read(store.blobs(), manifest, inventory::is_wanted)?;
-    Ok(inventory::inventory(&tree, &inventory::CrateFacts::new())?)
 }
 
 /// Whether one of the keys signed the manifest, in either format. Else the most telling reason.
@@ -180,21 +188,6 @@ fn statements(store: &Store, trust: &Trust, digest: &Digest) -> Result<Vec<(Stri
     Ok(found)
 }
 
-fn matches(
-    format: Format,
-    found: &[(String, Value)],
-    manifest: &Descriptor,
-    inventory: &Inventory,
-) -> Result<()> {
-    let bills: Vec<&Value> =
-        found.iter().filter(|(t, _)| t == format.predicate_type()).map(|(_, predicate)| predicate).collect();
-    ensure!(!bills.is_empty(), "no signed {} refers to it", format.predicate_type());
-    for bill in bills {
-        Claim::read(bill)?.check(manifest.digest(), inventory)?;
-    }
-    Ok(())
-}
-
 fn evidence(
     store: &Store,
     trust: &Trust,
@@ -216,6 +209,14 @@ fn evidence(
         let names_own = own.is_some_and(|d| base.as_ref().is_some_and(|(_, found)| *found == d.to_string()));
         own.filter(|_| names_own).unwrap_or(&l.digest).to_string()
     });
+    let asks_for_base = trust.policy.as_ref().is_some_and(|policy| policy.locked_base);
+    let foundation = match (&base, &locked) {
+        (Some((reference, found)), Some(digest)) if found == digest && asks_for_base => {
+            truth::foundation(world, document.layers(), reference, &digest.parse()?, platform).err()
+        }
+        // Nobody asks, or another digest is wrong enough.
+        _ => None,
+    };
     // The licences are only in the signed bills: the image itself does not say those of crates.
     for (_, bill) in statements.iter().filter(|(t, _)| t == Format::CycloneDx.predicate_type()) {
         for part in bill["components"].as_array().into_iter().flatten() {
@@ -232,6 +233,7 @@ fn evidence(
         user: settings.user().clone().unwrap_or_default(),
         base,
         locked,
+        foundation,
         inventory,
     })
 }

@@ -27,6 +27,8 @@ pub struct Build<'a> {
     pub variant: &'a str,
     /// The platform.
     pub platform: &'a Platform,
+    /// The SOURCE_DATE_EPOCH that it was built with, if with one.
+    pub epoch: Option<u64>,
     /// Whether no connection may be opened: then what Cargo has fetched, and the user who has it, stay the same.
     pub offline: bool,
 }
@@ -85,6 +87,9 @@ pub fn rebuild(
         .env("LC_ALL", "tr_TR.UTF-8")
         .env_remove("SOURCE_DATE_EPOCH")
         .env_remove("RUSTUP_TOOLCHAIN");
+    if let Some(epoch) = build.epoch {
+        command = command.env("SOURCE_DATE_EPOCH", epoch.to_string());
+    }
     if !build.offline {
         command = command.env("HOME", &home).env("CARGO_HOME", home.join("cargo"));
     }

@@ -11,7 +11,7 @@ use oci::image::{Image, Part, index};
 use oci::layout::{self, Named};
 use oci::stream::Compression;
 use oci::{Cache, Source};
-use oci_spec::image::{Descriptor, History};
+use oci_spec::image::{Descriptor, Digest, History};
 use plan::config::BaseIdentity;
 use plan::filesystem::{BuiltBinary, Inputs};
 use plan::{Facts, Revision, Spec};
@@ -115,6 +115,18 @@ impl World {
     /// Puts the server's image for linux/amd64 over that base into `layout` under `name`, as `cargo xtask image` would at
     /// `commit`, with those bytes as its program.
     pub fn build(&self, layout: &str, name: &str, commit: &str, base: &Path, program: &[u8]) -> Descriptor {
+        self.build_as(layout, name, commit, (base, None), program)
+    }
+
+    /// The same, with a label that names another digest as the base's.
+    pub fn build_as(
+        &self,
+        layout: &str,
+        name: &str,
+        commit: &str,
+        (base, claimed): (&Path, Option<&Digest>),
+        program: &[u8],
+    ) -> Descriptor {
         let text = fs::read_to_string(root().join("docker/images.toml")).unwrap();
         let mut spec = Spec::parse("docker/images.toml", &text).unwrap();
         let version: semver::Version = env!("CARGO_PKG_VERSION").parse().unwrap();
@@ -148,7 +160,7 @@ impl World {
         }
         let identity = BaseIdentity {
             reference: Some("localhost/alpine:imported".into()),
-            digest: Some(imported.digest.to_string()),
+            digest: Some(claimed.unwrap_or(&imported.digest).to_string()),
             env: base.env.clone(),
         };
         let config = plan::config::config(&spec, &facts, "server", &identity);
@@ -159,14 +171,16 @@ impl World {
         image.manifest
     }
 
+    /// A command of ours that is still to be run.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        command.args(args).env("CARGO_TARGET_DIR", self.path("target"));
+        command.env_remove("SOURCE_DATE_EPOCH").env_remove("COSIGN_PASSWORD");
+        command
+    }
+
     pub fn xtask(&self, args: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_xtask"))
-            .args(args)
-            .env("CARGO_TARGET_DIR", self.path("target"))
-            .env_remove("SOURCE_DATE_EPOCH")
-            .env_remove("COSIGN_PASSWORD")
-            .output()
-            .unwrap()
+        self.command(args).output().unwrap()
     }
 
     /// What a command that succeeds prints.
