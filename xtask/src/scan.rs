@@ -11,7 +11,7 @@ use oci_spec::image::{Descriptor, ImageConfiguration};
 use plan::Spec;
 use plan::secrets::secret_word;
 use supply::finding::{self, Finding, Report, Severity};
-use supply::inventory::{self, Inventory};
+use supply::inventory::{self, Component, Inventory};
 use supply::policy::Policy;
 use supply::rustsec::Advisory;
 use supply::{checks, rustsec};
@@ -142,6 +142,14 @@ impl World<'_> {
         let refused = policy.map(|p| p.refused_licences).unwrap_or_default();
         report.findings.extend(checks::licences(&inventory, &refused));
         self.advisories(&inventory, &mut report)?;
+        let untold: Vec<&Component> = inventory.components.iter().filter(|c| c.licence.is_none()).collect();
+        if let Some(first) = untold.first() {
+            report.unchecked.push(format!(
+                "licences of {} parts: none is told of them, such as {}",
+                untold.len(),
+                first.purl
+            ));
+        }
         tools::scanners(store, manifest, &inventory, &mut report)?;
         tools::hadolint(&workspace.root, &mut report)?;
         Ok(report)

@@ -112,6 +112,11 @@ fn no_database_is_no_clean_image() {
     let said = out(&scan(&world, &[]));
     assert!(said.contains("NOT CHECKED 2 crates: no RustSec database at hand"), "{said}");
     assert!(said.contains("NOT CHECKED 1 packages of the base: neither trivy nor grype"), "{said}");
+    // This checkout has another release of `time`, and nobody tells what that one is under.
+    assert!(
+        said.contains("NOT CHECKED licences of 1 parts: none is told of them, such as pkg:cargo/time@0.2.22"),
+        "{said}"
+    );
     assert!(said.contains("not everything was checked") && !said.contains("0 vulnerabilities"), "{said}");
     let output = scan(&world, &["--complete"]);
     assert_eq!(output.status.code(), Some(1));

@@ -69,10 +69,10 @@ impl PrivateKey {
                 let password = password.ok_or(Error::PasswordMissing)?;
                 PrivateKey::from_pkcs8(&decrypt(&container, password)?)
             }
-            "EC PRIVATE KEY" => Err(Error::KeyKind(
-                "is an `EC PRIVATE KEY`; convert it with `openssl pkcs8 -topk8 -nocrypt -in KEY -out NEW`"
-                    .into(),
-            )),
+            // What `openssl ecparam -genkey` writes begins with the curve.
+            found @ ("EC PRIVATE KEY" | "EC PARAMETERS") => Err(Error::KeyKind(format!(
+                "is an `{found}`; convert it with `openssl pkcs8 -topk8 -nocrypt -in KEY -out NEW`"
+            ))),
             other => Err(Error::KeyKind(format!("is a `{other}`"))),
         }
     }
@@ -229,7 +229,16 @@ mod tests {
         check(&[lines[0], lines[1], lines[4]].join("\n"), None, "is no whole key: PKCS#8");
         check("", None, "does not start with");
         check("hello", None, "does not start with");
-        check("-----BEGIN EC PRIVATE KEY-----\n", None, "openssl pkcs8 -topk8");
+        check(
+            "-----BEGIN EC PRIVATE KEY-----\n",
+            None,
+            "an `EC PRIVATE KEY`; convert it with `openssl pkcs8 -topk8",
+        );
+        check(
+            "-----BEGIN EC PARAMETERS-----\n",
+            None,
+            "an `EC PARAMETERS`; convert it with `openssl pkcs8 -topk8",
+        );
         check(include_str!("../tests/keys/openssl.pub"), None, "is a `PUBLIC KEY`");
         check(include_str!("../tests/keys/p384.pem"), None, "but not on P-256");
         check(include_str!("../tests/keys/ed25519.pem"), None, "algorithm 1.3.101.112");

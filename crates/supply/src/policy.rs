@@ -159,10 +159,10 @@ fn clean(evidence: &Evidence) -> std::result::Result<(), String> {
 
 fn locked(evidence: &Evidence) -> std::result::Result<(), String> {
     match (&evidence.base, &evidence.locked) {
-        // Only what stands on nothing has no base.
-        (None, _) => match &evidence.inventory.distribution {
+        // Only what stands on nothing has no base, and a distribution's packages come with one.
+        (None, _) => match evidence.inventory.components.iter().find(|c| c.scope.is_none()) {
             None => Ok(()),
-            Some(d) => Err(format!("it names no base, and has {} {} in it", d.id, d.version)),
+            Some(package) => Err(format!("it names no base, and has {} in it", package.purl)),
         },
         (Some((_, found)), Some(locked)) if found == locked => {
             evidence.foundation.clone().map_or(Ok(()), Err)
@@ -209,7 +209,6 @@ mod tests {
     use super::*;
     use crate::auditable::Scope;
     use crate::inventory::Component;
-    use crate::packages::Distribution;
     use serde_json::json;
 
     fn good() -> Evidence {
@@ -281,18 +280,16 @@ mod tests {
         );
         check("the locked base", |e| e.locked = Some("sha256:b".into()), "docker/bases.lock has sha256:b");
         check("the locked base", |e| e.locked = None, "does not have");
+        let nothing = Evidence { base: None, locked: None, ..good() };
+        assert!(evaluate(&policy, &nothing).iter().all(|(_, verdict)| verdict.is_ok()));
         check("the locked base", |e| e.foundation = Some("why".into()), "why");
         check(
             "the locked base",
             |e| {
                 e.base = None;
-                e.inventory.distribution = Some(Distribution {
-                    id: "alpine".into(),
-                    version: "3".into(),
-                    ..Distribution::default()
-                });
+                e.inventory.components[0].scope = None;
             },
-            "it names no base, and has alpine 3 in it",
+            "it names no base, and has pkg:cargo/a@1 in it",
         );
         // One that is right does not excuse another that is not.
         for (rule, uri, expect) in [

@@ -137,6 +137,39 @@ fn the_inventory_of_an_image() {
     assert!(inventory.components[4].is_program);
 }
 
+/// Distroless images have a file a package, and beside it the checksums of its files.
+#[test]
+fn the_inventory_of_a_distroless_base() {
+    let package = |name: &str, more: &str| {
+        format!("Package: {name}\nVersion: 1.2-3\nArchitecture: amd64\n{more}Description: of it\n")
+    };
+    let copyright = "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n\nFiles: *\nLicense: MIT\n";
+    let tree = Tree {
+        files: [
+            file("etc/os-release", 0o644, b"ID=debian\nVERSION_ID=\"12\"\n"),
+            file("var/lib/dpkg/status.d/libc6", 0o644, package("libc6", "").as_bytes()),
+            file("var/lib/dpkg/status.d/libc6.md5sums", 0o644, b"0 Package: none\n"),
+            file(
+                "var/lib/dpkg/status.d/libssl3",
+                0o644,
+                package("libssl3", "Depends: libc6 (>= 1)\n").as_bytes(),
+            ),
+            file("usr/share/doc/libc6/copyright", 0o644, copyright.as_bytes()),
+        ]
+        .into(),
+    };
+    let found = inventory(&tree, &CrateFacts::new()).unwrap();
+    let shown: Vec<(&str, Option<&str>)> =
+        found.components.iter().map(|c| (c.purl.as_str(), c.licence.as_deref())).collect();
+    let libc6 = "pkg:deb/debian/libc6@1.2-3?arch=amd64&distro=debian-12";
+    let libssl3 = "pkg:deb/debian/libssl3@1.2-3?arch=amd64&distro=debian-12";
+    assert_eq!(shown, [(libc6, Some("MIT")), (libssl3, None)]);
+    assert_eq!(found.components[1].depends, [libc6]);
+    for format in Format::ALL {
+        assert_eq!(problems(format, &format.render(&subject('a'), &found)), Vec::<String>::new());
+    }
+}
+
 #[test]
 fn bills_follow_their_schemas() {
     for format in Format::ALL {

@@ -4,7 +4,7 @@ mod truth;
 
 use std::path::Path;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use oci_spec::image::{
     ANNOTATION_BASE_IMAGE_DIGEST, ANNOTATION_BASE_IMAGE_NAME, Descriptor, Digest, ImageConfiguration,
     ImageManifest, Platform,
@@ -98,7 +98,7 @@ pub fn check(image: &str, trust: &Trust, world: &World, lines: &mut Vec<Line>) -
             statements(&store, trust, manifest.digest()).map(drop),
         );
     }
-    let mut whole = provenance::Claim::default();
+    let (mut whole, mut is_whole) = (provenance::Claim::default(), true);
     for (platform, manifest) in store.platforms()? {
         let subject = format!("{image} {}", oci::platform::display(&platform));
         let inventory = match truth::inventory(&store, &manifest) {
@@ -108,6 +108,7 @@ pub fn check(image: &str, trust: &Trust, world: &World, lines: &mut Vec<Line>) -
             }
             Err(e) => {
                 note(&subject, "is whole, to the last layer entry", Err(e));
+                is_whole = false;
                 continue;
             }
         };
@@ -134,7 +135,11 @@ pub fn check(image: &str, trust: &Trust, world: &World, lines: &mut Vec<Line>) -
     if oci::layout::is_index(store.root().media_type()) {
         let found = statements(&store, trust, store.root().digest()).unwrap_or_default();
         let subject = format!("{image}@{}", store.root().digest());
-        note(&subject, "has provenance that matches its images", truth::provenance(&found, &whole));
+        let result = match is_whole {
+            true => truth::provenance(&found, &whole),
+            false => Err(anyhow!("one of its images is not whole")),
+        };
+        note(&subject, "has provenance that matches its images", result);
     }
     Ok(())
 }
