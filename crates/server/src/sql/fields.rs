@@ -2,7 +2,6 @@
 
 use super::datetime;
 use super::error::{Result, SqlError};
-use super::functions::int;
 use super::interval::{self, Interval};
 use crate::engine::Value;
 
@@ -45,23 +44,29 @@ pub(super) fn extract(field: &str, micros: i64, ty: &str) -> Result<String> {
         "milliseconds" => return Ok(interval::micros_text(clock % 60_000_000, 3)),
         "microseconds" => clock % 60_000_000,
         "epoch" => return Ok(interval::micros_text(micros + datetime::EPOCH_DAYS * datetime::DAY, 6)),
-        "timezone" | "timezone_hour" | "timezone_minute" if ty.ends_with("with time zone") => 0,
+        unit @ ("timezone" | "timezone_hour" | "timezone_minute") => {
+            return Err(SqlError::new("0A000", format!("unit \"{unit}\" not supported for type {ty}")));
+        }
         other => return Err(unknown_unit(other, ty)),
     };
     Ok(part.to_string())
 }
 
-pub(super) fn date_trunc(field: &str, micros: i64) -> Result<Value> {
+/// The start of a unit, such as the month, in which a local time lies.
+pub(super) fn date_trunc(field: &str, micros: i64, ty: &str) -> Result<i64> {
+    if datetime::is_infinite(micros) {
+        return Ok(micros);
+    }
     let (days, clock) = (micros.div_euclid(datetime::DAY), micros.rem_euclid(datetime::DAY));
     let date = datetime::date_of(days).ok_or_else(|| SqlError::new("22008", "timestamp out of range"))?;
     let first = |year: i16, month: i8| jiff::civil::Date::new(year, month, 1).map_or(days, datetime::days_of);
     let within = |unit: i64| micros - clock.rem_euclid(unit);
     let start = match field.to_ascii_lowercase().as_str() {
-        "microseconds" => return Ok(int(micros)),
-        "milliseconds" => return Ok(int(within(1000))),
-        "second" => return Ok(int(within(1_000_000))),
-        "minute" => return Ok(int(within(60_000_000))),
-        "hour" => return Ok(int(within(3_600_000_000))),
+        "microseconds" => return Ok(micros),
+        "milliseconds" => return Ok(within(1000)),
+        "second" => return Ok(within(1_000_000)),
+        "minute" => return Ok(within(60_000_000)),
+        "hour" => return Ok(within(3_600_000_000)),
         "day" => days,
         "week" => days - i64::from(date.weekday().to_monday_zero_offset()),
         "month" => first(date.year(), date.month()),
@@ -70,9 +75,7 @@ pub(super) fn date_trunc(field: &str, micros: i64) -> Result<Value> {
         "decade" => first(date.year().div_euclid(10) * 10, 1),
         "century" => first((date.year() - 1).div_euclid(100) * 100 + 1, 1),
         "millennium" => first((date.year() - 1).div_euclid(1000) * 1000 + 1, 1),
-        other => {
-            return Err(unknown_unit(other, "timestamp without time zone"));
-        }
+        other => return Err(unknown_unit(other, ty)),
     };
-    Ok(int(start * datetime::DAY))
+    Ok(start * datetime::DAY)
 }
