@@ -502,3 +502,40 @@ pub(super) fn compare(ty: Type, a: ValueRef<'_>, b: ValueRef<'_>) -> Ordering {
         (a, b) => real(a).total_cmp(&real(b)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{Connection, check};
+
+    #[test]
+    fn what_earlier_versions_defined_stays_in_utc() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("1.db");
+        Database::create(&path).unwrap();
+        let database = || Arc::new(Database::open("old", 1, &path, Arc::default()).unwrap());
+        let connection = Connection::open(database(), Arc::default(), 0).unwrap();
+        // As they wrote an index on `at::date`, one on `date_trunc('day', at)` and a generated text.
+        for sql in [
+            "CREATE TABLE t (at INTEGER, shown TEXT GENERATED ALWAYS AS (sb_cast(at, 1184, 25, -1, 1)) STORED) STRICT",
+            "CREATE INDEX a ON t (sb_cast(at, 1184, 1082, -1, 1))",
+            "CREATE INDEX b ON t (pg_date_trunc_text_timestamptz('day', at))",
+            "CREATE INDEX c ON t (sb_to_json(at, 1184))",
+        ] {
+            connection.execute(sql, &[]).unwrap();
+        }
+        zone::enter("Asia/Tokyo");
+        connection.execute("INSERT INTO t (at) VALUES (72000000000)", &[]).unwrap();
+        let mut found = Vec::new();
+        connection
+            .run("SELECT shown, sb_zoned_cast(at, 1184, 25, -1, 1) FROM t", &[], &mut |row| {
+                found.extend(row.iter().map(|value| value.as_str().unwrap().to_owned()));
+                Ok(true)
+            })
+            .unwrap();
+        zone::enter("UTC");
+        assert_eq!(found, ["2000-01-01 20:00:00+00", "2000-01-02 05:00:00+09"]);
+        drop(connection);
+        check(&path, true).unwrap();
+    }
+}

@@ -101,8 +101,10 @@ impl Global {
         let record = |(oid, name, owner, grants): Row| {
             let grants = grants.map(|text| serde_json::from_str(&text)).transpose();
             let grants = grants.map_err(|error| {
-                let way_out = "restore a backup (scratchbird restore BACKUP -D DIRECTORY)";
-                SqlError::new("XX001", format!("`global.db` is damaged: {error}; {way_out}"))
+                SqlError::new(
+                    "XX001",
+                    format!("`global.db` is damaged: {error}; restore a backup (scratchbird restore BACKUP -D DIRECTORY)"),
+                )
             })?;
             Ok(Relation::database(oid, &name, &owner, grants))
         };
