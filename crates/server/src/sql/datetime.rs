@@ -8,6 +8,7 @@ use jiff::civil::{Date, DateTime, Time, date};
 
 /// Microseconds in a day.
 pub const DAY: i64 = 86_400_000_000;
+const HOUR: i64 = DAY / 24;
 /// Days from the Unix epoch to 2000-01-01.
 pub const EPOCH_DAYS: i64 = 10_957;
 const EPOCH: Date = date(2000, 1, 1);
@@ -30,16 +31,26 @@ pub fn parse(ty: Type, text: &str) -> Result<i64> {
     if let Some((of, moment)) = keyword(trimmed) {
         return Ok(convert(of, ty, moment));
     }
+    let (trimmed, before_christ) = match trimmed.get(trimmed.len().saturating_sub(3)..) {
+        Some(era) if era.eq_ignore_ascii_case(" BC") => (trimmed[..trimmed.len() - 3].trim_end(), true),
+        _ => (trimmed, false),
+    };
     let (day, clock) = match trimmed.find(['T', 't', ' ']) {
         Some(split) if ty != Type::Time => (Some(&trimmed[..split]), trimmed[split + 1..].trim_start()),
         None if ty == Type::Time => (None, trimmed),
-        None => (Some(trimmed), ""),
+        None => {
+            // A zone may follow the day at once.
+            let zone = trimmed.find('+').or_else(|| trimmed.match_indices('-').nth(2).map(|(at, _)| at));
+            let (day, zone) = trimmed.split_at(zone.unwrap_or(trimmed.len()));
+            (Some(day), zone)
+        }
         Some(_) => (None, trimmed),
     };
     let days = match day {
         Some(day) => {
             let fields = fields(day).ok_or_else(|| bad("22007"))?;
             let [year, month, day] = fields;
+            let year = if before_christ { 1 - year } else { year };
             let small = |n: i64| i8::try_from(n).ok();
             let date = i16::try_from(year).ok().zip(small(month)).zip(small(day));
             let date = date.and_then(|((y, m), d)| Date::new(y, m, d).ok()).ok_or_else(out_of_range)?;
@@ -48,12 +59,19 @@ pub fn parse(ty: Type, text: &str) -> Result<i64> {
         None => 0,
     };
     let (clock, zone) = clock.split_at(clock.find(zone_begins).unwrap_or(clock.len()));
+    let (half, zone) = half_of_day(zone);
     let zone = read_zone(zone, || bad("22007"))?;
     let clock = clock.trim_end();
     let micros = if clock.is_empty() && day.is_some() {
         0
     } else {
         clock_micros(clock).ok_or_else(|| bad("22007"))?.ok_or_else(out_of_range)?
+    };
+    let noon = DAY / 2;
+    let micros = match half {
+        None => micros,
+        Some(_) if micros >= noon + HOUR => return Err(out_of_range()),
+        Some(after_noon) => micros % noon + if after_noon { noon } else { 0 },
     };
     Ok(match ty {
         Type::Date => days,
@@ -119,7 +137,14 @@ pub fn format(ty: Type, value: i64) -> String {
 /// The text of an instant in a zone.
 pub fn format_in(zone: &Zone, instant: i64) -> String {
     let local = format_local(zone.local(instant));
-    if is_infinite(instant) { local } else { local + &zone::signed(zone.offset(instant)) }
+    if is_infinite(instant) {
+        return local;
+    }
+    let offset = zone::signed(zone.offset(instant));
+    match local.strip_suffix(" BC") {
+        Some(local) => format!("{local}{offset} BC"),
+        None => local + &offset,
+    }
 }
 
 /// A timestamp's text as a JSON document has it.
@@ -277,6 +302,16 @@ fn zone_begins(c: char) -> bool {
     c == '+' || c == '-' || c.is_ascii_alphabetic()
 }
 
+/// Takes AM or PM from the front of what follows a clock: whether it is after noon, and the rest.
+fn half_of_day(text: &str) -> (Option<bool>, &str) {
+    let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
+    match word.to_ascii_lowercase().as_str() {
+        "am" => (Some(false), rest.trim_start()),
+        "pm" => (Some(true), rest.trim_start()),
+        _ => (None, text),
+    }
+}
+
 /// The zone at the end of a text: `Z`, `+02`, `+02:30`, `-0800`, `CET`, `Europe/Paris`, or none.
 fn read_zone(text: &str, malformed: impl FnOnce() -> SqlError) -> Result<Option<Zone>> {
     if text.is_empty() {
@@ -284,7 +319,10 @@ fn read_zone(text: &str, malformed: impl FnOnce() -> SqlError) -> Result<Option<
     }
     if text.starts_with(['+', '-']) {
         let seconds = offset(text).map(|micros| micros / 1_000_000).and_then(|s| i32::try_from(s).ok());
-        return seconds.map(|seconds| Some(Zone::offset_named(seconds))).ok_or_else(malformed);
+        let far = || SqlError::new("22009", format!("time zone displacement out of range: \"{text}\""));
+        let digits = text[1..].bytes().all(|b| b.is_ascii_digit() || b == b':') && text.len() > 1;
+        let missing = || if digits { far() } else { malformed() };
+        return seconds.map(|seconds| Some(Zone::offset_named(seconds))).ok_or_else(missing);
     }
     if text.eq_ignore_ascii_case("z") {
         return Ok(Some(Zone::UTC));
@@ -309,6 +347,16 @@ pub fn offset(text: &str) -> Option<i64> {
 
 /// `None`: not a clock; `Some(None)`: a clock that shows no legal time.
 fn clock_micros(text: &str) -> Option<Option<i64>> {
+    let packed = text.split_once('.').map_or(text, |(whole, _)| whole);
+    let unpacked;
+    let text = match packed.len() {
+        4 | 6 if packed.bytes().all(|b| b.is_ascii_digit()) => {
+            let rest = if packed.len() == 6 { format!(":{}", &text[4..]) } else { String::new() };
+            unpacked = format!("{}:{}{rest}", &text[..2], &text[2..4]);
+            &unpacked
+        }
+        _ => text,
+    };
     let mut parts = text.splitn(3, ':');
     let number = |part: &str| part.bytes().all(|b| b.is_ascii_digit()).then(|| part.parse::<i64>().ok())?;
     let (hours, minutes) = (number(parts.next()?)?, number(parts.next()?)?);

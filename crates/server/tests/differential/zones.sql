@@ -26,6 +26,34 @@ SELECT extract(hour FROM timestamptz '2024-07-01 22:30Z'), extract(day FROM time
 SELECT extract(timezone FROM timestamptz '2024-07-01 22:30Z'), extract(timezone_hour FROM timestamptz '2024-07-01 22:30Z'), extract(timezone_minute FROM timestamptz '2024-07-01 22:30Z')
 SELECT extract(epoch FROM timestamptz '2024-07-01 22:30Z'), date_part('hour', timestamptz '2024-07-01 22:30Z'), date_part('timezone', timestamptz '2024-01-01')
 SELECT extract(timezone FROM timestamp '2024-07-01 22:30')
+SELECT timestamptz '2024-07-01 03:04 PM', timestamp '2024-07-01 12:30:15 am', time '3:04 PM', time '12:00 AM'
+SELECT time '13:04 PM'
+SELECT timestamptz '2024-07-01+05', timestamptz '2024-07-01 PST', timestamptz '2024-07-01 12:00:00 +05:30:15'
+SELECT timestamptz '2024-07-01T12:00:00.123456Z', timestamptz '20240701 120000', timestamptz '20240701T120000Z'
+SELECT timestamptz '0044-03-15 12:00 BC', date '0044-03-15 BC', timestamp '0001-01-01 BC'
+SELECT timestamptz '2024-07-01 12:00+16'
+SELECT timestamptz '2024-07-01 12:00 +99'
+SELECT timestamptz '2024-07-01 24:00', timestamptz '2024-07-01 25:00'
+SELECT timestamptz '2024-07-01 12:00:00.123456'::timestamptz(3), current_timestamp(0) = now()::timestamptz(0)
+SELECT date_trunc('days', timestamptz '2024-07-01 22:30Z'), date_trunc('HOURS', timestamp '2024-07-01 22:30')
+SELECT date_trunc('week', timestamptz '2024-07-01 22:30Z'), date_trunc('quarter', timestamptz '2024-07-01 22:30Z')
+SELECT extract(julian FROM timestamp '2024-07-01 12:00'), extract(week FROM timestamptz '2024-12-31 23:30Z'), extract(dow FROM timestamptz '2024-07-06 23:30Z')
+SELECT extract(milliseconds FROM timestamptz '2024-07-01 12:00:01.5'), extract(microseconds FROM timestamptz '2024-07-01 12:00:01.5')
+SELECT age(timestamptz '2024-07-01'), age(date '2000-01-01') = age(timestamp '2000-01-01')
+SELECT greatest(timestamptz '2024-07-01', '2024-08-01'), coalesce(NULL, timestamptz '2024-07-01')
+SELECT CASE WHEN true THEN timestamptz '2024-07-01' ELSE date '2024-01-01' END
+SELECT timestamptz '2024-07-01' IN ('2024-07-01', '2024-08-01'), timestamptz '2024-07-01' BETWEEN date '2024-07-01' AND timestamp '2024-07-02'
+SELECT count(*) FROM (SELECT timestamptz '2024-07-01' UNION SELECT timestamp '2024-07-01' UNION SELECT date '2024-07-01') u
+SELECT string_agg(x::text, ',' ORDER BY x), json_agg(x ORDER BY x) FROM (VALUES (timestamptz '2024-07-01'), ('2024-01-01')) v(x)
+SELECT format('%s', timestamptz '2024-07-01'), quote_literal(timestamptz '2024-07-01'), length((timestamptz '2024-07-01')::varchar)
+SELECT to_char(timestamptz '2024-07-01 12:00', 'Day DD Mon YYYY, HH12:MI AM'), to_char(timestamptz '2024-01-01', 'TZ OF')
+SELECT isfinite('infinity'::timestamptz), isfinite(timestamp '2024-07-01'), isfinite('-infinity'::date)
+SELECT make_time(12, 30, 15.5), make_timestamp(-44, 3, 15, 12, 30, 15)
+SELECT (timestamptz '2024-07-01', timestamptz '2024-07-03') OVERLAPS (timestamptz '2024-07-02', interval '1 day')
+SELECT date_bin('15 minutes', timestamptz '2024-07-01 12:37', timestamptz '2024-07-01')
+SELECT timestamptz '2024-07-01' - interval '1 day 02:00', interval '1 mon' + timestamptz '2024-01-31'
+SELECT extract(epoch FROM timestamptz '2024-07-01' - timestamptz '2024-03-01')
+SELECT now() - interval '1 day' < now(), clock_timestamp() >= now()
 SELECT to_char(timestamptz '2024-07-01 22:30Z', 'YYYY-MM-DD HH24:MI TZ OF'), to_char(timestamptz '2024-07-01 22:30Z', 'tz TZH:TZM')
 SELECT to_char(timestamp '2024-07-01 22:30', 'HH24:MI TZ OF')
 SELECT make_timestamptz(2024, 7, 1, 12, 30, 15.5), make_timestamptz(2024, 7, 1, 12, 30, 15.5, 'America/New_York'), make_timestamptz(2024, 7, 1, 12, 30, 15.5, '+05:30')

@@ -3,7 +3,7 @@
 use super::{Compiler, Frag, Shape, cast_call, literal, relation_name};
 use crate::engine::Value;
 use crate::sql::error::{Result, SqlError};
-use crate::sql::types::Type;
+use crate::sql::types::{Type, Typed};
 use crate::sql::{extension, fold, functions, quote};
 use sqlparser::ast::{
     DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
@@ -229,13 +229,23 @@ impl Compiler<'_> {
         let types: Vec<Type> = args.iter().map(Frag::ty).collect();
         // An exact match first, then one by implicit conversions, then one that untyped arguments fit.
         let fits = |exact: bool| {
-            functions::all().find(|scalar| {
+            let fitting = functions::all().filter(|scalar| {
                 scalar.name == name
                     && scalar.args.len() == args.len()
                     && args.iter().zip(scalar.args).all(|(arg, want)| {
                         arg.untyped() || arg.ty() == *want || (!exact && super::implicit(arg.ty(), *want))
                     })
-            })
+            });
+            let fitting: Vec<_> = fitting.collect();
+            // What has no type yet is text where that fits, and else of its category's preferred type.
+            let turned = |wanted: fn(&Type) -> bool| {
+                let suits = |scalar: &&&functions::Scalar| {
+                    args.iter().zip(scalar.args).all(|(arg, want)| !arg.untyped() || wanted(want))
+                };
+                fitting.iter().find(suits).copied()
+            };
+            let preferred = |ty: &Type| ty.is_string() || matches!(ty, Type::Float8 | Type::Timestamptz);
+            turned(|ty| ty.is_string()).or_else(|| turned(preferred)).or_else(|| fitting.first().copied())
         };
         let missing = || extension::missing(name).unwrap_or_else(|| no_function(name, &types));
         let scalar = fits(true).or_else(|| fits(false)).ok_or_else(missing)?;
@@ -264,6 +274,18 @@ impl Compiler<'_> {
             ("version", []) => text(&crate::sql::version(), Type::Text),
             ("now" | "current_timestamp" | "transaction_timestamp", []) => {
                 plain("sb_now()", Type::Timestamptz)
+            }
+            ("current_timestamp" | "localtimestamp" | "localtime", [digits]) => {
+                let digits = digits.sql.parse::<i32>().ok().filter(|digits| (0..=6).contains(digits));
+                let digits =
+                    digits.ok_or_else(|| SqlError::syntax(format!("{name} takes from 0 to 6 digits")))?;
+                let moment = self.call(name, Vec::new())?;
+                let rounded = Typed { ty: moment.ty(), typmod: digits };
+                Ok(Some(cast_call(&moment, rounded, true)))
+            }
+            ("quote_literal", [value]) if !value.untyped() && !value.ty().is_string() => {
+                let value = self.as_text(value.clone())?;
+                self.call(name, vec![value]).map(Some)
             }
             ("statement_timestamp" | "clock_timestamp", []) => plain("sb_clock()", Type::Timestamptz),
             ("localtimestamp", []) => {

@@ -53,6 +53,20 @@ pub(in crate::sql) const FUNCTIONS: &[Scalar] = &[
             None => Zone::of_text(name)?.instant(local),
         }))
     }),
+    row("make_time", &[Int4, Int4, Float8], Type::Time, |a| {
+        clock(number(a, 0), number(a, 1), real(a, 2)).map(int)
+    }),
+    row("isfinite", &[Type::Date], Type::Bool, |a| {
+        Ok(int(i64::from(!datetime::is_infinite(datetime::convert(Type::Date, Timestamp, number(a, 0))))))
+    }),
+    row("isfinite", &[Timestamp], Type::Bool, |a| Ok(int(i64::from(!datetime::is_infinite(number(a, 0)))))),
+    row("isfinite", &[Timestamptz], Type::Bool, |a| Ok(int(i64::from(!datetime::is_infinite(number(a, 0)))))),
+    row("date_bin", &[Type::Interval, Timestamp, Timestamp], Timestamp, |a| {
+        binned(span(a, 0)?, number(a, 1), number(a, 2))
+    }),
+    row("date_bin", &[Type::Interval, Timestamptz, Timestamptz], Timestamptz, |a| {
+        binned(span(a, 0)?, number(a, 1), number(a, 2))
+    }),
     row("make_timestamp", &[Int4, Int4, Int4, Int4, Int4, Float8], Timestamp, |a| made(a).map(int)),
     // The text of an instant within a document.
     zoned("sb_json_instant", &[Timestamptz], Text, |a| {
@@ -113,7 +127,8 @@ fn truncated(field: &str, instant: i64, zone: &Zone) -> Result<Value> {
     let local = zone.local(instant);
     let start = fields::date_trunc(field, local, "timestamp with time zone")?;
     let field = field.to_ascii_lowercase();
-    let within_day = ["microseconds", "milliseconds", "second", "minute", "hour"].contains(&field.as_str());
+    let field = fields::singular(&field);
+    let within_day = ["microseconds", "milliseconds", "second", "minute", "hour"].contains(&field);
     Ok(int(if within_day { instant - (local - start) } else { zone.instant(start) }))
 }
 
@@ -130,13 +145,36 @@ fn made(args: &[ValueRef<'_>]) -> Result<i64> {
             format!("date field value out of range: {}-{:02}-{:02}", part(0), part(1), part(2)),
         )
     })?;
-    let (hour, minute, second) = (part(3), part(4), real(args, 5));
-    let micros = (second * 1e6).round_ties_even();
-    let clock = (hour * 60 + minute) * 60_000_000 + micros as i64;
+    Ok(datetime::days_of(date) * datetime::DAY + clock(part(3), part(4), real(args, 5))?)
+}
+
+/// Microseconds of a day.
+fn clock(hour: i64, minute: i64, second: f64) -> Result<i64> {
     let legal = (0..=24).contains(&hour) && (0..60).contains(&minute) && (0.0..=60.0).contains(&second);
-    if !legal || clock > datetime::DAY {
-        let message = format!("time field value out of range: {hour}:{minute:02}:{second:02}");
-        return Err(SqlError::new("22008", message));
+    let micros = hour.saturating_mul(60).saturating_add(minute).saturating_mul(60_000_000);
+    let micros = micros.saturating_add((second * 1e6).round_ties_even() as i64);
+    if legal && micros <= datetime::DAY {
+        return Ok(micros);
     }
-    Ok(datetime::days_of(date) * datetime::DAY + clock)
+    let message = format!("time field value out of range: {hour}:{minute:02}:{second:02}");
+    Err(SqlError::new("22008", message))
+}
+
+/// The start of the stride in which a moment lies, counted from an origin.
+fn binned(stride: Interval, moment: i64, origin: i64) -> Result<Value> {
+    if stride.months != 0 {
+        return Err(SqlError::unsupported(
+            "timestamps cannot be binned into intervals containing months or years",
+        ));
+    }
+    let width =
+        i64::from(stride.days).checked_mul(datetime::DAY).and_then(|days| days.checked_add(stride.micros));
+    let width = width.filter(|width| *width > 0);
+    let width = width.ok_or_else(|| SqlError::new("22008", "stride must be greater than zero"))?;
+    if datetime::is_infinite(moment) {
+        return Ok(int(moment));
+    }
+    let gone = || SqlError::new("22008", "interval out of range");
+    let past = moment.checked_sub(origin).ok_or_else(gone)?;
+    Ok(int(moment - past.rem_euclid(width)))
 }
