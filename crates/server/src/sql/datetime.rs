@@ -271,6 +271,11 @@ fn format_clock(micros: i64) -> String {
     format!("{whole}.{}", format!("{fraction:06}").trim_end_matches('0'))
 }
 
+/// Whether a text means another moment each day.
+pub fn is_word(text: &str) -> bool {
+    ["now", "today", "tomorrow", "yesterday"].iter().any(|word| text.trim().eq_ignore_ascii_case(word))
+}
+
 /// A word for a moment, and the type whose number it is given as.
 fn keyword(text: &str) -> Option<(Type, i64)> {
     let today = || convert(Type::Timestamptz, Type::Date, now());

@@ -5,7 +5,7 @@ use crate::engine::Value;
 use crate::sql::catalog::{Relation, type_key};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::types::{self, Type, Typed};
-use crate::sql::{array, labels};
+use crate::sql::{array, datetime, labels};
 use crate::sql::{value, zone};
 use sqlparser::ast::{ArrayElemTypeDef, DataType};
 
@@ -87,6 +87,8 @@ fn enum_number(oid: i64) -> String {
 impl Compiler<'_> {
     /// The value of a literal, as its type's input function reads it.
     pub(super) fn read(&mut self, to: Typed, text: &str, explicit: bool) -> Result<Value> {
+        let moment = matches!(to.ty, Type::Date | Type::Time | Type::Timestamp | Type::Timestamptz);
+        self.momentary |= moment && datetime::is_word(text);
         if !zone::is_utc() {
             self.literals.push((text.to_owned(), to.ty));
         }

@@ -136,6 +136,8 @@ pub struct Compiler<'a> {
     pub writes: bool,
     /// The text holds parts of the catalogues, so it is right for one run only.
     pub volatile: bool,
+    /// A literal in it, such as `now`, means another moment in each run.
+    pub momentary: bool,
     /// A function in it asks the session for something.
     pub asks: bool,
     /// Changes within WITH, which come first.
@@ -237,6 +239,7 @@ impl<'a> Compiler<'a> {
             params: params.to_vec(),
             writes: false,
             volatile: false,
+            momentary: false,
             asks: false,
             before: Vec::new(),
             changes: Vec::new(),
