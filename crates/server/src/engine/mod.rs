@@ -20,6 +20,7 @@ pub mod pages;
 mod percentile;
 mod vacuum;
 pub mod wal;
+mod write_lock;
 
 pub use backup::{Snapshot, check};
 pub use connection::{Connection, Repeated};
@@ -28,3 +29,4 @@ pub use gate::{Gate, Tickets};
 pub use global::{Global, Role};
 pub use interrupt::{Interrupt, Reason};
 pub use rusqlite::types::{Value, ValueRef};
+pub use write_lock::HAS_SPARE_CORE;
