@@ -3,7 +3,7 @@
 //! Waking a thread up takes longer than most statements, more so on a processor that sleeps. So, where there is a core
 //! to spare, one of those that wait is awake: it looks for a while whether its turn has come, and lets everything else
 //! run first. When its turn comes, the next one is woken, which then is awake in time. With eight writers of pgbench's
-//! TPC-B this was worth a sixth of the throughput.
+//! TPC-B this was worth up to a sixth of the throughput.
 
 use super::database::lock;
 use crate::sql::error::Result;
