@@ -4,6 +4,7 @@
 //! where to connect and as whom, [`scanner`] cuts scripts into statements, [`table`] prints results.
 
 mod hosts;
+pub mod report;
 pub mod scanner;
 pub mod script;
 pub mod table;
@@ -19,6 +20,7 @@ use pgwire::messages::simplequery::Query;
 use pgwire::messages::startup::{Authentication, Password, SASLInitialResponse, SASLResponse, Startup};
 use pgwire::messages::terminate::Terminate;
 use pgwire::messages::{DecodeContext, Message, PgWireBackendMessage as Backend, ProtocolVersion};
+use report::Report;
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
@@ -32,61 +34,6 @@ pub struct Column {
     pub name: String,
     /// Its type's OID.
     pub oid: u32,
-}
-
-/// What the server said, field by field.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Report {
-    fields: BTreeMap<u8, String>,
-}
-
-impl Report {
-    fn new(fields: Vec<(u8, String)>) -> Self {
-        Self { fields: fields.into_iter().collect() }
-    }
-
-    fn field(&self, code: u8) -> &str {
-        self.fields.get(&code).map_or("", String::as_str)
-    }
-
-    /// The five characters of SQLSTATE.
-    pub fn code(&self) -> &str {
-        self.field(b'C')
-    }
-
-    /// One line: severity and message.
-    pub fn line(&self) -> String {
-        format!("{}:  {}", self.field(b'S'), self.field(b'M'))
-    }
-
-    /// As psql prints it, with the place in the statement's text, the detail and the hint.
-    pub fn text(&self, query: &str) -> String {
-        let mut text = self.line() + "\n";
-        if let Some((number, line, column)) = self.field(b'P').parse().ok().and_then(|at| place(query, at)) {
-            let label = format!("LINE {number}: ");
-            let indent = " ".repeat(label.chars().count() + column);
-            text += &format!("{label}{line}\n{indent}^\n");
-        }
-        for (code, label) in [(b'D', "DETAIL"), (b'H', "HINT")] {
-            if let Some(field) = self.fields.get(&code) {
-                text += &format!("{label}:  {field}\n");
-            }
-        }
-        text
-    }
-}
-
-/// The line number, the line and the column of a position that counts characters from 1.
-fn place(query: &str, position: usize) -> Option<(usize, &str, usize)> {
-    let mut column = position.checked_sub(1)?;
-    for (number, line) in query.split('\n').enumerate() {
-        let length = line.chars().count();
-        if column <= length {
-            return Some((number + 1, line, column));
-        }
-        column -= length + 1;
-    }
-    None
 }
 
 /// What comes back while a query runs.
@@ -294,7 +241,7 @@ impl Client {
                 Backend::EmptyQueryResponse(_) => Event::Empty,
                 Backend::ErrorResponse(error) => {
                     let report = Report::new(error.fields);
-                    if report.field(b'S') == "FATAL" || report.field(b'S') == "PANIC" {
+                    if report.ends_session() {
                         return Err(Lost::Other(report.line()));
                     }
                     Event::Error(report)
@@ -447,17 +394,4 @@ fn open(target: &Target) -> std::io::Result<Stream> {
         }
     }
     Err(last)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_report_shows_the_place() {
-        let fields = [(b'S', "ERROR"), (b'C', "42703"), (b'M', "no x"), (b'P', "12"), (b'H', "look")];
-        let report = Report::new(fields.iter().map(|(code, text)| (*code, (*text).to_owned())).collect());
-        assert_eq!(report.text("SELECT 1,\n xyz"), "ERROR:  no x\nLINE 2:  xyz\n         ^\nHINT:  look\n");
-        assert_eq!(place("ab", 9), None);
-    }
 }

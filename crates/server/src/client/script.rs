@@ -1,5 +1,6 @@
 //! Runs scripts: statements, psql's commands for scripts, and the data of COPY between them.
 
+use super::report::Verbosity;
 use super::scanner::{Piece, Scanner, Variables, words};
 use super::table::{Format, Style, render};
 use super::target::{self, Target};
@@ -109,6 +110,11 @@ impl Runner {
         value.is_some_and(|value| settings::parse_bool(value).unwrap_or(!value.is_empty()))
     }
 
+    /// How much of an error is told.
+    fn verbosity(&self) -> Verbosity {
+        self.variables.get("VERBOSITY").and_then(|word| Verbosity::of(word)).unwrap_or_default()
+    }
+
     /// `-c`: one string of SQL, or one command.
     pub fn command(&mut self, text: &str) -> Result<bool, Stop> {
         let mut input = std::io::stdin().lock();
@@ -124,7 +130,7 @@ impl Runner {
     pub fn silently(&mut self, text: &str) -> Result<bool, Stop> {
         let done = self.client.execute(text).map_err(|lost| Stop::Lost(lost.to_string()))?;
         if let Err(report) = &done {
-            self.complain(&report.text(text));
+            self.complain(&report.text(text, self.verbosity()));
         }
         Ok(done.is_ok())
     }
@@ -255,9 +261,11 @@ impl Runner {
                 Event::Error(report) => {
                     (good, result) = (false, None);
                     rows.clear();
-                    self.complain(&format!("{}{}", source.place(), report.text(text)));
+                    self.complain(&format!("{}{}", source.place(), report.text(text, self.verbosity())));
                 }
-                Event::Notice(report) => self.complain(&format!("{}{}", source.place(), report.text(text))),
+                Event::Notice(report) => {
+                    self.complain(&format!("{}{}", source.place(), report.text(text, self.verbosity())))
+                }
                 Event::CopyIn => self.copy_in(source)?,
                 Event::CopyData(data) => {
                     copied = true;
@@ -331,6 +339,13 @@ impl Runner {
                 for (name, value) in &self.variables {
                     say(&format!("{name} = '{value}'\n"));
                 }
+            }
+            ("set", Some("VERBOSITY")) if Verbosity::of(&words[1..].concat()).is_none() => {
+                let word = words[1..].concat();
+                self.complain(&format!(
+                    "{place}unrecognized value \"{word}\" for \"VERBOSITY\"; available are default, verbose, terse, sqlstate\n"
+                ));
+                return Ok(false);
             }
             ("set", Some(variable)) => {
                 self.variables.insert(variable.to_owned(), words[1..].concat());

@@ -1,8 +1,8 @@
 //! A database file: write lock, sequences, checkpoints.
 
-use super::connection::Interrupt;
 use super::error::simple;
 use super::gate::{Gate, Tickets};
+use super::interrupt::Interrupt;
 use super::write_lock::WriteLock;
 use super::{vacuum, wal};
 use crate::log;

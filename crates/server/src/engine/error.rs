@@ -11,6 +11,9 @@ pub fn simple(error: &rusqlite::Error) -> SqlError {
 
 /// An error of a client's statement; the catalogue gives constraints their names.
 pub fn translate(error: &rusqlite::Error, catalog: &Catalog) -> SqlError {
+    if let Some((_, place)) = error.to_string().split_once("non-deterministic functions prohibited in ") {
+        return mutable(place);
+    }
     let rusqlite::Error::SqliteFailure(failure, message) = error else {
         let text = error.to_string();
         return SqlError::unpack(&text).unwrap_or_else(|| SqlError::new("XX000", text));
@@ -38,6 +41,18 @@ pub fn translate(error: &rusqlite::Error, catalog: &Catalog) -> SqlError {
         ErrorCode::OperationInterrupted => SqlError::new("57014", "canceling statement due to user request"),
         _ => other(&text),
     }
+}
+
+/// What depends on the session or the moment can't be kept by an index or a generated column.
+fn mutable(place: &str) -> SqlError {
+    let message = if place.starts_with("index expressions") {
+        "functions in index expression must be marked IMMUTABLE"
+    } else if place.starts_with("partial index") {
+        "functions in index predicate must be marked IMMUTABLE"
+    } else {
+        "generation expression is not immutable"
+    };
+    SqlError::new("42P17", message)
 }
 
 fn constraint(text: &str, extended: i32, catalog: &Catalog) -> SqlError {

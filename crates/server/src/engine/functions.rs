@@ -1,12 +1,13 @@
 //! The SQL functions, aggregates and collations that SQLite is taught.
 
-use super::connection::{Reason, SessionState};
+use super::connection::SessionState;
 use super::database::{Database, lock};
+use super::interrupt::Reason;
 use super::{Value, ValueRef};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::types::{Type, Typed};
 use crate::sql::value::{cast, out_of_range};
-use crate::sql::{array, datetime, extension, functions, interval, labels, numeric, pattern};
+use crate::sql::{array, datetime, extension, functions, interval, labels, numeric, pattern, zone};
 use bigdecimal::{BigDecimal, Zero};
 use rusqlite::Connection as Sqlite;
 use rusqlite::functions::{Context, FunctionFlags};
@@ -23,12 +24,11 @@ pub fn register(
     state: &Arc<Mutex<SessionState>>,
 ) -> rusqlite::Result<()> {
     for scalar in functions::all() {
-        let eval = scalar.eval;
-        let arity = i32::try_from(scalar.args.len()).unwrap_or(-1);
-        sqlite.create_scalar_function(scalar.sql_name().as_str(), arity, PURE, move |context| {
-            let args: Vec<ValueRef<'_>> = (0..context.len()).map(|index| context.get_raw(index)).collect();
-            if args.contains(&ValueRef::Null) { Ok(Value::Null) } else { eval(&args).map_err(packed) }
-        })?;
+        let flags = if scalar.zoned { IMPURE } else { PURE };
+        strict(sqlite, &scalar.sql_name(), scalar, flags, scalar.eval)?;
+        if let Some(name) = scalar.old_name() {
+            strict(sqlite, &name, scalar, PURE, |args| zone::in_utc(|| (scalar.eval)(args)))?;
+        }
     }
     for (name, arity, eval) in array::FUNCTIONS {
         sqlite.create_scalar_function(*name, *arity, PURE, move |context| {
@@ -37,9 +37,10 @@ pub fn register(
         })?;
     }
     pure(sqlite, "sb_cast", 5, |c| {
-        let (from, to) = (type_of(c, 1), Typed { ty: type_of(c, 2), typmod: integer(c, 3) as i32 });
-        cast(own(c.get_raw(0))?, from, to, integer(c, 4) != 0)
+        // Definitions of earlier versions convert by it what depends on the zone: those knew no zone but UTC.
+        if zone::matters(type_of(c, 1), type_of(c, 2)) { zone::in_utc(|| cast_of(c)) } else { cast_of(c) }
     })?;
+    impure(sqlite, "sb_zoned_cast", 5, cast_of)?;
     pure(sqlite, "sb_enum", 3, |c| {
         let (Ok(text), Ok(of), Ok(list)) =
             (c.get_raw(0).as_str(), c.get_raw(1).as_str(), c.get_raw(2).as_str())
@@ -48,15 +49,27 @@ pub fn register(
         };
         labels::find_in(of, list, text).map(|value| Value::Text(value.to_owned()))
     })?;
-    pure(sqlite, "sb_add", 3, |c| arithmetic(c, i64::checked_add, |a, b| Ok(a + b)))?;
-    pure(sqlite, "sb_sub", 3, |c| arithmetic(c, i64::checked_sub, |a, b| Ok(a - b)))?;
-    pure(sqlite, "sb_mul", 3, |c| arithmetic(c, i64::checked_mul, |a, b| Ok(a * b)))?;
-    pure(sqlite, "sb_div", 3, |c| arithmetic(c, i64::checked_div, |a, b| numeric::divide(&a, &b)))?;
+    pure(sqlite, "sb_add", 3, |c| arithmetic(c, i64::checked_add, |a, b| Ok(a + b), |x, y| Ok(x + y)))?;
+    pure(sqlite, "sb_sub", 3, |c| arithmetic(c, i64::checked_sub, |a, b| Ok(a - b), |x, y| Ok(x - y)))?;
+    pure(sqlite, "sb_mul", 3, |c| {
+        arithmetic(c, i64::checked_mul, |a, b| Ok(a * b), |x, y| product(x, y, x * y))
+    })?;
+    pure(sqlite, "sb_div", 3, |c| {
+        let quotient = |x: f64, y: f64| if y == 0.0 { Err(zero()) } else { product(x, y, x / y) };
+        arithmetic(c, i64::checked_div, |a, b| numeric::divide(&a, &b), quotient)
+    })?;
+    // What an empty group makes of a fraction.
+    pure(sqlite, "sb_fraction", 1, |c| match c.get_raw(0) {
+        ValueRef::Null => Ok(Value::Null),
+        value => super::percentile::checked(real(value)).map(|_| Value::Null),
+    })?;
     pure(sqlite, "sb_mod", 3, |c| {
         arithmetic(
             c,
             |a, b| (b != 0).then(|| a.wrapping_rem(b)),
             |a, b| if b.is_zero() { Err(zero()) } else { Ok(a % b) },
+            // Floats have no remainder in Postgres either.
+            |_, _| Err(zero()),
         )
     })?;
     pure(sqlite, "sb_gcd", 3, |c| {
@@ -164,6 +177,30 @@ pub fn register(
     super::aggregates::register(sqlite)?;
     super::json::register(sqlite)?;
     session(sqlite, database, state)
+}
+
+/// One of the functions of `sql`, which NULL makes NULL.
+fn strict(
+    sqlite: &Sqlite,
+    name: &str,
+    scalar: &functions::Scalar,
+    flags: FunctionFlags,
+    eval: impl Fn(&[ValueRef<'_>]) -> Result<Value> + Send + 'static,
+) -> rusqlite::Result<()> {
+    let arity = i32::try_from(scalar.args.len()).unwrap_or(-1);
+    sqlite.create_scalar_function(name, arity, flags, move |context| {
+        let args: Vec<ValueRef<'_>> = (0..context.len()).map(|index| context.get_raw(index)).collect();
+        if args.contains(&ValueRef::Null) {
+            return Ok(Value::Null);
+        }
+        eval(&args).and_then(number).map_err(packed)
+    })
+}
+
+/// Value, type, wanted type and modifier, and whether the client asked for the cast.
+fn cast_of(c: &Context<'_>) -> Result<Value> {
+    let (from, to) = (type_of(c, 1), Typed { ty: type_of(c, 2), typmod: integer(c, 3) as i32 });
+    cast(own(c.get_raw(0))?, from, to, integer(c, 4) != 0)
 }
 
 /// `sb_signal(pid, reason)`, behind pg_cancel_backend and pg_terminate_backend.
@@ -308,7 +345,9 @@ pub(super) fn pure(
     arity: i32,
     eval: impl Fn(&Context<'_>) -> Result<Value> + Send + 'static,
 ) -> rusqlite::Result<()> {
-    sqlite.create_scalar_function(name, arity, PURE, move |context| eval(context).map_err(packed))
+    sqlite.create_scalar_function(name, arity, PURE, move |context| {
+        eval(context).and_then(number).map_err(packed)
+    })
 }
 
 fn impure(
@@ -380,6 +419,7 @@ fn arithmetic(
     context: &Context<'_>,
     whole: fn(i64, i64) -> Option<i64>,
     exact: fn(BigDecimal, BigDecimal) -> Result<BigDecimal>,
+    float: fn(f64, f64) -> Result<f64>,
 ) -> Result<Value> {
     let (a, b, ty) = (context.get_raw(0), context.get_raw(1), type_of(context, 2));
     match (a, b) {
@@ -398,11 +438,28 @@ fn arithmetic(
         }
         (a, b) => {
             let (x, y) = (real(a), real(b));
-            if y == 0.0 {
-                return Err(zero());
+            let result = crate::sql::value::narrow(ty, float(x, y)?)?;
+            if result.is_infinite() && x.is_finite() && y.is_finite() {
+                return Err(SqlError::new("22003", "value out of range: overflow"));
             }
-            Ok(Value::Real(x / y))
+            Ok(Value::Real(result))
         }
+    }
+}
+
+/// A product or quotient that is not zero, unless one of its parts is.
+fn product(x: f64, y: f64, result: f64) -> Result<f64> {
+    if result == 0.0 && x != 0.0 && y.is_finite() && y != 0.0 {
+        return Err(SqlError::new("22003", "value out of range: underflow"));
+    }
+    Ok(result)
+}
+
+/// SQLite keeps NaN as NULL, which would be a silent change.
+fn number(value: Value) -> Result<Value> {
+    match value {
+        Value::Real(number) if number.is_nan() => Err(crate::sql::value::no_nan()),
+        value => Ok(value),
     }
 }
 
@@ -443,5 +500,42 @@ pub(super) fn compare(ty: Type, a: ValueRef<'_>, b: ValueRef<'_>) -> Ordering {
         }
         (ValueRef::Text(a) | ValueRef::Blob(a), ValueRef::Text(b) | ValueRef::Blob(b)) => a.cmp(b),
         (a, b) => real(a).total_cmp(&real(b)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{Connection, check};
+
+    #[test]
+    fn what_earlier_versions_defined_stays_in_utc() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("1.db");
+        Database::create(&path).unwrap();
+        let database = || Arc::new(Database::open("old", 1, &path, Arc::default()).unwrap());
+        let connection = Connection::open(database(), Arc::default(), 0).unwrap();
+        // As they wrote an index on `at::date`, one on `date_trunc('day', at)` and a generated text.
+        for sql in [
+            "CREATE TABLE t (at INTEGER, shown TEXT GENERATED ALWAYS AS (sb_cast(at, 1184, 25, -1, 1)) STORED) STRICT",
+            "CREATE INDEX a ON t (sb_cast(at, 1184, 1082, -1, 1))",
+            "CREATE INDEX b ON t (pg_date_trunc_text_timestamptz('day', at))",
+            "CREATE INDEX c ON t (sb_to_json(at, 1184))",
+        ] {
+            connection.execute(sql, &[]).unwrap();
+        }
+        zone::enter("Asia/Tokyo");
+        connection.execute("INSERT INTO t (at) VALUES (72000000000)", &[]).unwrap();
+        let mut found = Vec::new();
+        connection
+            .run("SELECT shown, sb_zoned_cast(at, 1184, 25, -1, 1) FROM t", &[], &mut |row| {
+                found.extend(row.iter().map(|value| value.as_str().unwrap().to_owned()));
+                Ok(true)
+            })
+            .unwrap();
+        zone::enter("UTC");
+        assert_eq!(found, ["2000-01-01 20:00:00+00", "2000-01-02 05:00:00+09"]);
+        drop(connection);
+        check(&path, true).unwrap();
     }
 }

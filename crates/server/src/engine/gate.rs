@@ -4,8 +4,8 @@
 //! it is woken after a commit, captures everything written up to a ticket, and says when that ticket is safe on
 //! as many replicas as the settings ask for. Where nothing is replicated all of this costs one atomic read.
 
-use super::connection::Interrupt;
 use super::database::lock;
+use super::interrupt::Interrupt;
 use crate::sql::error::{Result, SqlError};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};

@@ -100,8 +100,12 @@ impl Global {
         };
         let record = |(oid, name, owner, grants): Row| {
             let grants = grants.map(|text| serde_json::from_str(&text)).transpose();
-            let grants =
-                grants.map_err(|error| SqlError::new("XX001", format!("`global.db` is damaged: {error}")))?;
+            let grants = grants.map_err(|error| {
+                SqlError::new(
+                    "XX001",
+                    format!("`global.db` is damaged: {error}; restore a backup (scratchbird restore BACKUP -D DIRECTORY)"),
+                )
+            })?;
             Ok(Relation::database(oid, &name, &owner, grants))
         };
         read().map_err(|error| simple(&error))?.into_iter().map(record).collect()

@@ -2,12 +2,13 @@
 
 use super::functions::{PURE, flag, integer, packed, pure, type_of};
 use super::{Value, ValueRef};
-use crate::sql::array;
 use crate::sql::error::{Result, SqlError};
 use crate::sql::json::document::{self, Put};
 use crate::sql::json::{parse, write};
 use crate::sql::types::Type;
 use crate::sql::value::{output, utf8};
+use crate::sql::zone::Zone;
+use crate::sql::{array, datetime};
 use rusqlite::Connection as Sqlite;
 use rusqlite::functions::{Aggregate, Context};
 use serde_json::Value as Json;
@@ -216,14 +217,19 @@ impl Aggregate<Vec<String>, Value> for JsonAgg {
     }
 }
 
-/// A value as JSON.
+/// A value as JSON. An instant comes here as such only from definitions of earlier versions, which knew no zone
+/// but UTC.
 fn to_json(value: ValueRef<'_>, ty: Type) -> String {
-    let text = output(ty.into(), value);
+    let text = match (ty, value) {
+        (Type::Timestamptz, ValueRef::Integer(instant)) => datetime::format_in(&Zone::UTC, instant),
+        _ => output(ty.into(), value),
+    };
     match ty {
         _ if value == ValueRef::Null => "null".to_owned(),
         Type::Bool => (if text == "t" { "true" } else { "false" }).to_owned(),
         Type::Json | Type::Jsonb => text,
         ty if ty.is_number() => text,
+        Type::Timestamp => Json::String(datetime::json_text(&text)).to_string(),
         _ => serde_json::Value::String(text).to_string(),
     }
 }

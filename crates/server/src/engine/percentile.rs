@@ -2,7 +2,7 @@
 
 use super::functions::{compare, integer, own, packed, real, type_of};
 use super::{Value, ValueRef};
-use crate::sql::error::SqlError;
+use crate::sql::error::{Result, SqlError};
 use crate::sql::types::Type;
 use crate::sql::value::value_ref;
 use rusqlite::functions::{Aggregate, Context};
@@ -42,11 +42,7 @@ impl Aggregate<Group, Value> for Percentile {
         let fraction = match (group.fraction, group.what.as_str()) {
             (_, "mode") => 0.0,
             (None, _) => return Ok(Value::Null),
-            (Some(fraction), _) if (0.0..=1.0).contains(&fraction) => fraction,
-            (Some(fraction), _) => {
-                let message = format!("percentile value {fraction} is not between 0 and 1");
-                return Err(packed(SqlError::new("22003", message)));
-            }
+            (Some(fraction), _) => checked(fraction).map_err(packed)?,
         };
         let ty = group.ty;
         group.values.sort_by(|a, b| compare(ty, value_ref(a), value_ref(b)));
@@ -73,6 +69,13 @@ impl Aggregate<Group, Value> for Percentile {
             _ => most_frequent(ty, &values),
         })
     }
+}
+
+/// A fraction that names a place among values.
+pub fn checked(fraction: f64) -> Result<f64> {
+    let message = || format!("percentile value {fraction} is not between 0 and 1");
+    let legal = (0.0..=1.0).contains(&fraction);
+    if legal { Ok(fraction) } else { Err(SqlError::new("22003", message())) }
 }
 
 /// The value that is there most often; of several the first.

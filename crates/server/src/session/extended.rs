@@ -106,7 +106,9 @@ impl Session {
                 0 | 705 => None,
                 oid => {
                     let known = match Type::from_oid(*oid) {
-                        Some(Type::Enum(oid)) if self.connection.catalog()?.enumeration(oid).is_none() => {
+                        Some(Type::Enum(oid) | Type::EnumArray(oid))
+                            if self.connection.catalog()?.enumeration(oid).is_none() =>
+                        {
                             None
                         }
                         known => known,

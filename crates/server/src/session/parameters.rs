@@ -1,6 +1,7 @@
 //! A session's parameters: SET, SHOW, and what clients are told of.
 
 use crate::sql::error::{Result, SqlError};
+use crate::sql::zone::Zone;
 use std::collections::BTreeMap;
 
 /// `(name, default, told to the client, legal values or none for any)`.
@@ -25,7 +26,7 @@ const KNOWN: &[(&str, &str, bool, &[&str])] = &[
     ("session_authorization", "", true, &[]),
     ("standard_conforming_strings", "on", true, &["on"]),
     ("statement_timeout", "0", false, &[]),
-    ("TimeZone", "UTC", true, &["utc", "gmt", "etc/utc", "z"]),
+    ("TimeZone", "UTC", true, &[]),
     ("transaction_isolation", "read committed", false, &[]),
     ("bytea_output", "hex", false, &["hex"]),
     ("row_security", "on", false, &[]),
@@ -45,6 +46,9 @@ const KNOWN: &[(&str, &str, bool, &[&str])] = &[
     ("max_index_keys", "32", false, &[]),
     ("transaction_read_only", "off", false, &["off"]),
 ];
+
+/// What dates and times are read and shown in.
+const TIME_ZONE: &str = "TimeZone";
 
 /// Read-only for clients.
 const FIXED: &[&str] = &[
@@ -120,6 +124,8 @@ impl Parameters {
                 if known.ends_with("_timeout") {
                     let time = settings::parse_time(value, 1).ok_or_else(|| invalid(known, value))?;
                     settings::format_time(time)
+                } else if *known == TIME_ZONE {
+                    Zone::of_setting(value).ok_or_else(|| invalid(known, value))?.name.into_owned()
                 } else {
                     value.to_owned()
                 }
@@ -165,6 +171,11 @@ impl Parameters {
         }
         let entry = settings::by_name(name).map(|setting| server.entry(setting.name));
         entry.map(settings::Entry::shown).ok_or_else(|| unknown(name))
+    }
+
+    /// The session's time zone.
+    pub fn time_zone(&self) -> &str {
+        self.values.get(TIME_ZONE).map_or("", String::as_str)
     }
 
     /// A timeout in milliseconds.

@@ -5,6 +5,7 @@
 use super::parameters::Parameters;
 use super::{Session, Transaction};
 use crate::sql::error::Result;
+use crate::sql::zone;
 
 /// The parameters to return to when the transaction ends.
 pub(super) struct Saved {
@@ -30,7 +31,9 @@ impl Session {
             }
         }
         let told = self.parameters.set(name, value)?;
-        if ["search_path", "all"].iter().any(|path| name.eq_ignore_ascii_case(path)) {
+        // Literals in plans were read in the zone of then.
+        let moved = zone::enter(self.parameters.time_zone());
+        if moved || ["search_path", "all"].iter().any(|path| name.eq_ignore_ascii_case(path)) {
             self.replan();
         }
         match told {
@@ -63,6 +66,7 @@ impl Session {
             .map(|((name, value), _)| (name.to_owned(), value.to_owned()))
             .collect();
         self.parameters = settled;
+        zone::enter(self.parameters.time_zone());
         self.replan();
         changed.iter().try_for_each(|(name, value)| self.wire.parameter(name, value))
     }

@@ -11,6 +11,7 @@ use crate::replication::sender;
 use crate::sql::catalog::Relation;
 use crate::sql::error::{Result, SqlError};
 use crate::sql::system::closure;
+use crate::sql::zone;
 use pgwire::api::auth::sasl::scram::ScramServerAuth;
 use pgwire::messages::startup::{
     Authentication, BackendKeyData, NegotiateProtocolVersion, PasswordMessageFamily, SecretKey,
@@ -238,16 +239,70 @@ impl Greeting {
         parameters.force("session_authorization", &self.role.name);
         parameters.force("is_superuser", if self.role.superuser { "on" } else { "off" });
         wire.put(&Authentication::Ok)?;
-        for (name, value) in &self.options {
-            // A client's wish at the start that can't be met (a time zone, mostly) doesn't keep it out.
-            if name != "options" && !name.starts_with("_pq_.") && parameters.set(name, Some(value)).is_err() {
+        let wishes = self.options.iter().filter(|(name, _)| *name != "options" && !name.starts_with("_pq_."));
+        let wishes = wishes.map(|(name, value)| (name.clone(), value.clone()));
+        let line = self.options.get("options").map(|line| command_line(line)).unwrap_or_default();
+        for (name, value) in line.into_iter().chain(wishes) {
+            // A client's wish at the start that can't be met doesn't keep it out.
+            if parameters.set(&name, Some(&value)).is_err() {
                 wire.notice("WARNING", "22023", &format!("parameter \"{name}\" can't be \"{value}\" here"))?;
             }
         }
+        zone::enter(parameters.time_zone());
         for (name, value) in parameters.reported() {
             wire.parameter(name, value)?;
         }
         wire.put(&BackendKeyData::new(seat.pid, SecretKey::I32(seat.secret)))?;
         Ok((seat, connection, parameters))
+    }
+}
+
+/// The settings in a client's `options`, such as `-c statement_timeout=5s --TimeZone=Europe/Paris`: what stands
+/// behind a backslash is as it is.
+fn command_line(text: &str) -> Vec<(String, String)> {
+    let mut words = vec![String::new()];
+    let mut characters = text.chars();
+    while let Some(c) = characters.next() {
+        match (c, words.last_mut()) {
+            ('\\', Some(word)) => word.extend(characters.next()),
+            (c, _) if c.is_whitespace() => words.push(String::new()),
+            (c, Some(word)) => word.push(c),
+            (_, None) => {}
+        }
+    }
+    let mut settings = Vec::new();
+    let mut words = words.into_iter().filter(|word| !word.is_empty());
+    while let Some(word) = words.next() {
+        let setting = match (word.strip_prefix("--"), word.strip_prefix("-c")) {
+            (Some(setting), _) => setting.to_owned(),
+            (None, Some("")) => words.next().unwrap_or_default(),
+            (None, Some(setting)) => setting.to_owned(),
+            (None, None) => continue,
+        };
+        if let Some((name, value)) = setting.split_once('=') {
+            settings.push((name.replace('-', "_"), value.to_owned()));
+        }
+    }
+    settings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::command_line;
+
+    #[test]
+    fn options_are_read_as_postgres_reads_them() {
+        for (text, expect) in [
+            ("-c a=1", "a=1"),
+            ("-ca=1 --b-c=2  -c d=", "a=1;b_c=2;d="),
+            (r"-c a=x\ y -c b=c\\d", "a=x y;b=c\\d"),
+            ("-c", ""),
+            ("a=1 -F", ""),
+            ("", ""),
+        ] {
+            let settings: Vec<String> =
+                command_line(text).into_iter().map(|(name, value)| format!("{name}={value}")).collect();
+            assert_eq!(settings.join(";"), expect, "{text:?}");
+        }
     }
 }

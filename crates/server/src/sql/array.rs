@@ -1,9 +1,11 @@
 //! One-dimensional arrays. An array is kept as its text in Postgres' form (`{1,NULL,"a b"}`), every element
-//! in the canonical form of its type, so that equal arrays are equal texts.
+//! in the canonical form of its type, so that equal arrays are equal texts; instants are kept in UTC.
 
 use super::error::{Result, SqlError};
 use super::types::Type;
 use super::value::{input, output, send, value_ref};
+use super::zone::Zone;
+use super::{datetime, labels};
 use crate::engine::{Value, ValueRef};
 use bytes::{BufMut, BytesMut};
 
@@ -104,7 +106,7 @@ pub fn canonical(element: Type, text: &str) -> Result<String> {
     for item in parse(text)? {
         items.push(match item {
             None => None,
-            Some(item) => Some(output(element.into(), value_ref(&input(element.into(), &item, true)?))),
+            Some(item) => Some(element_text(element, value_ref(&input(element.into(), &item, true)?))),
         });
     }
     Ok(format(items.iter().map(Option::as_deref)))
@@ -163,7 +165,7 @@ pub fn recv_array(element: Type, bytes: &[u8]) -> Option<String> {
         let (head, tail) = rest.split_at_checked(usize::try_from(length).ok()?)?;
         rest = tail;
         let value = super::value::recv(element, head).ok()?;
-        items.push(Some(output(element.into(), value_ref(&value))));
+        items.push(Some(element_text(element, value_ref(&value))));
     }
     rest.is_empty().then(|| format(items.iter().map(Option::as_deref)))
 }
@@ -237,6 +239,33 @@ pub const FUNCTIONS: &[Function] = &[
         };
         Ok(Value::Text(format(parts.iter().map(|part| Some(part.as_str())))))
     }),
+    // The array with labels for elements, the enumeration's name and its values.
+    ("sb_enum_array", 3, |a| {
+        with(a, |items| {
+            let (of, list) = (text(a, 1).unwrap_or_default(), text(a, 2).unwrap_or_default());
+            let value =
+                |item: &Option<String>| item.as_ref().map(|item| labels::find_in(of, list, item)).transpose();
+            let values = items.iter().map(value).collect::<Result<Vec<_>>>()?;
+            Ok(Value::Text(format(values)))
+        })
+    }),
+    // The values of an enumeration from one to another; NULL is its end.
+    ("sb_enum_range", 3, |a| {
+        let (from, to) = (text(a, 0), text(a, 1));
+        let inside =
+            |value: &&str| from.is_none_or(|from| from <= *value) && to.is_none_or(|to| *value <= to);
+        let values = labels::listed(text(a, 2).unwrap_or_default()).filter(inside);
+        Ok(Value::Text(format(values.map(Some))))
+    }),
+    // Array, old element, new element.
+    ("sb_array_replace", 3, |a| {
+        with(a, |items| {
+            let (old, new) = (text(a, 1), text(a, 2));
+            let replaced =
+                items.iter().map(|item| if item.as_deref() == old { new } else { item.as_deref() });
+            Ok(Value::Text(format(replaced)))
+        })
+    }),
     // Array, element, element type.
     ("sb_array_position", 3, |a| {
         with(a, |items| {
@@ -265,7 +294,29 @@ pub const FUNCTIONS: &[Function] = &[
 
 /// An element's text; NULL stays NULL.
 pub fn shown(ty: Type, value: ValueRef<'_>) -> Option<String> {
-    (value != ValueRef::Null).then(|| output(ty.into(), value))
+    (value != ValueRef::Null).then(|| element_text(ty, value))
+}
+
+/// A value's text inside an array: whoever reads it later may be in another zone.
+pub fn element_text(ty: Type, value: ValueRef<'_>) -> String {
+    match (ty, value) {
+        (Type::Timestamptz, ValueRef::Integer(instant)) => datetime::format_in(&Zone::UTC, instant),
+        // With its key, as a column has it.
+        (Type::Enum(_), ValueRef::Text(text)) => String::from_utf8_lossy(text).into_owned(),
+        _ => output(ty.into(), value),
+    }
+}
+
+/// The text of an array as clients see it: instants in the session's zone, and of enumerations the labels.
+pub fn output_array(of: Type, text: &str) -> String {
+    let element = of.element().unwrap_or(Type::Text);
+    let item = |item: &Option<String>| -> Result<Option<String>> {
+        let value = item.as_ref().map(|item| input(element.into(), item, true)).transpose()?;
+        Ok(value.map(|value| output(element.into(), value_ref(&value))))
+    };
+    let items = parse(text).and_then(|items| items.iter().map(item).collect::<Result<Vec<_>>>());
+    // What is stored can be read; if it can't, it is shown as it is.
+    items.map_or_else(|_| text.to_owned(), |items| format(items.iter().map(Option::as_deref)))
 }
 
 fn with(args: &[ValueRef<'_>], then: impl FnOnce(Vec<Option<String>>) -> Result<Value>) -> Result<Value> {

@@ -278,6 +278,11 @@ impl Relation {
         Type::Enum(u32::try_from(self.oid).unwrap_or(0))
     }
 
+    /// The type of its arrays.
+    pub fn enum_array_type(&self) -> Type {
+        Type::EnumArray(u32::try_from(self.oid).unwrap_or(0))
+    }
+
     /// An enumeration's name as it is written, with its schema or without.
     pub fn enum_name(&self, with_schema: bool) -> String {
         let name = shown(self.base());

@@ -2,11 +2,13 @@
 
 use super::error::{Result, SqlError};
 use super::types::Type;
-use jiff::ToSpan;
-use jiff::civil::{Date, date};
+use super::zone::{self, Local, Zone};
+use jiff::Span;
+use jiff::civil::{Date, DateTime, Time, date};
 
 /// Microseconds in a day.
 pub const DAY: i64 = 86_400_000_000;
+const HOUR: i64 = DAY / 24;
 /// Days from the Unix epoch to 2000-01-01.
 pub const EPOCH_DAYS: i64 = 10_957;
 const EPOCH: Date = date(2000, 1, 1);
@@ -16,24 +18,39 @@ pub fn now() -> i64 {
     jiff::Timestamp::now().as_microsecond() - EPOCH_DAYS * DAY
 }
 
-/// Parses a date, time or timestamp; instants with a zone are brought to UTC.
+/// Whether a timestamp is `infinity` or `-infinity`.
+pub fn is_infinite(micros: i64) -> bool {
+    micros == i64::MAX || micros == i64::MIN
+}
+
+/// Parses a date, time or timestamp; an instant without a zone in its text is in the session's.
 pub fn parse(ty: Type, text: &str) -> Result<i64> {
     let bad = |code| SqlError::new(code, format!("invalid input syntax for type {ty}: \"{text}\""));
     let out_of_range = || SqlError::new("22008", format!("date/time field value out of range: \"{text}\""));
     let trimmed = text.trim();
-    if let Some(moment) = keyword(trimmed) {
-        return Ok(convert(Type::Timestamp, ty, moment));
+    if let Some((of, moment)) = keyword(trimmed) {
+        return Ok(convert(of, ty, moment));
     }
+    let (trimmed, before_christ) = match trimmed.get(trimmed.len().saturating_sub(3)..) {
+        Some(era) if era.eq_ignore_ascii_case(" BC") => (trimmed[..trimmed.len() - 3].trim_end(), true),
+        _ => (trimmed, false),
+    };
     let (day, clock) = match trimmed.find(['T', 't', ' ']) {
         Some(split) if ty != Type::Time => (Some(&trimmed[..split]), trimmed[split + 1..].trim_start()),
         None if ty == Type::Time => (None, trimmed),
-        None => (Some(trimmed), ""),
+        None => {
+            // A zone may follow the day at once.
+            let zone = trimmed.find('+').or_else(|| trimmed.match_indices('-').nth(2).map(|(at, _)| at));
+            let (day, zone) = trimmed.split_at(zone.unwrap_or(trimmed.len()));
+            (Some(day), zone)
+        }
         Some(_) => (None, trimmed),
     };
     let days = match day {
         Some(day) => {
             let fields = fields(day).ok_or_else(|| bad("22007"))?;
             let [year, month, day] = fields;
+            let year = if before_christ { 1 - year } else { year };
             let small = |n: i64| i8::try_from(n).ok();
             let date = i16::try_from(year).ok().zip(small(month)).zip(small(day));
             let date = date.and_then(|((y, m), d)| Date::new(y, m, d).ok()).ok_or_else(out_of_range)?;
@@ -41,60 +58,131 @@ pub fn parse(ty: Type, text: &str) -> Result<i64> {
         }
         None => 0,
     };
-    let (clock, zone) = split_zone(clock).ok_or_else(|| bad("22007"))?;
+    let (clock, zone) = clock.split_at(clock.find(zone_begins).unwrap_or(clock.len()));
+    let (half, zone) = half_of_day(zone);
+    let zone = read_zone(zone, || bad("22007"))?;
+    let clock = clock.trim_end();
     let micros = if clock.is_empty() && day.is_some() {
         0
     } else {
         clock_micros(clock).ok_or_else(|| bad("22007"))?.ok_or_else(out_of_range)?
+    };
+    let noon = DAY / 2;
+    let micros = match half {
+        None => micros,
+        Some(_) if micros >= noon + HOUR => return Err(out_of_range()),
+        Some(after_noon) => micros % noon + if after_noon { noon } else { 0 },
     };
     Ok(match ty {
         Type::Date => days,
         Type::Time => micros,
         // A zone in the text of a timestamp without one is ignored, as in Postgres.
         Type::Timestamp => days * DAY + micros,
-        _ => days * DAY + micros - zone,
+        _ => match zone {
+            Some(zone) => zone.instant(days * DAY + micros),
+            None => zone::with(|zone| zone.instant(days * DAY + micros)),
+        },
     })
 }
 
-/// Converts between the date and time types; UTC is the only zone.
+/// Converts between the date and time types, instants by the session's zone.
 pub fn convert(from: Type, to: Type, value: i64) -> i64 {
-    let instant = if from == Type::Date { value * DAY } else { value };
+    let local = match from {
+        _ if from == to => return value,
+        Type::Date if value == i64::from(i32::MAX) => i64::MAX,
+        Type::Date if value == i64::from(i32::MIN) => i64::MIN,
+        Type::Date => value.saturating_mul(DAY),
+        Type::Timestamptz => zone::with(|zone| zone.local(value)),
+        _ => value,
+    };
     match to {
-        Type::Date => instant.div_euclid(DAY),
-        Type::Time => instant.rem_euclid(DAY),
-        _ => instant,
+        Type::Date if local == i64::MAX => i32::MAX.into(),
+        Type::Date if local == i64::MIN => i32::MIN.into(),
+        Type::Date => local.div_euclid(DAY),
+        Type::Time => local.rem_euclid(DAY),
+        Type::Timestamptz => zone::with(|zone| zone.instant(local)),
+        _ => local,
     }
+}
+
+/// Date and clock in the calendar's form, to the second, if the calendar reaches that far.
+pub fn civil(local: i64) -> Option<DateTime> {
+    let date = date_of(local.div_euclid(DAY))?;
+    let seconds = local.rem_euclid(DAY) / 1_000_000;
+    let part = |number: i64| i8::try_from(number).ok();
+    let time = Time::new(part(seconds / 3600)?, part(seconds / 60 % 60)?, part(seconds % 60)?, 0).ok()?;
+    Some(DateTime::from_parts(date, time))
 }
 
 /// Rounds microseconds to a declared number of digits.
 pub fn apply_typmod(value: i64, typmod: i32) -> i64 {
     let Ok(digits @ 0..=5) = u32::try_from(typmod) else { return value };
+    if is_infinite(value) {
+        return value;
+    }
     let unit = 10_i64.pow(6 - digits);
     (value + unit / 2).div_euclid(unit) * unit
 }
 
-/// The text Postgres shows with `datestyle = ISO` and `timezone = UTC`.
+/// The text Postgres shows with `datestyle = ISO`, an instant in the session's zone.
 pub fn format(ty: Type, value: i64) -> String {
     match ty {
         Type::Date => format_days(value),
         Type::Time => format_clock(value),
-        _ => {
-            let (days, clock) = (value.div_euclid(DAY), value.rem_euclid(DAY));
-            let zone = if ty == Type::Timestamptz { "+00" } else { "" };
-            format!("{} {}{zone}", format_days(days), format_clock(clock))
-        }
+        Type::Timestamptz => zone::with(|zone| format_in(zone, value)),
+        _ => format_local(value),
     }
 }
 
-/// `to_char` with the common patterns; another word of capitals is refused, other characters are copied.
-pub fn to_char(micros: i64, pattern: &str) -> Result<String> {
+/// The text of an instant in a zone.
+pub fn format_in(zone: &Zone, instant: i64) -> String {
+    let local = format_local(zone.local(instant));
+    if is_infinite(instant) {
+        return local;
+    }
+    let offset = zone::signed(zone.offset(instant));
+    match local.strip_suffix(" BC") {
+        Some(local) => format!("{local}{offset} BC"),
+        None => local + &offset,
+    }
+}
+
+/// A timestamp's text as a JSON document has it.
+pub fn json_text(text: &str) -> String {
+    let whole_hours = text.rfind(['+', '-']).is_some_and(|at| at > 10 && text.len() == at + 3);
+    text.replacen(' ', "T", 1) + if whole_hours { ":00" } else { "" }
+}
+
+fn format_local(micros: i64) -> String {
+    if is_infinite(micros) {
+        return format_days(micros);
+    }
+    let day = format_days(micros.div_euclid(DAY));
+    let clock = format_clock(micros.rem_euclid(DAY));
+    // The era comes last.
+    match day.strip_suffix(" BC") {
+        Some(day) => format!("{day} {clock} BC"),
+        None => format!("{day} {clock}"),
+    }
+}
+
+/// `to_char` with the common patterns; another word of capitals is refused, other characters are copied. A
+/// timestamp without a zone shows none.
+pub fn to_char(micros: i64, pattern: &str, zone: Option<&Local>) -> Result<String> {
     let (days, clock) = (micros.div_euclid(DAY), micros.rem_euclid(DAY));
     let date = date_of(days).ok_or_else(|| SqlError::new("22008", "timestamp out of range"))?;
     let seconds = clock / 1_000_000;
     let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
     let month = MONTHS[usize::from(date.month().unsigned_abs()) - 1];
     let weekday = WEEKDAYS[usize::from(date.weekday().to_sunday_zero_offset().unsigned_abs())];
+    let offset = zone.map_or(0, |zone| zone.offset);
+    let abbreviation = zone.map_or("", |zone| &zone.abbreviation);
     let patterns = [
+        ("TZH", zone::signed(offset)[..3].to_owned()),
+        ("TZM", format!("{:02}", offset.unsigned_abs() / 60 % 60)),
+        ("TZ", abbreviation.to_uppercase()),
+        ("tz", abbreviation.to_lowercase()),
+        ("OF", zone::signed(offset)),
         ("YYYY", format!("{:04}", date.year())),
         ("YY", format!("{:02}", date.year() % 100)),
         ("MM", format!("{:02}", date.month())),
@@ -158,7 +246,7 @@ const WEEKDAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursd
 
 /// The calendar date of a day number, if the calendar reaches that far.
 pub fn date_of(days: i64) -> Option<Date> {
-    i32::try_from(days).ok().and_then(|days| EPOCH.checked_add(days.days()).ok())
+    Span::new().try_days(days).and_then(|span| EPOCH.checked_add(span)).ok()
 }
 
 /// The day number of a calendar date.
@@ -183,16 +271,24 @@ fn format_clock(micros: i64) -> String {
     format!("{whole}.{}", format!("{fraction:06}").trim_end_matches('0'))
 }
 
-fn keyword(text: &str) -> Option<i64> {
-    let today = now().div_euclid(DAY) * DAY;
-    match text.to_ascii_lowercase().as_str() {
-        "now" => Some(now()),
-        "today" => Some(today),
-        "tomorrow" => Some(today + DAY),
-        "yesterday" => Some(today - DAY),
-        "epoch" => Some(-EPOCH_DAYS * DAY),
-        _ => None,
-    }
+/// Whether a text means another moment each day.
+pub fn is_word(text: &str) -> bool {
+    ["now", "today", "tomorrow", "yesterday"].iter().any(|word| text.trim().eq_ignore_ascii_case(word))
+}
+
+/// A word for a moment, and the type whose number it is given as.
+fn keyword(text: &str) -> Option<(Type, i64)> {
+    let today = || convert(Type::Timestamptz, Type::Date, now());
+    Some(match text.to_ascii_lowercase().as_str() {
+        "now" => (Type::Timestamptz, now()),
+        "today" => (Type::Date, today()),
+        "tomorrow" => (Type::Date, today() + 1),
+        "yesterday" => (Type::Date, today() - 1),
+        "epoch" => (Type::Timestamptz, -EPOCH_DAYS * DAY),
+        "infinity" | "+infinity" => (Type::Timestamptz, i64::MAX),
+        "-infinity" => (Type::Timestamptz, i64::MIN),
+        _ => return None,
+    })
 }
 
 /// `2024-1-31`, `2024/1/31` or `20240131`.
@@ -207,28 +303,65 @@ fn fields(text: &str) -> Option<[i64; 3]> {
     parts.next().is_none().then_some(fields)
 }
 
-/// Splits a zone off a clock: `Z`, `UTC`, `+02`, `+02:30`, `-0800`; the zone in microseconds.
-fn split_zone(text: &str) -> Option<(&str, i64)> {
-    let Some(start) = text.find(|c: char| c == '+' || c == '-' || c.is_ascii_alphabetic()) else {
-        return Some((text, 0));
-    };
-    let (clock, zone) = (text[..start].trim_end(), &text[start..]);
-    if ["z", "utc", "gmt"].contains(&zone.to_ascii_lowercase().as_str()) {
-        return Some((clock, 0));
+fn zone_begins(c: char) -> bool {
+    c == '+' || c == '-' || c.is_ascii_alphabetic()
+}
+
+/// Takes AM or PM from the front of what follows a clock: whether it is after noon, and the rest.
+fn half_of_day(text: &str) -> (Option<bool>, &str) {
+    let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
+    match word.to_ascii_lowercase().as_str() {
+        "am" => (Some(false), rest.trim_start()),
+        "pm" => (Some(true), rest.trim_start()),
+        _ => (None, text),
     }
-    let sign = if zone.starts_with('-') { -1 } else { 1 };
-    let digits: String = zone[1..].chars().filter(|c| *c != ':').collect();
-    if !zone.starts_with(['+', '-']) || !digits.bytes().all(|b| b.is_ascii_digit()) || digits.len() > 6 {
+}
+
+/// The zone at the end of a text: `Z`, `+02`, `+02:30`, `-0800`, `CET`, `Europe/Paris`, or none.
+fn read_zone(text: &str, malformed: impl FnOnce() -> SqlError) -> Result<Option<Zone>> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    if text.starts_with(['+', '-']) {
+        let seconds = offset(text).map(|micros| micros / 1_000_000).and_then(|s| i32::try_from(s).ok());
+        let far = || SqlError::new("22009", format!("time zone displacement out of range: \"{text}\""));
+        let digits = text[1..].bytes().all(|b| b.is_ascii_digit() || b == b':') && text.len() > 1;
+        let missing = || if digits { far() } else { malformed() };
+        return seconds.map(|seconds| Some(Zone::offset_named(seconds))).ok_or_else(missing);
+    }
+    if text.eq_ignore_ascii_case("z") {
+        return Ok(Some(Zone::UTC));
+    }
+    // A mere word that is no zone is a text that is no timestamp.
+    let word = text.bytes().all(|b| b.is_ascii_alphabetic());
+    Zone::of_text(text).map(Some).map_err(|error| if word { malformed() } else { error })
+}
+
+/// `+02`, `+02:30`, `-0800` or `+02:30:15`, in microseconds east of UTC.
+pub fn offset(text: &str) -> Option<i64> {
+    let sign = if text.starts_with('-') { -1 } else { 1 };
+    let digits: String = text.strip_prefix(['+', '-'])?.chars().filter(|c| *c != ':').collect();
+    if digits.is_empty() || digits.len() > 6 || !digits.bytes().all(|b| b.is_ascii_digit()) {
         return None;
     }
     let part = |from: usize| digits.get(from..from + 2).map_or(Some(0), |two| two.parse::<i64>().ok());
     let hours = if digits.len() == 1 { digits.parse().ok()? } else { part(0)? };
     let seconds = hours * 3600 + part(2)? * 60 + part(4)?;
-    (hours <= 15).then_some((clock, sign * seconds * 1_000_000))
+    (hours <= 15).then_some(sign * seconds * 1_000_000)
 }
 
 /// `None`: not a clock; `Some(None)`: a clock that shows no legal time.
 fn clock_micros(text: &str) -> Option<Option<i64>> {
+    let packed = text.split_once('.').map_or(text, |(whole, _)| whole);
+    let unpacked;
+    let text = match packed.len() {
+        4 | 6 if packed.bytes().all(|b| b.is_ascii_digit()) => {
+            let rest = if packed.len() == 6 { format!(":{}", &text[4..]) } else { String::new() };
+            unpacked = format!("{}:{}{rest}", &text[..2], &text[2..4]);
+            &unpacked
+        }
+        _ => text,
+    };
     let mut parts = text.splitn(3, ':');
     let number = |part: &str| part.bytes().all(|b| b.is_ascii_digit()).then(|| part.parse::<i64>().ok())?;
     let (hours, minutes) = (number(parts.next()?)?, number(parts.next()?)?);
@@ -274,6 +407,13 @@ mod tests {
         check(Type::Timestamptz, "2024-01-02 03:04:05-08:30", "2024-01-02 11:34:05+00");
         check(Type::Timestamptz, "1999-12-31 23:59:59.000001 UTC", "1999-12-31 23:59:59.000001+00");
         check(Type::Timestamptz, "2024-01-02 03:04:05 Mars", "22007");
+        check(Type::Timestamptz, "2024-01-02 03:04:05 Mars/Phobos", "22023");
+        check(Type::Timestamptz, "2024-07-02 03:04:05 Europe/Paris", "2024-07-02 01:04:05+00");
+        check(Type::Timestamptz, "2024-07-02 03:04:05 PST", "2024-07-02 11:04:05+00");
+        check(Type::Timestamptz, "2024-07-02 EST5EDT", "2024-07-02 04:00:00+00");
+        check(Type::Timestamptz, "infinity", "infinity");
+        check(Type::Date, "-infinity", "-infinity");
+        check(Type::Timestamp, "epoch", "1970-01-01 00:00:00");
         assert_eq!(parse(Type::Date, "2000-01-01").unwrap(), 0);
     }
 }

@@ -2,9 +2,10 @@
 
 use super::datetime;
 use super::error::{Result, SqlError};
-use super::functions::int;
 use super::interval::{self, Interval};
+use super::numeric;
 use crate::engine::Value;
+use bigdecimal::BigDecimal;
 
 /// The error for a unit that a type doesn't have.
 pub(super) fn unknown_unit(unit: &str, ty: &str) -> SqlError {
@@ -38,30 +39,63 @@ pub(super) fn extract(field: &str, micros: i64, ty: &str) -> Result<String> {
         "doy" => date.day_of_year().into(),
         "dow" => date.weekday().to_sunday_zero_offset().into(),
         "isodow" => date.weekday().to_monday_one_offset().into(),
-        "julian" => days + 2_451_545,
+        "julian" => {
+            let whole = days + 2_451_545;
+            if clock == 0 || ty == "date" {
+                return Ok(whole.to_string());
+            }
+            let part = numeric::divide(&BigDecimal::from(clock), &BigDecimal::from(datetime::DAY))?;
+            return Ok(numeric::format(&(BigDecimal::from(whole) + part)));
+        }
         "hour" | "hours" => clock / 3_600_000_000,
         "minute" | "minutes" => clock / 60_000_000 % 60,
         "second" | "seconds" => return Ok(interval::micros_text(clock % 60_000_000, 6)),
         "milliseconds" => return Ok(interval::micros_text(clock % 60_000_000, 3)),
         "microseconds" => clock % 60_000_000,
         "epoch" => return Ok(interval::micros_text(micros + datetime::EPOCH_DAYS * datetime::DAY, 6)),
-        "timezone" | "timezone_hour" | "timezone_minute" if ty.ends_with("with time zone") => 0,
+        unit @ ("timezone" | "timezone_hour" | "timezone_minute") => {
+            return Err(SqlError::new("0A000", format!("unit \"{unit}\" not supported for type {ty}")));
+        }
         other => return Err(unknown_unit(other, ty)),
     };
     Ok(part.to_string())
 }
 
-pub(super) fn date_trunc(field: &str, micros: i64) -> Result<Value> {
+/// A unit's name in the form that [`date_trunc`] has.
+pub(super) fn singular(unit: &str) -> &str {
+    match unit {
+        "hours" | "hour" | "h" | "hr" | "hrs" => "hour",
+        "minutes" | "min" | "mins" | "m" => "minute",
+        "seconds" | "sec" | "secs" | "s" => "second",
+        "millisecond" | "ms" | "msec" | "msecs" => "milliseconds",
+        "microsecond" | "us" | "usec" | "usecs" => "microseconds",
+        "days" | "d" => "day",
+        "weeks" | "w" => "week",
+        "months" | "mon" | "mons" => "month",
+        "years" | "y" | "yr" | "yrs" => "year",
+        "decades" | "dec" | "decs" => "decade",
+        "centuries" | "cent" | "c" => "century",
+        "millennia" | "mil" | "mils" => "millennium",
+        other => other,
+    }
+}
+
+/// The start of a unit, such as the month, in which a local time lies.
+pub(super) fn date_trunc(field: &str, micros: i64, ty: &str) -> Result<i64> {
+    if datetime::is_infinite(micros) {
+        return Ok(micros);
+    }
     let (days, clock) = (micros.div_euclid(datetime::DAY), micros.rem_euclid(datetime::DAY));
     let date = datetime::date_of(days).ok_or_else(|| SqlError::new("22008", "timestamp out of range"))?;
     let first = |year: i16, month: i8| jiff::civil::Date::new(year, month, 1).map_or(days, datetime::days_of);
     let within = |unit: i64| micros - clock.rem_euclid(unit);
-    let start = match field.to_ascii_lowercase().as_str() {
-        "microseconds" => return Ok(int(micros)),
-        "milliseconds" => return Ok(int(within(1000))),
-        "second" => return Ok(int(within(1_000_000))),
-        "minute" => return Ok(int(within(60_000_000))),
-        "hour" => return Ok(int(within(3_600_000_000))),
+    let field = field.to_ascii_lowercase();
+    let start = match singular(&field) {
+        "microseconds" => return Ok(micros),
+        "milliseconds" => return Ok(within(1000)),
+        "second" => return Ok(within(1_000_000)),
+        "minute" => return Ok(within(60_000_000)),
+        "hour" => return Ok(within(3_600_000_000)),
         "day" => days,
         "week" => days - i64::from(date.weekday().to_monday_zero_offset()),
         "month" => first(date.year(), date.month()),
@@ -70,9 +104,7 @@ pub(super) fn date_trunc(field: &str, micros: i64) -> Result<Value> {
         "decade" => first(date.year().div_euclid(10) * 10, 1),
         "century" => first((date.year() - 1).div_euclid(100) * 100 + 1, 1),
         "millennium" => first((date.year() - 1).div_euclid(1000) * 1000 + 1, 1),
-        other => {
-            return Err(unknown_unit(other, "timestamp without time zone"));
-        }
+        _ => return Err(unknown_unit(&field, ty)),
     };
-    Ok(int(start * datetime::DAY))
+    Ok(start * datetime::DAY)
 }

@@ -24,12 +24,23 @@ pub struct Scalar {
     pub returns: Type,
     /// The code; its arguments are never NULL.
     pub eval: fn(&[ValueRef<'_>]) -> Result<Value>,
+    /// Whether it asks for the session's zone.
+    pub zoned: bool,
 }
 
 impl Scalar {
     /// The name it is registered under.
     pub fn sql_name(&self) -> String {
-        let mut name = format!("pg_{}", self.name);
+        self.name_after(if self.zoned { "pg_zoned_" } else { "pg_" })
+    }
+
+    /// The name under which definitions that earlier versions made call it: those knew no zone but UTC.
+    pub fn old_name(&self) -> Option<String> {
+        self.zoned.then(|| self.name_after("pg_"))
+    }
+
+    fn name_after(&self, prefix: &str) -> String {
+        let mut name = format!("{prefix}{}", self.name);
         for ty in self.args {
             name += "_";
             name += ty.info().name;
@@ -41,12 +52,16 @@ impl Scalar {
 type Eval = fn(&[ValueRef<'_>]) -> Result<Value>;
 
 pub(super) const fn row(name: &'static str, args: &'static [Type], returns: Type, eval: Eval) -> Scalar {
-    Scalar { name, args, returns, eval }
+    Scalar { name, args, returns, eval, zoned: false }
+}
+
+pub(super) const fn zoned(name: &'static str, args: &'static [Type], returns: Type, eval: Eval) -> Scalar {
+    Scalar { name, args, returns, eval, zoned: true }
 }
 
 /// Every scalar function that needs nothing of the session.
 pub fn all() -> impl Iterator<Item = &'static Scalar> {
-    SCALARS.iter().chain(super::extension::FUNCTIONS)
+    SCALARS.iter().chain(super::zone::functions::FUNCTIONS).chain(super::extension::FUNCTIONS)
 }
 
 const SCALARS: &[Scalar] = &[
@@ -200,9 +215,8 @@ const SCALARS: &[Scalar] = &[
         };
         date.map(|date| int(datetime::days_of(date))).ok_or_else(message)
     }),
-    row("to_char", &[Timestamp, Text], Text, |a| text_result(datetime::to_char(number(a, 0), text(a, 1)?)?)),
-    row("to_char", &[Timestamptz, Text], Text, |a| {
-        text_result(datetime::to_char(number(a, 0), text(a, 1)?)?)
+    row("to_char", &[Timestamp, Text], Text, |a| {
+        text_result(datetime::to_char(number(a, 0), text(a, 1)?, None)?)
     }),
     row("json_array_length", &[Type::Json], Int4, |a| array_length(text(a, 0)?)),
     row("jsonb_array_length", &[Type::Jsonb], Int4, |a| array_length(text(a, 0)?)),
@@ -251,13 +265,7 @@ const SCALARS: &[Scalar] = &[
     row("timestamp_pl_interval", &[Timestamp, Type::Interval], Timestamp, |a| {
         Ok(int(interval::moved(number(a, 0), span(a, 1)?)?))
     }),
-    row("timestamptz_pl_interval", &[Timestamptz, Type::Interval], Timestamptz, |a| {
-        Ok(int(interval::moved(number(a, 0), span(a, 1)?)?))
-    }),
     row("timestamp_mi_interval", &[Timestamp, Type::Interval], Timestamp, |a| {
-        Ok(int(interval::moved(number(a, 0), span(a, 1)?.negated()?)?))
-    }),
-    row("timestamptz_mi_interval", &[Timestamptz, Type::Interval], Timestamptz, |a| {
         Ok(int(interval::moved(number(a, 0), span(a, 1)?.negated()?)?))
     }),
     row("time_pl_interval", &[Type::Time, Type::Interval], Type::Time, |a| {
@@ -267,10 +275,10 @@ const SCALARS: &[Scalar] = &[
         Ok(int((number(a, 0) - span(a, 1)?.micros).rem_euclid(datetime::DAY)))
     }),
     row("timestamp_mi", &[Timestamp, Timestamp], Type::Interval, |a| {
-        shown(interval::between(number(a, 0), number(a, 1)))
+        shown(interval::between(number(a, 0), number(a, 1))?)
     }),
     row("timestamptz_mi", &[Timestamptz, Timestamptz], Type::Interval, |a| {
-        shown(interval::between(number(a, 0), number(a, 1)))
+        shown(interval::between(number(a, 0), number(a, 1))?)
     }),
     row("time_mi_time", &[Type::Time, Type::Time], Type::Interval, |a| {
         shown(Interval { micros: number(a, 0) - number(a, 1), ..Interval::default() })
@@ -291,9 +299,6 @@ const SCALARS: &[Scalar] = &[
     row("justify_hours", &[Type::Interval], Type::Interval, |a| shown(span(a, 0)?.justify_hours())),
     row("justify_interval", &[Type::Interval], Type::Interval, |a| shown(span(a, 0)?.justify())),
     row("age", &[Timestamp, Timestamp], Type::Interval, |a| {
-        shown(interval::age(number(a, 0), number(a, 1))?)
-    }),
-    row("age", &[Timestamptz, Timestamptz], Type::Interval, |a| {
         shown(interval::age(number(a, 0), number(a, 1))?)
     }),
     row("make_interval", &[Int4, Int4, Int4, Int4, Int4, Int4, Float8], Type::Interval, |a| {
@@ -334,9 +339,6 @@ const SCALARS: &[Scalar] = &[
     row("extract", &[Text, Timestamp], Numeric, |a| {
         text_result(extract(text(a, 0)?, number(a, 1), "timestamp without time zone")?)
     }),
-    row("extract", &[Text, Timestamptz], Numeric, |a| {
-        text_result(extract(text(a, 0)?, number(a, 1), "timestamp with time zone")?)
-    }),
     row("date_trunc", &[Text, Type::Interval], Type::Interval, |a| {
         let unit = text(a, 0)?.to_ascii_lowercase();
         shown(span(a, 1)?.truncated(&unit).ok_or_else(|| unknown_unit(&unit, "interval"))?)
@@ -348,11 +350,9 @@ const SCALARS: &[Scalar] = &[
     row("date_part", &[Text, Timestamp], Float8, |a| {
         date_part(text(a, 0)?, number(a, 1), "timestamp without time zone")
     }),
-    row("date_part", &[Text, Timestamptz], Float8, |a| {
-        date_part(text(a, 0)?, number(a, 1), "timestamp with time zone")
+    row("date_trunc", &[Text, Timestamp], Timestamp, |a| {
+        date_trunc(text(a, 0)?, number(a, 1), "timestamp without time zone").map(int)
     }),
-    row("date_trunc", &[Text, Timestamp], Timestamp, |a| date_trunc(text(a, 0)?, number(a, 1))),
-    row("date_trunc", &[Text, Timestamptz], Timestamptz, |a| date_trunc(text(a, 0)?, number(a, 1))),
     row("to_timestamp", &[Float8], Timestamptz, |a| {
         Ok(int((real(a, 0) * 1e6).round() as i64 - datetime::EPOCH_DAYS * datetime::DAY))
     }),
@@ -378,14 +378,14 @@ pub(super) fn bytes<'a>(args: &[ValueRef<'a>], index: usize) -> &'a [u8] {
     }
 }
 
-fn number(args: &[ValueRef<'_>], index: usize) -> i64 {
+pub(super) fn number(args: &[ValueRef<'_>], index: usize) -> i64 {
     match args.get(index) {
         Some(ValueRef::Integer(number)) => *number,
         _ => 0,
     }
 }
 
-fn real(args: &[ValueRef<'_>], index: usize) -> f64 {
+pub(super) fn real(args: &[ValueRef<'_>], index: usize) -> f64 {
     match args.get(index) {
         Some(ValueRef::Real(number)) => *number,
         Some(ValueRef::Integer(number)) => *number as f64,
@@ -576,10 +576,10 @@ fn json_typeof(text: &str) -> Result<Value> {
     text_result(name.to_owned())
 }
 
-fn span(args: &[ValueRef<'_>], index: usize) -> Result<Interval> {
+pub(super) fn span(args: &[ValueRef<'_>], index: usize) -> Result<Interval> {
     interval::stored(text(args, index)?)
 }
 
-fn shown(span: Interval) -> Result<Value> {
+pub(super) fn shown(span: Interval) -> Result<Value> {
     text_result(span.to_string())
 }

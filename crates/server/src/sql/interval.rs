@@ -384,6 +384,9 @@ fn out_of_range() -> SqlError {
 /// Moves an instant: months first, the day cut to the month's length, then days, then the clock.
 pub fn moved(micros: i64, by: Interval) -> Result<i64> {
     let gone = || SqlError::new("22008", "timestamp out of range");
+    if datetime::is_infinite(micros) {
+        return Ok(micros);
+    }
     let (mut days, clock) = (micros.div_euclid(DAY), micros.rem_euclid(DAY));
     if by.months != 0 {
         let date = datetime::date_of(days).ok_or_else(gone)?;
@@ -402,9 +405,12 @@ pub fn moved(micros: i64, by: Interval) -> Result<i64> {
 }
 
 /// The days and the clock between two instants.
-pub fn between(later: i64, earlier: i64) -> Interval {
-    let micros = later - earlier;
-    Interval { days: (micros / DAY) as i32, micros: micros % DAY, months: 0 }
+pub fn between(later: i64, earlier: i64) -> Result<Interval> {
+    if datetime::is_infinite(later) || datetime::is_infinite(earlier) {
+        return Err(SqlError::new("22008", "cannot subtract infinite timestamps"));
+    }
+    let micros = later.saturating_sub(earlier);
+    Ok(Interval { days: (micros / DAY) as i32, micros: micros % DAY, months: 0 })
 }
 
 /// `age`: years, months and days by the calendar.

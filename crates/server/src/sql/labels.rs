@@ -31,13 +31,7 @@ pub fn values(labels: &[String]) -> Result<Vec<String>> {
 
 /// Adds a label to values in their order, at the end or at a place; a known one is an error.
 pub fn insert(values: &mut Vec<String>, added: &str, at: Option<usize>) -> Result<()> {
-    if added.len() > LONGEST || added.contains([MARK, SEPARATOR]) {
-        let detail = format!("Labels must be {LONGEST} bytes or less.");
-        return Err(SqlError::new("42602", format!("invalid enum label \"{added}\"")).detail(detail));
-    }
-    if values.iter().any(|value| label(value) == added) {
-        return Err(SqlError::new("42710", format!("enum label \"{added}\" already exists")));
-    }
+    checked(values, added)?;
     let at = at.unwrap_or(values.len());
     let low = at.checked_sub(1).map_or("", |index| key(&values[index]));
     let key = between(low, values.get(at).map(|value| key(value)))?;
@@ -59,6 +53,33 @@ pub fn find<'v>(of: &str, mut values: impl Iterator<Item = &'v str>, wanted: &st
 /// [`find`] in a list.
 pub fn find_in<'v>(of: &str, list: &'v str, wanted: &str) -> Result<&'v str> {
     find(of, list.split(SEPARATOR), wanted)
+}
+
+/// The values of a list.
+pub fn listed(list: &str) -> impl Iterator<Item = &str> {
+    list.split(SEPARATOR).filter(|value| !value.is_empty())
+}
+
+/// Gives a label another name, in its place; the value before and after.
+pub fn rename(values: &mut [String], old: &str, new: &str) -> Result<(String, String)> {
+    let missing = || SqlError::new("22023", format!("\"{old}\" is not an existing enum label"));
+    let at = values.iter().position(|value| label(value) == old).ok_or_else(missing)?;
+    checked(values, new)?;
+    let renamed = format!("{}{MARK}{new}", key(&values[at]));
+    let before = std::mem::replace(&mut values[at], renamed.clone());
+    Ok((before, renamed))
+}
+
+/// Refuses a label that is too long, or there already.
+fn checked(values: &[String], added: &str) -> Result<()> {
+    if added.len() > LONGEST || added.contains([MARK, SEPARATOR]) {
+        let detail = format!("Labels must be {LONGEST} bytes or less.");
+        return Err(SqlError::new("42602", format!("invalid enum label \"{added}\"")).detail(detail));
+    }
+    if values.iter().any(|value| label(value) == added) {
+        return Err(SqlError::new("42710", format!("enum label \"{added}\" already exists")));
+    }
+    Ok(())
 }
 
 fn key(value: &str) -> &str {

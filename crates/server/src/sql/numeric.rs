@@ -24,6 +24,13 @@ pub fn parse(text: &str) -> Option<BigDecimal> {
     Some(if scale < 0 { value.with_scale(0) } else { value })
 }
 
+/// The error of a value that a numeric can have in Postgres, and none here: NaN and the infinities.
+pub fn unusual(text: &str) -> Option<SqlError> {
+    let word = text.trim().trim_start_matches(['+', '-']).to_ascii_lowercase();
+    let known = matches!(word.as_str(), "nan" | "inf" | "infinity");
+    known.then(|| SqlError::unsupported(format!("the value {} of type numeric", text.trim())))
+}
+
 /// Reads a stored value back; a stored value is always legal.
 pub fn stored(text: &str) -> Result<BigDecimal> {
     parse(text)

@@ -367,7 +367,7 @@ pub fn plan(statement: &Statement, context: &Context<'_>, declared: &[Option<Typ
     let mut compiler = Compiler::new(context, declared);
     let mut plan = build(statement, context, &mut compiler).map_err(|error| context.with_names(error))?;
     plan.writes |= compiler.writes;
-    plan.volatile = compiler.volatile;
+    plan.volatile = compiler.volatile || compiler.momentary;
     plan.asks = compiler.asks;
     plan.before = std::mem::take(&mut compiler.before);
     plan.changes = std::mem::take(&mut compiler.changes);

@@ -2,7 +2,8 @@
 
 use super::error::{Result, SqlError};
 use super::plan::{Action, Plan};
-use super::{expr_text, fold};
+use super::zone::Zone;
+use super::{expr_text, fold, interval};
 use sqlparser::ast::{ContextModifier, Expr, Set};
 
 /// The plan of SET.
@@ -27,7 +28,7 @@ pub(super) fn plan(set: &Set) -> Result<Plan> {
         Set::SetRole { role_name, .. } => {
             Ok(Plan::new(Action::SetRole(role_name.as_ref().map(fold).filter(|name| name != "none")), "SET"))
         }
-        Set::SetTimeZone { value, .. } => assigned("timezone".to_owned(), Some(text(value))),
+        Set::SetTimeZone { value, .. } => assigned("timezone".to_owned(), zone(value)?),
         Set::SetNames { charset_name, .. } => {
             assigned("client_encoding".to_owned(), Some(fold(charset_name)))
         }
@@ -35,6 +36,23 @@ pub(super) fn plan(set: &Set) -> Result<Plan> {
             assigned("transaction_isolation".to_owned(), Some("read committed".to_owned()))
         }
         other => Err(SqlError::unsupported(other.to_string())),
+    }
+}
+
+/// What SET TIME ZONE names; nothing for LOCAL and DEFAULT.
+fn zone(value: &Expr) -> Result<Option<String>> {
+    match value {
+        Expr::Identifier(ident) if ["local", "default"].contains(&fold(ident).as_str()) => Ok(None),
+        Expr::Interval(interval) => {
+            let unit = interval.leading_field.as_ref().map(|unit| unit.to_string().to_ascii_lowercase());
+            let parsed = interval::parse(&text(&interval.value), unit.as_deref())?;
+            let seconds = i32::try_from(parsed.micros / 1_000_000).ok();
+            let seconds = seconds.filter(|_| parsed.months == 0 && parsed.days == 0);
+            let message = "interval time zone must not have months or days";
+            let seconds = seconds.ok_or_else(|| SqlError::new("22023", message))?;
+            Ok(Some(Zone::offset_named(seconds).name.into_owned()))
+        }
+        _ => Ok(Some(text(value))),
     }
 }
 

@@ -10,6 +10,9 @@ pub(super) const CONSTRAINTS: &str = "sb_constraints";
 /// What ALTER SEQUENCE is for the parser: a parameter too.
 pub(super) const ALTER_SEQUENCE: &str = "sb_alter_sequence";
 
+/// The label that ALTER TYPE … OWNER TO renames for the parser: no enumeration can have it.
+pub(super) const TYPE_OWNER: &str = "\u{1}owner";
+
 /// Spellings that the parser does not know, in words that it knows: COPY's switches may be `on` and `off`,
 /// SET CONSTRAINTS is no parameter, MOVE is a FETCH of no rows, TABLE a SELECT, and OVERRIDING SYSTEM VALUE a switch.
 pub(super) fn adapted(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>> {
@@ -26,6 +29,7 @@ pub(super) fn adapted(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>> 
         if end {
             name_roles(&mut adapted, begin);
             open_options(&mut adapted, begin);
+            own_type(&mut adapted, begin);
             begin = adapted.len() + 1;
         }
         if end && fetching {
@@ -114,6 +118,7 @@ pub(super) fn adapted(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>> 
     }
     name_roles(&mut adapted, begin);
     open_options(&mut adapted, begin);
+    own_type(&mut adapted, begin);
     if fetching {
         finish_fetch(&mut adapted, start, moving);
     }
@@ -138,6 +143,32 @@ fn open_options(tokens: &mut Vec<TokenWithSpan>, begin: usize) {
         tokens.insert(*at, TokenWithSpan::new(Token::Whitespace(Whitespace::Space), span));
         tokens.insert(*at, TokenWithSpan::new(Token::make_keyword("WITH"), span));
     }
+}
+
+/// ALTER TYPE … OWNER TO, which the parser has for tables only.
+fn own_type(tokens: &mut Vec<TokenWithSpan>, begin: usize) {
+    let begin = begin.min(tokens.len());
+    let words = tokens[begin..].iter().enumerate().filter_map(|(index, token)| match &token.token {
+        Token::Word(word) => Some((begin + index, word)),
+        _ => None,
+    });
+    let words: Vec<(usize, Keyword, bool)> =
+        words.map(|(at, word)| (at, word.keyword, word.value.eq_ignore_ascii_case("owner"))).collect();
+    let [(_, Keyword::ALTER, _), (_, Keyword::TYPE, _), .., (at, _, true), (_, Keyword::TO, _), _] =
+        words.as_slice()
+    else {
+        return;
+    };
+    let span = tokens[*at].span;
+    let blank = || Token::Whitespace(Whitespace::Space);
+    let renamed = [
+        Token::make_keyword("RENAME"),
+        blank(),
+        Token::make_keyword("VALUE"),
+        blank(),
+        Token::SingleQuotedString(TYPE_OWNER.to_owned()),
+    ];
+    tokens.splice(at..=at, renamed.map(|token| TokenWithSpan::new(token, span)));
 }
 
 /// GRANT without ON is about roles, which the parser knows by the word ROLE only.

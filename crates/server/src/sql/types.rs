@@ -118,6 +118,8 @@ pub enum Type {
     Void,
     /// an enumeration, by its number: the database's catalogue knows the rest
     Enum(u32),
+    /// an array of the enumeration of a number
+    EnumArray(u32),
 }
 
 use Type::{
@@ -217,6 +219,11 @@ pub const TYPES: &[TypeInfo] = &[
 
 /// What is the same for all enumerations.
 static ENUM: TypeInfo = row(Type::Enum(0), 0, "enum", "enum", 4, "TEXT", 'E');
+/// What is the same for all arrays of enumerations.
+static ENUM_ARRAY: TypeInfo = row(Type::EnumArray(0), 0, "_enum", "enum[]", -1, "TEXT", 'A');
+/// Set in the number of an enumeration's array, which has the enumeration's number else: no database has so many
+/// relations.
+const ARRAY: u32 = 1 << 30;
 /// The first number that a database gives.
 const FIRST_OWN: u32 = 16_384;
 
@@ -238,35 +245,52 @@ impl From<Type> for Typed {
 impl Type {
     /// What the catalogues say about it.
     pub fn info(self) -> &'static TypeInfo {
-        if let Self::Enum(_) = self {
-            return &ENUM;
+        match self {
+            Self::Enum(_) => return &ENUM,
+            Self::EnumArray(_) => return &ENUM_ARRAY,
+            _ => {}
         }
         TYPES.iter().find(|info| info.ty == self).unwrap_or(&TYPES[7])
     }
 
     /// The number on the wire.
     pub fn oid(self) -> u32 {
-        if let Self::Enum(oid) = self { oid } else { self.info().oid }
+        match self {
+            Self::Enum(oid) => oid,
+            Self::EnumArray(oid) => oid | ARRAY,
+            _ => self.info().oid,
+        }
     }
 
     /// The type of a number on the wire.
     pub fn from_oid(oid: u32) -> Option<Self> {
         if oid >= FIRST_OWN {
-            return Some(Self::Enum(oid));
+            return Some(if oid & ARRAY == 0 { Self::Enum(oid) } else { Self::EnumArray(oid & !ARRAY) });
         }
         TYPES.iter().find(|info| info.oid == oid).map(|info| info.ty)
     }
 
     /// The type of an array's elements.
     pub fn element(self) -> Option<Self> {
+        if let Self::EnumArray(oid) = self {
+            return Some(Self::Enum(oid));
+        }
         let name = self.info().name.strip_prefix('_')?;
         TYPES.iter().find(|info| info.name == name).map(|info| info.ty)
     }
 
     /// The array of a type.
     pub fn array(self) -> Option<Self> {
+        if let Self::Enum(oid) = self {
+            return Some(Self::EnumArray(oid));
+        }
         let name = self.info().name;
         TYPES.iter().find(|info| info.name.strip_prefix('_') == Some(name)).map(|info| info.ty)
+    }
+
+    /// The number of the enumeration that it is, or is an array of.
+    pub fn enumeration(self) -> Option<u32> {
+        if let Self::Enum(oid) | Self::EnumArray(oid) = self { Some(oid) } else { None }
     }
 
     /// Text in any of its declared forms.
@@ -317,8 +341,10 @@ impl Type {
 /// An enumeration is shown as its number between marks, which `Context::with_names` puts the name for.
 impl std::fmt::Display for Type {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if let Self::Enum(oid) = self {
-            return write!(f, "\u{1}{oid}\u{1}");
+        match self {
+            Self::Enum(oid) => return write!(f, "\u{1}{oid}\u{1}"),
+            Self::EnumArray(oid) => return write!(f, "\u{1}{oid}\u{1}[]"),
+            _ => {}
         }
         f.write_str(self.info().display)
     }

@@ -22,7 +22,9 @@ pub fn input(to: Typed, text: &str, explicit: bool) -> Result<Value> {
         | Type::Regnamespace => Value::Integer(integer(to.ty, text)?),
         Type::Float4 | Type::Float8 => Value::Real(float(to.ty, text)?),
         Type::Numeric => {
-            Value::Text(numeric::format(&numeric::parse(text).ok_or_else(|| invalid(to.ty, text))?))
+            let known = numeric::unusual(text);
+            let parsed = numeric::parse(text).ok_or_else(|| known.unwrap_or_else(|| invalid(to.ty, text)))?;
+            Value::Text(numeric::format(&parsed))
         }
         Type::Bytea => Value::Blob(bytea(text)?),
         Type::Date | Type::Time | Type::Timestamp | Type::Timestamptz => {
@@ -140,6 +142,9 @@ pub fn output(of: Typed, value: ValueRef<'_>) -> String {
             let width = usize::try_from(of.typmod - 4).unwrap_or(0);
             format!("{text}{}", " ".repeat(width.saturating_sub(text.chars().count())))
         }
+        (ty @ (Type::TimestamptzArray | Type::EnumArray(_)), ValueRef::Text(text)) => {
+            array::output_array(ty, &String::from_utf8_lossy(text))
+        }
         (Type::Enum(_), ValueRef::Text(text)) => labels::label(&String::from_utf8_lossy(text)).to_owned(),
         (_, ValueRef::Text(text)) => String::from_utf8_lossy(text).into_owned(),
         (_, ValueRef::Blob(bytes)) => {
@@ -212,8 +217,13 @@ pub fn recv(ty: Type, bytes: &[u8]) -> Result<Value> {
         Type::Int8 | Type::Time | Type::Timestamp | Type::Timestamptz => {
             Value::Integer(i64::from_be_bytes(bytes.try_into().map_err(|_| malformed())?))
         }
-        Type::Float4 => Value::Real(f32::from_be_bytes(bytes.try_into().map_err(|_| malformed())?).into()),
-        Type::Float8 => Value::Real(f64::from_be_bytes(bytes.try_into().map_err(|_| malformed())?)),
+        Type::Float4 | Type::Float8 => {
+            let number = match ty {
+                Type::Float4 => f32::from_be_bytes(bytes.try_into().map_err(|_| malformed())?).into(),
+                _ => f64::from_be_bytes(bytes.try_into().map_err(|_| malformed())?),
+            };
+            Value::Real(if number.is_nan() { return Err(no_nan()) } else { number })
+        }
         Type::Bytea => Value::Blob(bytes.to_vec()),
         Type::Numeric => Value::Text(numeric::format(&numeric::recv(bytes).ok_or_else(malformed)?)),
         Type::Interval => Value::Text(interval::Interval::recv(bytes).ok_or_else(malformed)?.to_string()),
@@ -300,8 +310,7 @@ fn float(ty: Type, text: &str) -> Result<f64> {
     let trimmed = text.trim();
     let number = trimmed.parse::<f64>().map_err(|_| invalid(ty, text))?;
     if number.is_nan() {
-        // SQLite keeps it as NULL, which would be a silent change.
-        return Err(SqlError::unsupported("the value NaN"));
+        return Err(no_nan());
     }
     let named = trimmed.trim_start_matches(['-', '+']).starts_with(['i', 'I', 'n', 'N']);
     if number.is_infinite() && !named {
@@ -310,7 +319,13 @@ fn float(ty: Type, text: &str) -> Result<f64> {
     narrow(ty, number)
 }
 
-fn narrow(ty: Type, number: f64) -> Result<f64> {
+/// The error of a value that SQLite would keep as NULL, which would be a silent change.
+pub fn no_nan() -> SqlError {
+    SqlError::unsupported("the value NaN")
+}
+
+/// A number as its type holds it.
+pub fn narrow(ty: Type, number: f64) -> Result<f64> {
     if ty != Type::Float4 {
         return Ok(number);
     }

@@ -1,7 +1,7 @@
 //! Arrays in expressions: constructors, subscripts, ANY and ALL, functions.
 
 use super::operator::no_operator;
-use super::{Compiler, Frag};
+use super::{Compiler, Frag, cast_call};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::types::Type;
 use sqlparser::ast::{AccessExpr, BinaryOperator as Op, Expr, Query, Subscript};
@@ -214,11 +214,13 @@ impl Compiler<'_> {
             ("cardinality", [array]) if is_array(array) => {
                 Ok(Some(Frag::new(format!("sb_cardinality({})", array.sql), Type::Int4)))
             }
-            ("array_append", [array, _]) if element(array).is_some() => {
-                self.array_concat(args[0].clone(), args[1].clone()).map(Some)
-            }
-            ("array_prepend", [_, array]) if element(array).is_some() => {
-                self.array_concat(args[0].clone(), args[1].clone()).map(Some)
+            ("array_append" | "array_prepend", [a, b]) => {
+                let (array, item) = if name == "array_append" { (a, b) } else { (b, a) };
+                let Some(element) = element(array) else { return Ok(None) };
+                let item = self.coerce(item.clone(), element)?;
+                let ends = if name == "array_append" { [array.clone(), item] } else { [item, array.clone()] };
+                let [left, right] = ends;
+                self.array_concat(left, right).map(Some)
             }
             ("array_cat", [a, b]) if element(a).or(element(b)).is_some() => {
                 self.array_concat(args[0].clone(), args[1].clone()).map(Some)
@@ -235,6 +237,12 @@ impl Compiler<'_> {
                     Some(null) => self.coerce(null.clone(), Type::Text)?.sql,
                     None => "NULL".to_owned(),
                 };
+                // Instants and labels are kept in another form than they are shown in.
+                let shown = match element(array) {
+                    Some(Type::Timestamptz | Type::Enum(_)) => cast_call(array, Type::TextArray.into(), true),
+                    _ => array.clone(),
+                };
+                let array = &shown;
                 let sql = format!("sb_array_to_string({}, {}, {null})", array.sql, separator.sql);
                 Ok(Some(Frag::new(sql, Type::Text)))
             }

@@ -4,9 +4,9 @@ use super::{Compiler, Context, Frag, cast_call, literal, relation_name};
 use crate::engine::Value;
 use crate::sql::catalog::{Relation, type_key};
 use crate::sql::error::{Result, SqlError};
-use crate::sql::labels;
 use crate::sql::types::{self, Type, Typed};
-use crate::sql::value;
+use crate::sql::{array, datetime, labels};
+use crate::sql::{value, zone};
 use sqlparser::ast::{ArrayElemTypeDef, DataType};
 
 impl Context<'_> {
@@ -53,8 +53,13 @@ impl Context<'_> {
 
     /// The numbers and names of enumerations, as `regtype` shows them: with the schema if that is not on the path.
     pub fn enumeration_names(&self) -> Vec<(i64, String)> {
-        let name = |found: &Relation| (found.oid, found.enum_name(!self.sees_enumeration(found)));
-        self.catalog.enumerations().map(name).collect()
+        let names = |found: &Relation| {
+            let (name, array) =
+                (found.enum_name(!self.sees_enumeration(found)), found.enum_array_type().oid());
+            let shown = format!("{name}[]");
+            [(found.oid, name), (array.into(), shown)]
+        };
+        self.catalog.enumerations().flat_map(names).collect()
     }
 
     /// A type's name as a cast writes it.
@@ -81,12 +86,26 @@ fn enum_number(oid: i64) -> String {
 
 impl Compiler<'_> {
     /// The value of a literal, as its type's input function reads it.
-    pub(super) fn read(&self, to: Typed, text: &str, explicit: bool) -> Result<Value> {
+    pub(super) fn read(&mut self, to: Typed, text: &str, explicit: bool) -> Result<Value> {
+        let moment = matches!(to.ty, Type::Date | Type::Time | Type::Timestamp | Type::Timestamptz);
+        self.momentary |= moment && datetime::is_word(text);
+        if !zone::is_utc() {
+            self.literals.push((text.to_owned(), to.ty));
+        }
         match to.ty {
             Type::Enum(oid) => {
                 let found = self.known_enumeration(oid)?;
                 let values = found.labels.iter().map(String::as_str);
                 labels::find(found.base(), values, text).map(|value| Value::Text(value.to_owned()))
+            }
+            Type::EnumArray(oid) => {
+                let found = self.known_enumeration(oid)?;
+                let value = |item: &Option<String>| {
+                    let values = found.labels.iter().map(String::as_str);
+                    item.as_ref().map(|item| labels::find(found.base(), values, item)).transpose()
+                };
+                let values = array::parse(text)?.iter().map(value).collect::<Result<Vec<_>>>()?;
+                Ok(Value::Text(array::format(values)))
             }
             _ => value::input(to, text, explicit),
         }
@@ -96,7 +115,7 @@ impl Compiler<'_> {
     pub(super) fn parameter(&self, index: usize, ty: Type) -> Result<Frag> {
         let sql = format!("?{}", index + 1);
         match ty {
-            Type::Enum(oid) => self.labelled(&sql, oid),
+            Type::Enum(_) | Type::EnumArray(_) => self.labelled(&sql, ty),
             _ => Ok(Frag::new(sql, ty)),
         }
     }
@@ -104,8 +123,10 @@ impl Compiler<'_> {
     /// A cast with an enumeration on one of its sides.
     pub(super) fn cast_enumeration(&mut self, frag: &Frag, to: Typed) -> Result<Frag> {
         match (frag.ty(), to.ty) {
-            (from, Type::Enum(oid)) if from.is_string() => self.labelled(&frag.sql, oid),
-            (Type::Enum(_), ty) if ty.is_string() => Ok(cast_call(frag, to, true)),
+            (from, Type::Enum(_) | Type::EnumArray(_)) if from.is_string() => self.labelled(&frag.sql, to.ty),
+            (Type::TextArray | Type::VarcharArray, Type::EnumArray(_)) => self.labelled(&frag.sql, to.ty),
+            (Type::Enum(_) | Type::EnumArray(_), ty) if ty.is_string() => Ok(cast_call(frag, to, true)),
+            (Type::EnumArray(_), Type::TextArray | Type::VarcharArray) => Ok(cast_call(frag, to, true)),
             (from, ty) => Err(SqlError::new("42846", format!("cannot cast type {from} to {ty}"))),
         }
     }
@@ -119,11 +140,27 @@ impl Compiler<'_> {
         Ok(Some(Frag::new(literal(&value), of.typed)))
     }
 
-    fn labelled(&self, sql: &str, oid: u32) -> Result<Frag> {
-        let found = self.known_enumeration(oid)?;
+    /// `enum_range`: all values, or those from one to another.
+    pub(super) fn enumeration_range(&mut self, ends: &[Frag]) -> Result<Option<Frag>> {
+        let Some(oid) = ends.iter().find_map(|end| end.ty().enumeration()) else { return Ok(None) };
+        let list = literal(&Value::Text(labels::list(&self.known_enumeration(oid)?.labels)));
+        let mut list = vec![list];
+        for end in ends.iter().rev() {
+            list.insert(0, self.coerce(end.clone(), Type::Enum(oid))?.sql);
+        }
+        if let [_, list] = list.as_mut_slice() {
+            return Ok(Some(Frag::new(format!("sb_enum_range(NULL, NULL, {list})"), Type::EnumArray(oid))));
+        }
+        Ok(Some(Frag::new(format!("sb_enum_range({})", list.join(", ")), Type::EnumArray(oid))))
+    }
+
+    /// Text as a value of an enumeration, or as an array of them.
+    fn labelled(&self, sql: &str, ty: Type) -> Result<Frag> {
+        let found = self.known_enumeration(ty.enumeration().unwrap_or(0))?;
         let name = literal(&Value::Text(found.base().to_owned()));
         let list = literal(&Value::Text(labels::list(&found.labels)));
-        Ok(Frag::new(format!("sb_enum({sql}, {name}, {list})"), Type::Enum(oid)))
+        let call = if ty.element().is_some() { "sb_enum_array" } else { "sb_enum" };
+        Ok(Frag::new(format!("{call}({sql}, {name}, {list})"), ty))
     }
 
     fn known_enumeration(&self, oid: u32) -> Result<&Relation> {

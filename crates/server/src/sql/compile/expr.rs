@@ -168,27 +168,7 @@ impl Compiler<'_> {
                 let sql = literal(&crate::engine::Value::Text(parsed.to_string()));
                 Ok(Frag { not_null: true, ..Frag::new(sql, Type::Interval) })
             }
-            Expr::AtTimeZone { timestamp, time_zone } => {
-                let zone = self.expr(time_zone)?;
-                let Shape::Literal(name) = &zone.shape else {
-                    return Err(SqlError::unsupported("AT TIME ZONE with anything but a literal"));
-                };
-                if !["utc", "gmt", "z", "etc/utc"].contains(&name.to_ascii_lowercase().as_str()) {
-                    return Err(SqlError::unsupported(format!(
-                        "time zone \"{name}\" (the server computes in UTC)"
-                    )));
-                }
-                let frag = self.expr(timestamp)?;
-                let frag = if frag.untyped() { self.coerce(frag, Type::Timestamptz)? } else { frag };
-                match frag.ty() {
-                    Type::Timestamptz => Ok(cast_call(&frag, Type::Timestamp.into(), true)),
-                    Type::Timestamp | Type::Date => Ok(cast_call(&frag, Type::Timestamptz.into(), true)),
-                    ty => Err(SqlError::new(
-                        "42883",
-                        format!("function pg_catalog.timezone(unknown, {ty}) does not exist"),
-                    )),
-                }
-            }
+            Expr::AtTimeZone { timestamp, time_zone } => self.call_exprs("timezone", &[time_zone, timestamp]),
             other => Err(SqlError::unsupported(format!("expression {}", shorten(&other.to_string())))),
         }
     }
@@ -352,7 +332,7 @@ impl Compiler<'_> {
                 if to.typmod < 0 { Ok(typed) } else { Ok(cast_call(&typed, to, true)) }
             }
             Shape::Typed if frag.ty() == to.ty && to.typmod < 0 => Ok(Frag { typed: to, ..frag }),
-            Shape::Typed if matches!((frag.ty(), to.ty), (Type::Enum(_), _) | (_, Type::Enum(_))) => {
+            Shape::Typed if frag.ty().enumeration().or(to.ty.enumeration()).is_some() => {
                 self.cast_enumeration(&frag, to)
             }
             Shape::Typed => Ok(cast_call(&frag, to, true)),

@@ -3,7 +3,7 @@
 use super::{Compiler, Frag, Shape, cast_call, literal, relation_name};
 use crate::engine::Value;
 use crate::sql::error::{Result, SqlError};
-use crate::sql::types::Type;
+use crate::sql::types::{Type, Typed};
 use crate::sql::{extension, fold, functions, quote};
 use sqlparser::ast::{
     DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
@@ -146,10 +146,11 @@ impl Compiler<'_> {
                 }
                 one(format!("group_concat({}, {})", first.sql, separator.sql), Type::Text)
             }
-            ("json_agg" | "jsonb_agg", 1) if !distinct => one(
-                format!("sb_json_agg({sql}, {})", ty.oid()),
-                if name == "json_agg" { Type::Json } else { Type::Jsonb },
-            ),
+            ("json_agg" | "jsonb_agg", 1) if !distinct => {
+                let item = self.for_json(first)?;
+                let sql = format!("sb_json_agg({}, {})", item.sql, item.ty().oid());
+                one(sql, if name == "json_agg" { Type::Json } else { Type::Jsonb })
+            }
             ("array_agg", 1) => {
                 let array = ty.array().ok_or_else(|| SqlError::unsupported(format!("array_agg of {ty}")))?;
                 let name = if distinct { "sb_array_agg_distinct" } else { "sb_array_agg" };
@@ -228,13 +229,23 @@ impl Compiler<'_> {
         let types: Vec<Type> = args.iter().map(Frag::ty).collect();
         // An exact match first, then one by implicit conversions, then one that untyped arguments fit.
         let fits = |exact: bool| {
-            functions::all().find(|scalar| {
+            let fitting = functions::all().filter(|scalar| {
                 scalar.name == name
                     && scalar.args.len() == args.len()
                     && args.iter().zip(scalar.args).all(|(arg, want)| {
                         arg.untyped() || arg.ty() == *want || (!exact && super::implicit(arg.ty(), *want))
                     })
-            })
+            });
+            let fitting: Vec<_> = fitting.collect();
+            // What has no type yet is text where that fits, and else of its category's preferred type.
+            let turned = |wanted: fn(&Type) -> bool| {
+                let suits = |scalar: &&&functions::Scalar| {
+                    args.iter().zip(scalar.args).all(|(arg, want)| !arg.untyped() || wanted(want))
+                };
+                fitting.iter().find(suits).copied()
+            };
+            let preferred = |ty: &Type| ty.is_string() || matches!(ty, Type::Float8 | Type::Timestamptz);
+            turned(|ty| ty.is_string()).or_else(|| turned(preferred)).or_else(|| fitting.first().copied())
         };
         let missing = || extension::missing(name).unwrap_or_else(|| no_function(name, &types));
         let scalar = fits(true).or_else(|| fits(false)).ok_or_else(missing)?;
@@ -264,8 +275,27 @@ impl Compiler<'_> {
             ("now" | "current_timestamp" | "transaction_timestamp", []) => {
                 plain("sb_now()", Type::Timestamptz)
             }
+            ("current_timestamp" | "localtimestamp" | "localtime", [digits]) => {
+                let digits = digits.sql.parse::<i32>().ok().filter(|digits| (0..=6).contains(digits));
+                let digits =
+                    digits.ok_or_else(|| SqlError::syntax(format!("{name} takes from 0 to 6 digits")))?;
+                let moment = self.call(name, Vec::new())?;
+                let rounded = Typed { ty: moment.ty(), typmod: digits };
+                Ok(Some(cast_call(&moment, rounded, true)))
+            }
+            ("quote_literal", [value]) if !value.untyped() && !value.ty().is_string() => {
+                let value = self.as_text(value.clone())?;
+                self.call(name, vec![value]).map(Some)
+            }
             ("statement_timestamp" | "clock_timestamp", []) => plain("sb_clock()", Type::Timestamptz),
-            ("localtimestamp", []) => plain("sb_now()", Type::Timestamp),
+            ("localtimestamp", []) => {
+                Ok(Some(cast_call(&Frag::new("sb_now()", Type::Timestamptz), Type::Timestamp.into(), true)))
+            }
+            // Of a date, and of a mere text, it is the instant's zone that is asked for.
+            ("timezone", [zone, moment]) if moment.untyped() || moment.ty() == Type::Date => {
+                let moment = self.coerce(moment.clone(), Type::Timestamptz)?;
+                self.call(name, vec![zone.clone(), moment]).map(Some)
+            }
             ("current_date", []) => {
                 Ok(Some(cast_call(&Frag::new("sb_now()", Type::Timestamptz), Type::Date.into(), true)))
             }
@@ -280,7 +310,10 @@ impl Compiler<'_> {
             ("row", fields) => {
                 let mut list = Vec::new();
                 for field in fields {
-                    let field = self.settle(field.clone())?;
+                    let mut field = self.settle(field.clone())?;
+                    if field.ty() == Type::Timestamptz {
+                        field = self.as_text(field)?;
+                    }
                     list.extend([field.ty().oid().to_string(), field.sql]);
                 }
                 plain(&format!("sb_row({})", list.join(", ")), Type::Record)
@@ -405,6 +438,7 @@ impl Compiler<'_> {
             }
             ("pg_typeof", [value]) => text(&self.context.type_name(value.ty()), Type::Text),
             ("enum_first" | "enum_last", [of]) => self.enumeration_end(name, of),
+            ("enum_range", [_] | [_, _]) => self.enumeration_range(args),
             ("format_type", [_, _]) => {
                 let (ty, typmod) =
                     (self.coerce(args[0].clone(), Type::Oid)?, self.coerce(args[1].clone(), Type::Int4)?);
@@ -417,6 +451,7 @@ impl Compiler<'_> {
                 let mut list = vec![if name.ends_with("object") { "1" } else { "0" }.to_owned()];
                 for arg in args {
                     let arg = self.settle(arg.clone())?;
+                    let arg = self.for_json(arg)?;
                     list.extend([arg.ty().oid().to_string(), arg.sql]);
                 }
                 let built = Frag::new(format!("sb_json_build({})", list.join(", ")), Type::Json);
@@ -426,6 +461,7 @@ impl Compiler<'_> {
             ("row_to_json", [row]) if row.ty() == Type::Json => Ok(Some(row.clone())),
             ("to_json" | "to_jsonb", [value]) => {
                 let value = self.settle(value.clone())?;
+                let value = self.for_json(value)?;
                 let ty = if name == "to_json" { Type::Json } else { Type::Jsonb };
                 Ok(Some(Frag::new(format!("sb_to_json({}, {})", value.sql, value.ty().oid()), ty)))
             }
@@ -494,11 +530,15 @@ impl Compiler<'_> {
             return Ok(None);
         }
         let Some(table) = tables().find(|table| table.alias == name) else { return Ok(None) };
-        let mut list = vec!["2".to_owned()];
+        let (mut list, mut columns) = (vec!["2".to_owned()], Vec::new());
         for column in &table.columns {
             let sql = column.sql.clone().unwrap_or_else(|| super::qualified(&table.alias, &column.name));
             let key = literal(&Value::Text(column.name.clone()));
-            list.extend([Type::Text.oid().to_string(), key, column.typed.ty.oid().to_string(), sql]);
+            columns.push((key, Frag::new(sql, column.typed)));
+        }
+        for (key, frag) in columns {
+            let frag = self.for_json(frag)?;
+            list.extend([Type::Text.oid().to_string(), key, frag.ty().oid().to_string(), frag.sql]);
         }
         Ok(Some(Frag::new(format!("sb_json_build({})", list.join(", ")), Type::Json)))
     }

@@ -131,6 +131,11 @@ impl Compiler<'_> {
         Ok(Some(JsonRows { document, what, columns }))
     }
 
+    /// What a document is to hold: of an instant its text, which is in the session's zone.
+    pub(super) fn for_json(&mut self, value: Frag) -> Result<Frag> {
+        if value.ty() == Type::Timestamptz { self.call("sb_json_instant", vec![value]) } else { Ok(value) }
+    }
+
     /// `json_object_agg` and its like.
     pub(super) fn json_aggregate(&mut self, name: &str, args: &[Frag]) -> Result<Option<Frag>> {
         let ty = match name {
@@ -140,6 +145,7 @@ impl Compiler<'_> {
         };
         let [key, value] = args else { return Ok(None) };
         let (key, value) = (self.as_text(key.clone())?, self.settle(value.clone())?);
+        let value = self.for_json(value)?;
         let call = format!(
             "sb_json_object_agg({}, {}, {}, {})",
             key.sql,

@@ -29,8 +29,9 @@ use super::catalog::{Catalog, PUBLIC, Relation, TEMPORARY, is_temporary, key, sc
 use super::error::{Result, SqlError};
 use super::system::Cluster;
 use super::types::{Type, Typed};
-use super::{fold, quote, value};
+use super::{fold, quote, value, zone};
 use crate::engine::Value;
+pub(in crate::sql) use expr::string as expression_string;
 use sqlparser::ast::{Ident, ObjectName};
 
 /// What the compiler needs to know about the session.
@@ -135,12 +136,16 @@ pub struct Compiler<'a> {
     pub writes: bool,
     /// The text holds parts of the catalogues, so it is right for one run only.
     pub volatile: bool,
+    /// A literal in it, such as `now`, means another moment in each run.
+    pub momentary: bool,
     /// A function in it asks the session for something.
     pub asks: bool,
     /// Changes within WITH, which come first.
     pub before: Vec<Before>,
     /// The tables that it changes, each with the letter of the privilege that this takes.
     pub changes: Vec<(String, char)>,
+    /// The literals that were read and as which types, where the session's zone is not UTC.
+    pub literals: Vec<(String, Type)>,
     /// How many queries the present one is inside.
     depth: usize,
     /// An INSERT that gives identity columns values of its own.
@@ -234,9 +239,11 @@ impl<'a> Compiler<'a> {
             params: params.to_vec(),
             writes: false,
             volatile: false,
+            momentary: false,
             asks: false,
             before: Vec::new(),
             changes: Vec::new(),
+            literals: Vec::new(),
             depth: 0,
             overriding: false,
             scopes: Vec::new(),
@@ -284,7 +291,7 @@ impl<'a> Compiler<'a> {
                 let known =
                     *self.params[*index].get_or_insert(if to == Type::Unknown { Type::Text } else { to });
                 let typed = self.parameter(*index, known)?;
-                if matches!((known, to), (Type::Enum(_), _) | (_, Type::Enum(_))) && known != to {
+                if known.enumeration().or(to.enumeration()).is_some() && known != to {
                     return self.cast_enumeration(&typed, to.into());
                 }
                 if known == to { Ok(typed) } else { Ok(cast_call(&typed, to.into(), true)) }
@@ -381,7 +388,8 @@ pub(super) fn cast_call(frag: &Frag, to: Typed, explicit: bool) -> Frag {
             format!("CAST({sql} AS TEXT)")
         }
         _ => {
-            format!("sb_cast({sql}, {}, {}, {}, {})", from.oid(), to.ty.oid(), to.typmod, u8::from(explicit))
+            let call = if zone::matters(from, to.ty) { "sb_zoned_cast" } else { "sb_cast" };
+            format!("{call}({sql}, {}, {}, {}, {})", from.oid(), to.ty.oid(), to.typmod, u8::from(explicit))
         }
     };
     Frag { sql, typed: to, shape: Shape::Typed, not_null: frag.not_null, origin: None }

@@ -184,10 +184,6 @@ impl Compiler<'_> {
         if ty.is_float() && op == "%" {
             return Err(no_operator(op, x, y));
         }
-        // Floats add up without the whole numbers' checks.
-        if ty.is_float() && matches!(op, "+" | "-" | "*") {
-            return Ok(Frag::new(format!("({} {op} {})", a.sql, b.sql), ty));
-        }
         let name = match op {
             "+" => "sb_add",
             "-" => "sb_sub",

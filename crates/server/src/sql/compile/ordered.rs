@@ -48,6 +48,8 @@ impl Compiler<'_> {
         let descends = u8::from(matches!(term.options.sort, Some(OrderBySort::Desc)));
         let (sql, oid) = (&value.sql, value.ty().oid());
         let call = format!("sb_percentile({sql}, {oid}, {fraction}, '{picks}', {descends}){filter}");
+        // Without rows nobody looks at the fraction.
+        let call = if picks == "mode" { call } else { format!("coalesce({call}, sb_fraction({fraction}))") };
         Ok(Frag::new(call, value.typed))
     }
 }

@@ -107,17 +107,22 @@ impl Maker<'_, '_> {
                     sqlparser::ast::Owner::Ident(name) => fold(name),
                     _ => self.compiler.context.user.to_owned(),
                 };
-                if !self.compiler.context.cluster.roles().iter().any(|role| role.name == owner) {
-                    return Err(SqlError::new("42704", format!("role \"{owner}\" does not exist")));
-                }
-                relation.owner = owner;
-                Ok(())
+                self.give_to(relation, owner)
             }
             AlterTableOperation::ValidateConstraint { .. } | AlterTableOperation::SetOptionsParens { .. } => {
                 Ok(())
             }
             other => Err(SqlError::unsupported(format!("ALTER TABLE {other}"))),
         }
+    }
+
+    /// OWNER TO
+    pub(super) fn give_to(&self, relation: &mut Relation, owner: String) -> Result<()> {
+        if !self.compiler.context.cluster.roles().iter().any(|role| role.name == owner) {
+            return Err(SqlError::new("42704", format!("role \"{owner}\" does not exist")));
+        }
+        relation.owner = owner;
+        Ok(())
     }
 
     fn add_constraint(&mut self, relation: &mut Relation, constraint: &TableConstraint) -> Result<()> {

@@ -1,15 +1,20 @@
-//! CREATE TYPE … AS ENUM, ALTER TYPE … ADD VALUE, DROP TYPE.
+//! CREATE TYPE … AS ENUM, ALTER TYPE … ADD VALUE and RENAME, DROP TYPE.
 
 use super::Maker;
-use crate::sql::catalog::{Column, Kind, Relation, split, type_key};
-use crate::sql::compile::relation_name;
+use crate::engine::Value;
+use crate::sql::catalog::{Column, Kind, Relation, split, stored, type_key};
+use crate::sql::compile::{literal, relation_name};
 use crate::sql::error::{Result, SqlError};
-use crate::sql::labels;
 use crate::sql::plan::Step;
+use crate::sql::spelling::TYPE_OWNER;
+use crate::sql::{fold, labels, parse_expr, quote};
 use sqlparser::ast::{
-    AlterType, AlterTypeAddValuePosition, AlterTypeOperation, Ident, ObjectName,
-    UserDefinedTypeRepresentation,
+    AlterType, AlterTypeAddValuePosition, AlterTypeOperation, Expr, Ident, ObjectName,
+    UserDefinedTypeRepresentation, Value as Literal, visit_expressions_mut,
 };
+use sqlparser::dialect::PostgreSqlDialect;
+use sqlparser::tokenizer::{Token, Tokenizer};
+use std::ops::ControlFlow;
 
 impl Maker<'_, '_> {
     pub(super) fn create_type(
@@ -47,8 +52,17 @@ impl Maker<'_, '_> {
     pub(super) fn alter_type(&mut self, alter: &AlterType) -> Result<&'static str> {
         let mut found = self.named_type(&alter.name)?;
         self.must_own(&found)?;
-        let AlterTypeOperation::AddValue(add) = &alter.operation else {
-            return Err(SqlError::unsupported(format!("ALTER TYPE {}", alter.operation)));
+        let add = match &alter.operation {
+            AlterTypeOperation::AddValue(add) => add,
+            AlterTypeOperation::RenameValue(owner) if owner.from.value == TYPE_OWNER => {
+                self.give_to(&mut found, self.role_named(&owner.to))?;
+                self.put(found);
+                return Ok("ALTER TYPE");
+            }
+            AlterTypeOperation::RenameValue(rename) => {
+                return self.rename_value(found, &rename.from.value, &rename.to.value);
+            }
+            AlterTypeOperation::Rename(rename) => return self.rename_type(found, &rename.new_name),
         };
         let place = |neighbour: &str| {
             let missing = || SqlError::new("22023", format!("\"{neighbour}\" is not an existing enum label"));
@@ -69,6 +83,92 @@ impl Maker<'_, '_> {
             }
         }
         Ok("ALTER TYPE")
+    }
+
+    fn role_named(&self, name: &Ident) -> String {
+        let context = self.compiler.context;
+        match fold(name) {
+            name if name == "current_user" || name == "current_role" => context.user.to_owned(),
+            name if name == "session_user" => context.login.to_owned(),
+            name => name,
+        }
+    }
+
+    /// RENAME VALUE: a value holds its label, so every row that has it is changed.
+    fn rename_value(&mut self, mut found: Relation, old: &str, new: &str) -> Result<&'static str> {
+        let (before, after) = labels::rename(&mut found.labels, old, new)?;
+        self.refuse_mention(&found, |token| matches!(token, Token::SingleQuotedString(text) if text == old))?;
+        let (before, after) = (literal(&Value::Text(before)), literal(&Value::Text(after)));
+        let tables: Vec<Relation> =
+            self.catalog.relations.values().filter(|r| r.kind == Kind::Table).cloned().collect();
+        for mut table in tables {
+            let stored = stored(&table.name);
+            let mut defaults = false;
+            for column in &mut table.columns {
+                let (ty, name) = (column.typed().ty, quote(&column.name));
+                if ty.enumeration() != Some(found.enum_type().oid()) {
+                    continue;
+                }
+                if let Some(default) = &mut column.default {
+                    let renamed = relabelled(default, old, new);
+                    defaults |= *default != renamed;
+                    *default = renamed;
+                }
+                self.sql(if ty.element().is_some() {
+                    let renamed = format!("sb_array_replace({name}, {before}, {after})");
+                    format!("UPDATE {stored} SET {name} = {renamed} WHERE {name} <> {renamed}")
+                } else {
+                    format!("UPDATE {stored} SET {name} = {after} WHERE {name} = {before}")
+                });
+            }
+            if defaults {
+                self.put(table);
+            }
+        }
+        self.put(found);
+        Ok("ALTER TYPE")
+    }
+
+    /// RENAME TO
+    fn rename_type(&mut self, found: Relation, new: &Ident) -> Result<&'static str> {
+        let (old, new) = (found.base().to_owned(), fold(new));
+        let key = type_key(found.schema(), &new);
+        let of_table = found.sibling(&new);
+        let row = self.catalog.get(&of_table).is_some_and(|r| matches!(r.kind, Kind::Table | Kind::View));
+        if row || self.catalog.get(&key).is_some() {
+            return Err(SqlError::new("42710", format!("type \"{new}\" already exists")));
+        }
+        self.refuse_mention(&found, |token| match token {
+            Token::Word(word) if word.quote_style.is_none() => word.value.to_lowercase() == old,
+            Token::Word(word) => word.value == old,
+            _ => false,
+        })?;
+        self.steps.push(Step::Remove(found.name.clone()));
+        self.put(Relation { name: key, ..found });
+        Ok("ALTER TYPE")
+    }
+
+    /// A view, a check, an index or a generated column is kept as it was written, and can't follow another name.
+    fn refuse_mention(&self, found: &Relation, mentions: impl Fn(&Token) -> bool) -> Result<()> {
+        for relation in self.catalog.relations.values().filter(|r| r.kind.is_relation()) {
+            let own = relation.columns.iter().filter(|column| {
+                let index = matches!(relation.kind, Kind::Index { .. });
+                column.generated || index || column.typed().ty.enumeration() != Some(found.enum_type().oid())
+            });
+            let texts = own.filter_map(|column| column.default.as_deref());
+            let texts =
+                texts.chain(relation.constraints.iter().map(|constraint| constraint.definition.as_str()));
+            for text in texts.chain(relation.definition.as_deref()) {
+                let tokens = Tokenizer::new(&PostgreSqlDialect {}, text).tokenize().unwrap_or_default();
+                if tokens.iter().any(&mentions) {
+                    let (kind, name) = (relation.kind.noun(), relation.shown());
+                    let what =
+                        format!("a new name that the definition of {kind} {name} would have to follow");
+                    return Err(SqlError::unsupported(what).hint("Drop it, rename, and create it again."));
+                }
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn drop_types(
@@ -95,7 +195,7 @@ impl Maker<'_, '_> {
 
     /// Drops the columns that have a type, and gives back their tables.
     fn drop_columns_of(&mut self, found: &Relation) -> Result<Vec<Relation>> {
-        let uses = |column: &Column| i64::from(column.type_oid) == found.oid;
+        let uses = |column: &Column| column.typed().ty.enumeration() == Some(found.enum_type().oid());
         let tables = self.catalog.relations.values().filter(|r| r.kind == Kind::Table);
         let tables: Vec<Relation> = tables.filter(|r| r.columns.iter().any(uses)).cloned().collect();
         for table in &tables {
@@ -112,15 +212,16 @@ impl Maker<'_, '_> {
 
     /// A type that a column has stays, unless its table goes as well.
     pub(super) fn refuse_used(&self, found: &Relation, going: &[Relation]) -> Result<()> {
+        let uses_type = |column: &Column| column.typed().ty.enumeration() == Some(found.enum_type().oid());
         let uses = |r: &&Relation| {
-            r.columns.iter().any(|column| i64::from(column.type_oid) == found.oid)
+            r.columns.iter().any(uses_type)
                 && !matches!(r.kind, Kind::Index { .. })
                 && !going.iter().any(|other| other.name == r.name)
                 && !self.is_gone(&r.name)
         };
         let Some(user) = self.catalog.relations.values().find(uses) else { return Ok(()) };
         let name = found.shown();
-        let columns = user.columns.iter().find(|column| i64::from(column.type_oid) == found.oid);
+        let columns = user.columns.iter().find(|column| uses_type(column));
         let column = columns.map_or("", |column| &column.name);
         let detail =
             format!("column {column} of {} {} depends on type {name}", user.kind.noun(), user.shown());
@@ -134,4 +235,18 @@ impl Maker<'_, '_> {
         let shown = schema.map_or_else(|| base.clone(), |schema| format!("{schema}.{base}"));
         found.cloned().ok_or_else(|| SqlError::new("42704", format!("type \"{shown}\" does not exist")))
     }
+}
+
+/// A default with another label in the place of one.
+fn relabelled(text: &str, old: &str, new: &str) -> String {
+    let Ok(mut expr) = parse_expr(text) else { return text.to_owned() };
+    let _ = visit_expressions_mut(&mut expr, |expr| {
+        if let Expr::Value(value) = expr
+            && matches!(&value.value, Literal::SingleQuotedString(label) if label == old)
+        {
+            value.value = Literal::SingleQuotedString(new.to_owned());
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    expr.to_string()
 }

@@ -7,6 +7,7 @@ mod drop;
 mod enumeration;
 mod extension;
 mod grant;
+mod instants;
 mod schema;
 mod sequence;
 mod storage;
@@ -27,6 +28,18 @@ type Steps = (Vec<Step>, &'static str);
 
 /// The steps of a statement that changes one database's definitions.
 pub fn steps(statement: &Statement, context: &Context<'_>, compiler: &mut Compiler<'_>) -> Result<Steps> {
+    let made = steps_as_written(statement, context, compiler)?;
+    match instants::settled(statement, compiler)? {
+        Some(settled) => steps_as_written(&settled, context, &mut Compiler::new(context, &[])),
+        None => Ok(made),
+    }
+}
+
+fn steps_as_written(
+    statement: &Statement,
+    context: &Context<'_>,
+    compiler: &mut Compiler<'_>,
+) -> Result<Steps> {
     let mut maker =
         Maker { catalog: context.catalog, owner: context.user, compiler, steps: Vec::new(), oids: 0 };
     let tag = match statement {

@@ -1,5 +1,6 @@
 //! CREATE TABLE: columns, keys, checks.
 
+use super::instants::refuse_zoned;
 use super::{Maker, column, default_text, index_columns, names_of, sequence_of};
 use crate::sql::catalog::{
     Column, Constraint, Foreign, Identity, Kind, Relation, TEMPORARY, is_temporary, stored,
@@ -258,12 +259,13 @@ impl Maker<'_, '_> {
         self.compiler.open_columns("", &names_of(relation));
         let compiled = self.compiler.condition("CHECK", expr);
         self.compiler.close_scope();
-        compiled?;
+        let compiled = compiled?;
         let base = match column {
             Some(column) => format!("{}_{}_check", relation.base(), fold(column)),
             None => format!("{}_check", relation.base()),
         };
         let name = Self::constraint_name(relation, name, &base);
+        refuse_zoned(&name, &compiled)?;
         let expr = if let Expr::Nested(inner) = expr { inner } else { expr };
         self.add(relation, Constraint { definition: expr.to_string(), ..constraint(name, 'c') })
     }

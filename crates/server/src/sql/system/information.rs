@@ -71,7 +71,7 @@ pub(super) const INFORMATION: &[System] = &[
                 };
                 let instant = matches!(typed.ty, Type::Time | Type::Timestamp | Type::Timestamptz);
                 let array = typed.ty.element().is_some();
-                let own = source.catalog.enumeration(typed.ty.oid());
+                let own = typed.ty.enumeration().and_then(|oid| source.catalog.enumeration(oid));
                 vec![
                     t(source.database),
                     t(relation.schema()),
@@ -93,7 +93,11 @@ pub(super) const INFORMATION: &[System] = &[
                     } else {
                         Value::Null
                     },
-                    t(own.map_or(typed.ty.info().name, Relation::base)),
+                    t(&match own {
+                        Some(own) if array => format!("_{}", own.base()),
+                        Some(own) => own.base().to_owned(),
+                        None => typed.ty.info().name.to_owned(),
+                    }),
                     word(column.identity.is_some()),
                     match column.identity {
                         Some(Identity::Always) => t("ALWAYS"),

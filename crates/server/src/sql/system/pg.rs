@@ -7,6 +7,8 @@ use super::relations::{access_list, pg_attribute, pg_class, pg_constraint, pg_in
 use super::*;
 use crate::sql::catalog::{Kind, schema_key};
 use crate::sql::extension::{self, EXTENSIONS};
+use crate::sql::interval::Interval;
+use crate::sql::zone;
 
 pub(super) const PG: &[System] = &[
     System {
@@ -102,7 +104,7 @@ pub(super) const PG: &[System] = &[
             TYPES
                 .iter()
                 .map(row)
-                .chain(source.catalog.enumerations().map(|found| enumeration(source, found)))
+                .chain(source.catalog.enumerations().flat_map(|found| enumeration(source, found)))
                 .collect()
         },
     },
@@ -277,6 +279,25 @@ pub(super) const PG: &[System] = &[
                 row
             };
             source.cluster.standbys().into_iter().map(row).collect()
+        },
+    },
+    System {
+        name: "pg_timezone_names",
+        columns: "name:text abbrev:text utc_offset:interval is_dst:bool",
+        rows: |_| {
+            let row = |(name, now): (&str, zone::Local)| {
+                vec![t(name), t(&now.abbreviation), seconds(now.offset), yes(now.summer)]
+            };
+            zone::names().map(row).collect()
+        },
+    },
+    System {
+        name: "pg_timezone_abbrevs",
+        columns: "abbrev:text utc_offset:interval is_dst:bool",
+        rows: |_| {
+            zone::abbreviated_now()
+                .map(|(name, offset, summer)| vec![t(name), seconds(offset), yes(summer)])
+                .collect()
         },
     },
     System {
@@ -492,14 +513,20 @@ pub(super) const PG: &[System] = &[
     },
 ];
 
-/// The row of an enumeration in `pg_type`.
-fn enumeration(source: &Source<'_>, found: &Relation) -> Vec<Value> {
+/// The rows of an enumeration and of its array in `pg_type`.
+fn enumeration(source: &Source<'_>, found: &Relation) -> [Vec<Value>; 2] {
     let schema = schema_oid(source.catalog, found.schema());
     let mut row = vec![n(found.oid), t(found.base()), n(schema), n(owner(source, &found.owner)), n(4)];
-    row.extend([yes(true), t("e"), t("E"), yes(false), yes(true), t(","), n(0), t("-"), n(0), n(0)]);
+    let array = i64::from(found.enum_array_type().oid());
+    row.extend([yes(true), t("e"), t("E"), yes(false), yes(true), t(","), n(0), t("-"), n(0), n(array)]);
     row.extend(["enum_in", "enum_out", "enum_recv", "enum_send"].map(t));
     row.extend([yes(false), n(0), n(-1), n(0), n(0), t("i"), t("p")]);
-    row
+    let name = format!("_{}", found.base());
+    let mut list = vec![n(array), t(&name), n(schema), n(owner(source, &found.owner)), n(-1), yes(false)];
+    list.extend([t("b"), t("A"), yes(false), yes(true), t(","), n(0), t("array_subscript_handler")]);
+    list.extend([n(found.oid), n(0), t("array_in"), t("array_out"), t("array_recv"), t("array_send")]);
+    list.extend([yes(false), n(0), n(-1), n(0), n(0), t("i"), t("x")]);
+    [row, list]
 }
 
 /// The rows of an enumeration's labels; their numbers are made from the type's.
@@ -509,4 +536,9 @@ fn labels_of(found: &Relation) -> Rows {
         vec![n(2_000_000_000 + found.oid * 1000 + number), n(found.oid), Value::Real(number as f64), label]
     };
     (1..).zip(&found.labels).map(row).collect()
+}
+
+fn seconds(offset: i32) -> Value {
+    let interval = Interval { micros: i64::from(offset) * 1_000_000, ..Interval::default() };
+    t(&interval.to_string())
 }

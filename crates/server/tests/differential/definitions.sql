@@ -1,0 +1,129 @@
+CREATE TABLE t1 (a int, b text)
+CREATE TABLE t1 (a int)
+CREATE TABLE IF NOT EXISTS t1 (a int)
+ALTER TABLE t1 ADD COLUMN d int DEFAULT 3
+ALTER TABLE t1 ALTER COLUMN a SET NOT NULL
+INSERT INTO t1 (b) VALUES ('x')
+ALTER TABLE t1 ALTER COLUMN a TYPE bigint
+ALTER TABLE t1 RENAME COLUMN b TO bb
+SELECT a, bb, d FROM t1
+ALTER TABLE t1 ADD CONSTRAINT pos CHECK (a > 0)
+INSERT INTO t1 (a) VALUES (-1)
+ALTER TABLE t1 DROP COLUMN d
+CREATE INDEX ON t1 (a)
+CREATE UNIQUE INDEX u1 ON t1 (bb)
+CREATE VIEW v1 AS SELECT a FROM t1
+SELECT * FROM v1
+DROP TABLE t1
+DROP VIEW v1
+DROP TABLE t1
+DROP TABLE IF EXISTS t1
+CREATE SCHEMA s1
+CREATE TABLE s1.t (x int)
+SELECT * FROM s1.t
+CREATE TEMP TABLE tmp (x int)
+CREATE SEQUENCE q START 5
+SELECT nextval('q')
+SELECT currval('q')
+TRUNCATE c
+SELECT count(*) FROM c
+CREATE TABLE t2 (id int GENERATED ALWAYS AS IDENTITY, x int GENERATED ALWAYS AS (1 + 1) STORED)
+INSERT INTO t2 DEFAULT VALUES RETURNING *
+COMMENT ON TABLE t2 IS 'x'
+SELECT obj_description('t2'::regclass, 'pg_class')
+ALTER TABLE t2 ALTER COLUMN id TYPE bigint
+ALTER TABLE t2 ALTER COLUMN id DROP NOT NULL
+ALTER TABLE t2 ADD COLUMN y text DEFAULT 'z' NOT NULL
+ALTER TABLE t2 ALTER COLUMN y TYPE int
+ALTER TABLE t2 ALTER COLUMN y TYPE int USING 5
+SELECT y FROM t2
+ALTER TABLE t2 ADD CONSTRAINT few CHECK (y < 5)
+ALTER TABLE t2 ADD CONSTRAINT few CHECK (y < 6)
+ALTER TABLE t2 RENAME CONSTRAINT few TO some
+ALTER TABLE t2 DROP CONSTRAINT few
+ALTER TABLE t2 DROP CONSTRAINT some
+ALTER TABLE t2 ADD PRIMARY KEY (id)
+ALTER TABLE t2 ADD PRIMARY KEY (y)
+CREATE TABLE t3 (r bigint REFERENCES t2 DEFERRABLE INITIALLY DEFERRED)
+INSERT INTO t3 VALUES (77)
+DROP TABLE t2
+ALTER TABLE t2 DROP CONSTRAINT t2_pkey
+DROP TABLE t2 CASCADE
+INSERT INTO t3 VALUES (77)
+SELECT conname FROM pg_constraint WHERE conrelid = 't3'::regclass
+DROP SCHEMA s1
+DROP SCHEMA s1 CASCADE
+CREATE TABLE nowhere.t (x int)
+SELECT * FROM nowhere.t
+SELECT id FROM p EXCEPT ALL SELECT 1 ORDER BY id
+SELECT p FROM c INTERSECT ALL SELECT p FROM c ORDER BY p
+SELECT percentile_cont(0.25) WITHIN GROUP (ORDER BY n) FROM c
+SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY f DESC) FROM p
+SELECT percentile_disc(0.75) WITHIN GROUP (ORDER BY price) FROM p
+SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY name) FROM p
+SELECT mode() WITHIN GROUP (ORDER BY t) FROM c
+SELECT percentile_cont(2) WITHIN GROUP (ORDER BY n) FROM c
+SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY t) FROM c
+SELECT ROW(1, 'a b', NULL)
+SELECT array_agg(ROW(id, name) ORDER BY id) FROM p
+SELECT has_table_privilege('p', 'SELECT, INSERT')
+SELECT has_table_privilege('p', 'FLY')
+SELECT has_table_privilege('nowhere', 'SELECT')
+SELECT has_schema_privilege('public', 'CREATE')
+SELECT has_schema_privilege('nowhere', 'USAGE')
+SELECT has_table_privilege('nobody', 'p', 'SELECT')
+SELECT has_database_privilege(current_database(), 'CREATE, CONNECT')
+SELECT has_database_privilege('postgres', 'TEMP')
+SELECT has_database_privilege('postgres', 'FLY')
+SELECT has_database_privilege('nowhere', 'CONNECT')
+GRANT CONNECT, TEMP ON DATABASE postgres TO PUBLIC
+GRANT SELECT ON DATABASE postgres TO PUBLIC
+GRANT CONNECT ON DATABASE nowhere TO PUBLIC
+GRANT CONNECT ON DATABASE postgres TO nobody
+REVOKE ALL ON DATABASE postgres FROM nobody
+CREATE ROLE reader
+REVOKE ALL PRIVILEGES ON DATABASE postgres FROM PUBLIC
+GRANT CONNECT ON DATABASE postgres TO reader
+SELECT has_database_privilege('reader', 'postgres', 'CONNECT'), has_database_privilege('reader', 'postgres', 'TEMPORARY')
+DROP ROLE reader
+REVOKE CONNECT ON DATABASE postgres FROM reader
+DROP ROLE reader
+CREATE EXTENSION IF NOT EXISTS plpgsql
+CREATE EXTENSION plpgsql
+CREATE EXTENSION nothing
+CREATE EXTENSION IF NOT EXISTS "uuid-ossp" SCHEMA public
+CREATE EXTENSION "uuid-ossp"
+CREATE EXTENSION pgcrypto WITH SCHEMA nowhere
+CREATE EXTENSION IF NOT EXISTS pgcrypto WITH SCHEMA public
+SELECT extname, extversion FROM pg_extension ORDER BY extname
+SELECT length(uuid_generate_v4()::text)
+SELECT uuid_generate_v3(uuid_ns_url(), 'x'), uuid_generate_v5(uuid_ns_oid(), 'x'), uuid_nil()
+SELECT digest('x', 'sha512'), hmac('x', 'key', 'sha1'), digest('\x00'::bytea, 'sha256')
+SELECT digest('x', 'nothing')
+SELECT length(gen_random_bytes(4))
+SELECT gen_random_bytes(0)
+DROP EXTENSION nothing
+DROP EXTENSION "uuid-ossp", pgcrypto
+DROP EXTENSION IF EXISTS pgcrypto
+CREATE TEMP TABLE gone (x int) ON COMMIT DROP
+SELECT * FROM gone
+CREATE TABLE gone (x int) ON COMMIT DROP
+VACUUM p
+VACUUM (FULL, ANALYZE) p
+VACUUM (NOTHING)
+VACUUM nowhere
+DO $$ BEGIN IF EXISTS (SELECT 1 FROM p) THEN UPDATE p SET ok = true WHERE id = 3; END IF; END $$
+SELECT ok FROM p WHERE id = 3
+DO $$ BEGIN SELECT 1; END $$
+DO $$ BEGIN DELETE FROM nowhere; END $$
+DO LANGUAGE nothing 'BEGIN END'
+DECLARE c CURSOR FOR SELECT 1
+PREPARE q1 (int) AS SELECT $1 + 1
+EXECUTE q1(2)
+EXECUTE q1
+EXECUTE q2
+DEALLOCATE q1
+SET LOCAL work_mem = '1MB'
+SELECT current_setting('nothing')
+NOTIFY news
+EXPLAIN SELECT nothing
