@@ -202,8 +202,10 @@ impl Cluster {
             "networks": { "default": { "aliases": self.names(pod) } },
             "dns_search": search,
             "dns_opt": ["ndots:5"],
-            "profiles": if pod.is_task { json!(["task"]) } else { json!([]) },
         });
+        if pod.is_task {
+            service["profiles"] = json!(["task"]);
+        }
         if let Some(args) = container["args"].as_array() {
             service["command"] = args.iter().map(escaped).collect();
         }
