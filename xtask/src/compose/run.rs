@@ -47,6 +47,9 @@ impl UpArgs {
         let (spec, none) = (workspace.spec()?, Pins::new());
         let stack = runnable(&spec, &self.stack, &none)?;
         let folder = folder(workspace, &self.stack);
+        if !folder.join("compose.yaml").exists() {
+            bail!("{}: there is no such stack yet; `cargo xtask compose` writes it", folder.display());
+        }
         let compose = Compose::find(&folder)?;
         variables(&stack, &folder, ui)?;
         secrets(&stack, &folder, ui)?;
