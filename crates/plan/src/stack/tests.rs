@@ -162,6 +162,24 @@ fn a_proxy_knows_every_database_and_nothing_else() {
 }
 
 #[test]
+fn what_is_scraped_is_at_its_own_path() {
+    let config = |text: &str| {
+        let mut spec = Spec::parse("docker/images.toml", text).unwrap();
+        spec.project.version = Some(semver::Version::new(1, 2, 3));
+        let files = all(&spec, &Pins::new());
+        let file = files.iter().find(|file| file.path == "compose/monitoring/prometheus.yml").unwrap();
+        serde_saphyr::from_str::<Value>(&file.contents).unwrap()["scrape_configs"][0]["static_configs"]
+            .clone()
+    };
+    assert_eq!(config(REAL), serde_json::json!([{ "targets": ["db:8080"] }]));
+    let other = REAL.replacen("metrics = \"/metrics\", primary", "metrics = \"/m\", primary", 1);
+    assert_eq!(
+        config(&other),
+        serde_json::json!([{ "targets": ["db:8080"], "labels": { "__metrics_path__": "/m" } }])
+    );
+}
+
+#[test]
 fn what_is_asked_of_the_environment_is_in_the_example() {
     let files = all(&spec(), &Pins::new());
     for compose in files.iter().filter(|file| file.path.ends_with("/compose.yaml")) {
