@@ -504,10 +504,12 @@ impl Cluster {
     /// Checkpoints every open database, or those whose log has grown beyond a size; says how many.
     pub fn checkpoint(&self, beyond: u64, last: bool) -> Result<usize> {
         let mut open: Vec<Arc<Database>> = self.databases().values().cloned().collect();
-        open.retain(|database| database.wal_size() > beyond);
-        open.iter().try_for_each(|database| database.checkpoint(last))?;
         if last {
+            open.iter().try_for_each(|database| database.checkpoint(true))?;
             self.global().checkpoint()?;
+        } else {
+            open.retain(|database| database.wal_used() > beyond);
+            open.iter().try_for_each(|database| database.checkpoint_whole())?;
         }
         Ok(open.len())
     }

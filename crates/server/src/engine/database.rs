@@ -3,6 +3,7 @@
 use super::connection::Interrupt;
 use super::error::simple;
 use super::gate::{Gate, Tickets};
+use super::write_lock::WriteLock;
 use super::{vacuum, wal};
 use crate::log;
 use crate::sql::catalog::is_temporary;
@@ -17,8 +18,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// How often a waiting writer looks whether it was cancelled.
-const WAIT_SLICE: Duration = Duration::from_millis(20);
+/// How long a checkpoint waits for the write lock: it comes again.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// What a new database holds: the catalogue that SQLite's own schema can't be.
 const BOOTSTRAP: &str = "
     CREATE TABLE __sb_catalog (name TEXT PRIMARY KEY, definition TEXT NOT NULL) STRICT, WITHOUT ROWID;
@@ -42,8 +43,7 @@ pub struct Database {
     /// Counts the committed changes of definitions, so that connections know when to read them again.
     pub(super) generation: AtomicU64,
     pub(super) sequences: Mutex<HashMap<String, Sequence>>,
-    writer: Mutex<bool>,
-    writer_left: Condvar,
+    writer: WriteLock,
     log: Log,
     /// One connection stays open, so that the WAL is not removed with the last client.
     keeper: Mutex<Sqlite>,
@@ -72,8 +72,7 @@ impl Database {
             tickets: Tickets::default(),
             generation: AtomicU64::new(0),
             sequences: Mutex::new(read_sequences(&keeper)?),
-            writer: Mutex::new(false),
-            writer_left: Condvar::new(),
+            writer: WriteLock::default(),
             log: Log::open(path)?,
             keeper: Mutex::new(keeper),
         };
@@ -101,36 +100,30 @@ impl Database {
     /// Waits for the write lock; a cancel request ends the wait.
     pub(super) fn lock_writer(&self, interrupt: &Interrupt) -> Result<()> {
         self.log.check()?;
-        let mut busy = lock(&self.writer);
-        while *busy {
-            let waited = self.writer_left.wait_timeout(busy, WAIT_SLICE);
-            busy = waited.unwrap_or_else(PoisonError::into_inner).0;
-            if let Some(error) = interrupt.error() {
-                return Err(error);
-            }
-        }
+        self.writer.take(|| interrupt.error().map_or(Ok(()), Err))?;
         // Whoever closed the gate meanwhile wants no writes that were waiting either.
-        self.gate.check()?;
-        *busy = true;
-        Ok(())
+        self.gate.check().inspect_err(|_| self.unlock_writer())
     }
 
     /// Does something while nobody writes.
     pub fn exclusively<T>(&self, work: impl FnOnce() -> T) -> T {
-        let mut busy = lock(&self.writer);
-        while *busy {
-            busy = self.writer_left.wait(busy).unwrap_or_else(PoisonError::into_inner);
-        }
-        *busy = true;
-        drop(busy);
+        while !self.writer.take_first(PATIENCE) {}
         let result = work();
         self.unlock_writer();
         result
     }
 
+    /// Does something while nobody writes, unless a transaction goes on for longer than a second.
+    pub fn exclusively_soon<T>(&self, work: impl FnOnce() -> T) -> Option<T> {
+        self.writer.take_first(PATIENCE).then(|| {
+            let result = work();
+            self.unlock_writer();
+            result
+        })
+    }
+
     pub(super) fn unlock_writer(&self) {
-        *lock(&self.writer) = false;
-        self.writer_left.notify_one();
+        self.writer.release();
     }
 
     pub(super) fn definitions_changed(&self) {
@@ -160,9 +153,21 @@ impl Database {
         }
     }
 
-    /// The size of the write-ahead log, in bytes.
-    pub fn wal_size(&self) -> u64 {
-        std::fs::metadata(wal::path(&self.path)).map_or(0, |metadata| metadata.len())
+    /// How much of the write-ahead log is in use, in bytes; 0 if the next writer starts it again.
+    pub fn wal_used(&self) -> u64 {
+        wal::used(&self.path)
+    }
+
+    /// Copies the write-ahead log into the file, all of it, so that the next writer starts it again: else it would grow
+    /// for as long as somebody writes, and a log that is written over in place is flushed in two thirds of the time.
+    /// What a reader of an old state needs, or a transaction that goes on for long, waits for the next checkpoint.
+    pub fn checkpoint_whole(&self) -> Result<()> {
+        // Most of it is copied while others write, and the rest is little.
+        self.checkpoint(false)?;
+        if self.wal_used() == 0 {
+            return Ok(());
+        }
+        self.exclusively_soon(|| self.checkpoint(false)).unwrap_or(Ok(()))
     }
 
     /// Copies the write-ahead log into the file; `last` also empties the log, at shutdown.
@@ -311,4 +316,47 @@ fn read_sequences(sqlite: &Sqlite) -> Result<HashMap<String, Sequence>> {
         rows.map(|row| row.map(|sequence| (sequence.name.clone(), sequence))).collect()
     };
     read().map_err(|error| simple(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Database;
+    use crate::engine::{Gate, wal};
+    use std::sync::Arc;
+    use std::thread::scope;
+
+    #[test]
+    fn a_log_starts_again_however_much_is_written() {
+        const BEYOND: u64 = 256 << 10;
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.db");
+        Database::create(&path).unwrap();
+        let database = Database::open("a", 1, &path, Arc::new(Gate::default())).unwrap();
+        let size = || std::fs::metadata(wal::path(&path)).unwrap().len();
+        scope(|scope| {
+            let writer = scope.spawn(|| {
+                let sqlite = database.connect().unwrap();
+                sqlite.execute_batch("CREATE TABLE t (x)").unwrap();
+                let mut most = 0;
+                for _ in 0..2000 {
+                    database.exclusively(|| {
+                        sqlite.execute("INSERT INTO t VALUES (randomblob(2000))", []).unwrap()
+                    });
+                    most = most.max(database.wal_used());
+                }
+                most
+            });
+            while !writer.is_finished() {
+                if database.wal_used() > BEYOND {
+                    database.checkpoint_whole().unwrap();
+                }
+            }
+            // Half of what was written: a slow machine's checkpoints come late.
+            assert!((BEYOND..6 << 20).contains(&writer.join().unwrap()), "{}", size());
+        });
+        assert!(size() < 6 << 20, "{}", size());
+        database.checkpoint_whole().unwrap();
+        assert_eq!(database.wal_used(), 0, "all is copied, and the log keeps its {} bytes", size());
+        assert!(size() > 0);
+    }
 }

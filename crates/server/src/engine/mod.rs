@@ -18,6 +18,7 @@ pub mod pages;
 mod percentile;
 mod vacuum;
 pub mod wal;
+mod write_lock;
 
 pub use backup::{Snapshot, check};
 pub use connection::{Connection, Interrupt, Reason, Repeated};
@@ -25,3 +26,4 @@ pub use database::Database;
 pub use gate::{Gate, Tickets};
 pub use global::{Global, Role};
 pub use rusqlite::types::{Value, ValueRef};
+pub use write_lock::HAS_SPARE_CORE;

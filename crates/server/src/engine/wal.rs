@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{ErrorKind, Result};
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const HEADER: u64 = 32;
 const FRAME: u64 = 24;
@@ -157,9 +157,31 @@ pub fn rewrite(log: &Path) -> Result<()> {
     }
 }
 
+/// How much of a log is in use, in bytes; 0 if everything is copied into the file, and the next writer starts the log
+/// again. The log's own size says nothing about that: it never shrinks.
+///
+/// The index beside the file has it, in the machine's byte order
+/// (<https://www.sqlite.org/walformat.html#the_wal_index_header>): the size of a page, up to 32 KiB, in the 16 bits at
+/// 14, the frames at 16, those copied at 96. Others write it meanwhile, so this may be a moment old.
+pub fn used(database: &Path) -> u64 {
+    let mut header = [0; 100];
+    let index = beside(database, "-shm");
+    if File::open(index).and_then(|file| file.read_exact_at(&mut header, 0)).is_err() {
+        return 0;
+    }
+    let word = |at: usize| header[at..at + 4].try_into().map_or(0, u32::from_ne_bytes);
+    let page = header[14..16].try_into().map_or(0, u16::from_ne_bytes);
+    let (frames, copied) = (word(16), word(96));
+    if frames == copied { 0 } else { HEADER + u64::from(frames) * (FRAME + u64::from(page)) }
+}
+
 /// Where the log of a database file lies.
-pub fn path(database: &Path) -> std::path::PathBuf {
+pub fn path(database: &Path) -> PathBuf {
+    beside(database, "-wal")
+}
+
+fn beside(database: &Path, suffix: &str) -> PathBuf {
     let mut path = database.to_owned().into_os_string();
-    path.push("-wal");
+    path.push(suffix);
     path.into()
 }

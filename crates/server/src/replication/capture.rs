@@ -292,7 +292,7 @@ pub fn checkpoint(server: &Server, beyond: u64) -> Result<usize> {
     }
     let mut count = 0;
     let mut open = server.cluster.open_all()?;
-    open.retain(|database| database.wal_size() > beyond);
+    open.retain(|database| database.wal_used() > beyond);
     for database in open {
         let oid = number(database.oid)?;
         // 1. What is captured already is copied while others write.
@@ -301,10 +301,11 @@ pub fn checkpoint(server: &Server, beyond: u64) -> Result<usize> {
             source.pin = Some(Snapshot::take(&source.path)?);
         }
         database.checkpoint(false)?;
-        // 2. The rest is little. With nobody writing and no pin the log can start again.
+        // 2. The rest is little. With nobody writing and no pin the log can start again; others' commits are captured
+        //    by whoever has the lock that this one holds, so a long transaction is not waited for.
         let mut capture = lock(&server.replication.capture);
         let Some(source) = capture.sources.get_mut(&oid) else { continue };
-        database.exclusively(|| -> Result<()> {
+        let copied = database.exclusively_soon(|| -> Result<()> {
             let ticket = database.tickets.last();
             let changes = source.changes()?;
             database.wait_durable()?;
@@ -315,7 +316,8 @@ pub fn checkpoint(server: &Server, beyond: u64) -> Result<usize> {
             let done = database.checkpoint(false);
             source.pin = Some(Snapshot::take(&source.path)?);
             done
-        })?;
+        });
+        copied.unwrap_or(Ok(()))?;
         drop(capture);
         server.replication.log()?.flush().map_err(|error| disk("can't flush the replication log", &error))?;
         count += 1;

@@ -28,7 +28,7 @@ pub use server::{Seat, Server};
 pub use stream::Stream;
 pub use wire::{Incoming, Wire};
 
-use crate::engine::Connection;
+use crate::engine::{Connection, HAS_SPARE_CORE};
 use crate::log;
 use crate::replication::status;
 use crate::sql;
@@ -42,9 +42,8 @@ use pgwire::messages::extendedquery::CloseComplete;
 use pgwire::messages::response::{EmptyQueryResponse, TransactionStatus};
 use settings::Saved;
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, LazyLock};
-use std::thread::available_parallelism;
 use std::time::Duration;
 
 /// A client that doesn't take its results for this long is given up.
@@ -53,10 +52,7 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(300);
 const REST_AFTER: Duration = Duration::from_secs(5);
 /// How long the session that all other writers wait for stays awake for its client's next message: waking up takes
 /// longer than most statements. More brought nothing with pgbench beside it.
-const AWAKE: Duration = Duration::from_micros(50);
-/// Whether somebody else can work meanwhile; a container's limit counts.
-static HAS_SPARE_CORE: LazyLock<bool> =
-    LazyLock::new(|| available_parallelism().is_ok_and(|cores| cores.get() > 1));
+const AWAKE: Duration = Duration::from_micros(100);
 
 /// Where a session is in its transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -75,7 +75,7 @@ impl Stream {
     }
 
     /// Waits until there is something to read, or the other side is gone, or the time is over; awake, so that it goes on
-    /// at once.
+    /// at once, but behind everybody else who has work.
     pub fn spin(&self, patience: Duration) {
         let fd = match &self.socket {
             Socket::Tcp(stream) => stream.as_fd(),
@@ -86,7 +86,7 @@ impl Stream {
         while matches!(recv(fd, &mut byte, RecvFlags::PEEK | RecvFlags::DONTWAIT), Err(Errno::WOULDBLOCK))
             && Instant::now() < end
         {
-            std::hint::spin_loop();
+            std::thread::yield_now();
         }
     }
 
