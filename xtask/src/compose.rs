@@ -13,6 +13,7 @@ use crate::pins;
 use crate::ui::Ui;
 
 pub use program::Compose;
+pub use run::own_images;
 
 /// Write the stacks of docker/images.toml for Compose, Swarm, Nomad and CI services, or run one
 #[derive(clap::Args)]

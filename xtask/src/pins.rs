@@ -8,12 +8,21 @@ use oci_spec::image::Descriptor;
 use plan::Spec;
 use plan::stack::{self, Pins};
 
+use crate::compose::own_images;
 use crate::facts::Workspace;
 
 /// The images that a stack runs.
 pub fn of_stack(spec: &Spec, name: &str) -> BTreeSet<String> {
     let services = spec.stacks.get(name).into_iter().flat_map(|stack| stack.services.values());
     services.map(|service| stack::reference(spec, service)).collect()
+}
+
+/// The image of the catalogue, and its variant, that a stack knows by this reference.
+fn made_as(spec: &Spec, reference: &str) -> Option<(String, String)> {
+    let none = Pins::new();
+    let stacks = spec.stacks.keys().filter_map(|name| stack::find(spec, name, &none).ok());
+    let mut images = stacks.flat_map(|stack| own_images(&stack));
+    images.find(|(known, ..)| known == reference).map(|(_, image, variant)| (image, variant))
 }
 
 /// The digest of each reference.
@@ -47,9 +56,12 @@ pub fn find(workspace: &Workspace, spec: &Spec, references: &BTreeSet<String>) -
             None if foreign.contains(reference.as_str()) => missing.push(format!(
                 "docker/bases.lock has no digest of `{reference}`; run `cargo xtask base update`"
             )),
-            None => missing.push(format!(
-                "target/oci has no `{reference}`; run `cargo xtask image --image all --variant all`"
-            )),
+            None => {
+                let (image, variant) = made_as(spec, reference).unwrap_or_default();
+                missing.push(format!(
+                    "target/oci has no `{reference}`; run `cargo xtask image --image {image} --variant {variant}`"
+                ));
+            }
         }
     }
     if !missing.is_empty() {

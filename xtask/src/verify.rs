@@ -10,7 +10,7 @@ mod contract;
 mod dockerfile;
 mod files;
 mod first_start;
-mod guides;
+pub mod guides;
 mod hosting;
 mod interrupted;
 mod limits;

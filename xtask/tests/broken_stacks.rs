@@ -65,6 +65,38 @@ const CASES: &[Case] = &[
         "http = { port = 8081,",
         "prometheus.yml has no target db:8080",
     ),
+    // What nobody scrapes has no series, and what Prometheus does not load wakes nobody.
+    catalogue(
+        "has series for every expression",
+        "metrics = \"/metrics\", primary",
+        "metrics = \"/nothing\", primary",
+        "no series for",
+    ),
+    catalogue(
+        "has series for every expression",
+        ", \"alerts.yml\" = \"/etc/prometheus/alerts.yml\" }",
+        " }",
+        "Prometheus has the rules []",
+    ),
+    catalogue(
+        "does what its README says",
+        "$ docker volume rm scratchbird-with-backup_data      # what is restored replaces it\n",
+        "",
+        "`docker compose run --rm --no-deps restore` fails",
+    ),
+    catalogue(
+        "the pods of an overlay work under the names of a cluster",
+        "ready = \"/readyz\", metrics = \"/metrics\", primary",
+        "ready = \"/nothing\", metrics = \"/metrics\", primary",
+        "readinessProbe at /nothing: 404",
+    ),
+    // A task's own volume instead of one that outlives it.
+    catalogue(
+        "deployed on a swarm, serves and keeps its rows",
+        "volumes = { data = \"/var/lib/scratchbird/data\" }\nstorage = \"1GB\"",
+        "volumes = { data = \"/backup\" }\nstorage = \"1GB\"",
+        "`select count(*) from kept` is not `2`",
+    ),
     catalogue(
         "deployed on a swarm, serves and keeps its rows",
         "publish = \"${DB_PORT:-5432}\", known-as = [\"write\", \"read\"] }]",

@@ -54,6 +54,8 @@ pub struct Instance<'a> {
     pub name: String,
     /// The service.
     pub service: &'a ServiceSpec,
+    /// The service's name, where any of several containers may answer to it: none keeps anything.
+    pub alias: Option<&'a str>,
     /// The volumes, under names that no other instance has, with where they are mounted.
     pub volumes: BTreeMap<String, String>,
 }
@@ -151,28 +153,33 @@ impl<'a> Stack<'a> {
     /// Every container of the stack.
     pub fn instances(&self) -> Vec<Instance<'a>> {
         let mut list = Vec::new();
-        for (name, service) in &self.stack.services {
+        for (service_name, service) in &self.stack.services {
             let count = service.replicas.unwrap_or(1);
             for number in 1..=count {
-                let name = if count == 1 { name.clone() } else { format!("{name}-{number}") };
+                let name = if count == 1 { service_name.clone() } else { format!("{service_name}-{number}") };
                 let volume = |volume: &String| {
                     if count == 1 { volume.clone() } else { format!("{volume}-{number}") }
                 };
                 let volumes = service.volumes.iter().map(|(v, path)| (volume(v), path.clone())).collect();
-                list.push(Instance { name, service, volumes });
+                let alias = (count > 1 && !service.is_distinct()).then_some(service_name.as_str());
+                list.push(Instance { name, service, alias, volumes });
             }
         }
         list
     }
 
-    /// Where a service's containers are reached, separated by commas: each by its own name. A port's other names are
-    /// known to Kubernetes alone; elsewhere they mean the service.
+    /// Where a service is reached: by its name if any of its containers will do, else by the name of each, separated by
+    /// commas. A port's other names are known to Kubernetes alone; elsewhere they mean the service.
     pub fn hosts(&self, name: &str) -> String {
         let knows =
             |service: &ServiceSpec| service.ports.iter().any(|port| port.known_as.iter().any(|n| n == name));
         let service =
             self.stack.services.iter().find(|(_, service)| knows(service)).map(|(name, _)| name.as_str());
-        self.instance_names(service.unwrap_or(name)).join(",")
+        let name = service.unwrap_or(name);
+        match self.stack.services.get(name) {
+            Some(service) if !service.is_distinct() => name.to_string(),
+            _ => self.instance_names(name).join(","),
+        }
     }
 
     /// The names of a service's containers.

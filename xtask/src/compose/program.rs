@@ -1,4 +1,4 @@
-//! Compose itself: the plugin of Docker's client where it is installed, else docker-compose 1.29, which Debian has.
+//! Compose itself: the plugin of Docker's client where it is installed, else a docker-compose, such as Debian's 1.29.
 
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -12,38 +12,47 @@ use crate::facts;
 #[derive(Clone, Debug)]
 pub struct Compose {
     words: Vec<String>,
-    project: String,
     folder: PathBuf,
     environment: Vec<(String, String)>,
 }
 
 impl Compose {
-    /// Compose for the stack whose files lie in `folder`, as the project `project`. `overrides` are files that are
-    /// merged over its own.
+    /// Compose for the stack whose files lie in `folder`; its `.env` or the environment names the project.
     ///
     /// # Errors
-    /// When neither form is installed, with what installs one.
-    pub fn find(folder: &Path, project: &str, overrides: &[PathBuf]) -> Result<Compose> {
+    /// When no form of it is installed, with what installs one.
+    pub fn find(folder: &Path) -> Result<Compose> {
+        Ok(Compose::all(folder)?.swap_remove(0))
+    }
+
+    /// Each Compose of this machine, at least one.
+    ///
+    /// # Errors
+    /// When no form of it is installed, with what installs one.
+    pub fn all(folder: &Path) -> Result<Vec<Compose>> {
+        let mut forms = Vec::new();
         let plugin = cmd!("docker", "compose", "version").stdout_null().stderr_null().unchecked().run();
-        let mut words: Vec<String> = if plugin.is_ok_and(|output| output.status.success()) {
-            vec!["docker".into(), "compose".into()]
-        } else if facts::find_program("docker-compose").is_some() {
-            vec!["docker-compose".into()]
-        } else {
+        if plugin.is_ok_and(|output| output.status.success()) {
+            forms.push(vec!["docker".into(), "compose".into()]);
+        }
+        let programs = facts::find_programs("docker-compose").into_iter();
+        forms.extend(programs.map(|path| vec![path.display().to_string()]));
+        if forms.is_empty() {
             bail!(
                 "neither `docker compose` nor docker-compose is installed; on Debian run `apt-get install docker-compose`"
             );
-        };
-        words.extend(["--project-name".into(), project.into(), "--file".into(), "compose.yaml".into()]);
-        for path in overrides {
-            words.extend(["--file".into(), path.display().to_string()]);
         }
-        Ok(Compose { words, project: project.into(), folder: folder.into(), environment: Vec::new() })
+        let compose = |words| Compose { words, folder: folder.into(), environment: Vec::new() };
+        Ok(forms.into_iter().map(compose).collect())
     }
 
-    /// The project's name.
-    pub fn project(&self) -> &str {
-        &self.project
+    /// The same, as a project of that name, with files that are merged over its own.
+    pub fn with_files(mut self, project: &str, overrides: &[PathBuf]) -> Compose {
+        self.words.extend(["--project-name".into(), project.into(), "--file".into(), "compose.yaml".into()]);
+        for path in overrides {
+            self.words.extend(["--file".into(), path.display().to_string()]);
+        }
+        self
     }
 
     /// The same, with a variable that the stack asks for.

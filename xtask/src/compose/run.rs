@@ -47,19 +47,32 @@ impl UpArgs {
         let (spec, none) = (workspace.spec()?, Pins::new());
         let stack = runnable(&spec, &self.stack, &none)?;
         let folder = folder(workspace, &self.stack);
-        let compose = Compose::find(&folder, &project(&stack), &[])?;
+        if !folder.join("compose.yaml").exists() {
+            bail!("{}: there is no such stack yet; `cargo xtask compose` writes it", folder.display());
+        }
+        let compose = Compose::find(&folder)?;
+        variables(&stack, &folder, ui)?;
         secrets(&stack, &folder, ui)?;
         let mut images = BTreeSet::new();
         loop {
-            if !self.no_build {
+            let engine = Engine::named("docker")?;
+            if self.no_build {
+                own_images(&stack).iter().try_for_each(|image| id(&engine, image).map(drop))?;
+            } else {
                 build(&spec, &stack, workspace, ui)?;
             }
-            let engine = Engine::named("docker")?;
             let now: BTreeSet<Option<String>> =
                 own_images(&stack).iter().map(|(reference, ..)| engine.image_id(reference)).collect();
             if now != images {
-                compose.run(&["up", "--detach"])?;
-                wait(&engine, &compose)?;
+                let started = compose.run(&["up", "--detach"]).and_then(|()| wait(&engine, &compose));
+                started.with_context(|| {
+                    format!(
+                        "{0} has not started; what it asks of this machine, such as ports, is said in {0}/.env, and \
+                         `cargo xtask compose down {1}` removes what there is of it",
+                        folder.display(),
+                        self.stack
+                    )
+                })?;
                 ui.line(
                     "up",
                     format_args!("{}; `cargo xtask compose down {}` stops it", folder.display(), self.stack),
@@ -79,7 +92,9 @@ impl DownArgs {
     pub fn run(self, workspace: &Workspace, ui: &Ui) -> Result<()> {
         let (spec, none) = (workspace.spec()?, Pins::new());
         let stack = runnable(&spec, &self.stack, &none)?;
-        let compose = Compose::find(&folder(workspace, &self.stack), &project(&stack), &[])?;
+        let folder = folder(workspace, &self.stack);
+        let compose = Compose::find(&folder)?;
+        variables(&stack, &folder, ui)?;
         compose.run(if self.volumes { &["down", "--volumes"] } else { &["down"] })?;
         ui.line("down", &self.stack);
         Ok(())
@@ -103,10 +118,6 @@ pub fn folder(workspace: &Workspace, name: &str) -> PathBuf {
     workspace.sources().join("compose").join(name)
 }
 
-fn project(stack: &Stack) -> String {
-    format!("{}-{}", stack.project(), stack.name)
-}
-
 /// The images of the catalogue that a stack runs: reference, image, variant.
 pub fn own_images(stack: &Stack) -> BTreeSet<(String, String, String)> {
     let own = |service: &ServiceSpec| {
@@ -116,6 +127,18 @@ pub fn own_images(stack: &Stack) -> BTreeSet<(String, String, String)> {
         Some((stack::reference(stack.spec, service), name, variant))
     };
     stack.stack.services.values().filter_map(own).collect()
+}
+
+/// The engine's id of an image of ours.
+///
+/// # Errors
+/// When the engine has no such image, with the command that makes it.
+pub fn id(engine: &Engine, (reference, image, variant): &(String, String, String)) -> Result<String> {
+    engine.image_id(reference).with_context(|| {
+        format!(
+            "the engine has no {reference}; run `cargo xtask image --image {image} --variant {variant} --load`"
+        )
+    })
 }
 
 /// Builds and loads what the stack runs.
@@ -137,6 +160,16 @@ fn with_below(spec: &Spec, image: String) -> Vec<String> {
         names.push(below.clone());
     }
     names
+}
+
+/// Makes `.env` from its example if it is not there: it names the project, for us and for whoever calls Compose.
+fn variables(stack: &Stack, folder: &Path, ui: &Ui) -> Result<()> {
+    let (path, example) = (folder.join(".env"), format!("compose/{}/.env.example", stack.name));
+    if let Some(file) = stack.files().into_iter().find(|file| file.path == example && !path.exists()) {
+        oci::cache::write_atomically(&path, folder, file.contents.as_bytes())?;
+        ui.line("made", path.display());
+    }
+    Ok(())
 }
 
 /// Makes the secrets that are not there: 32 random hex digits each.

@@ -12,6 +12,8 @@ mod files;
 mod metrics;
 mod partition;
 mod persistence;
+mod pods;
+mod readme;
 mod running;
 mod stand_ins;
 mod swarm;
@@ -22,7 +24,7 @@ use anyhow::{Result, bail};
 use plan::Spec;
 use plan::stack::{self, Pins};
 
-use super::run::own_images;
+use super::run::{self, own_images};
 use crate::engine::Engine;
 use crate::facts::Workspace;
 use crate::image::Format;
@@ -81,6 +83,12 @@ const PROMISES: &[Promise] = &[
         name: "keeps what it acknowledged, whichever links fail",
         keep: partition::links_fail,
     },
+    Promise { stack: "all", name: "does what its README says", keep: readme::followed },
+    Promise {
+        stack: "k8s",
+        name: "the pods of an overlay work under the names of a cluster",
+        keep: pods::replicated,
+    },
     Promise { stack: "swarm", name: "deployed on a swarm, serves and keeps its rows", keep: swarm::deployed },
 ];
 
@@ -92,13 +100,9 @@ impl TestArgs {
         let mut images = BTreeMap::new();
         let none = Pins::new();
         for name in spec.stacks.keys() {
-            for (reference, image, variant) in own_images(&stack::find(&spec, name, &none)?) {
-                let Some(id) = engine.image_id(&reference) else {
-                    bail!(
-                        "the engine has no {reference}; run `cargo xtask image --image {image} --variant {variant} --load`"
-                    );
-                };
-                images.insert(reference, format!("sha256:{id}"));
+            for image in own_images(&stack::find(&spec, name, &none)?) {
+                let id = run::id(&engine, &image)?;
+                images.insert(image.0, format!("sha256:{id}"));
             }
         }
         let scene = Scene { spec: &spec, engine: &engine, images };

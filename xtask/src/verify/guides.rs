@@ -1,6 +1,6 @@
 //! The guides: each command that they show is run, and prints what they show; what is not run has a reason.
 
-mod document;
+pub mod document;
 mod published;
 #[cfg(test)]
 mod rules;

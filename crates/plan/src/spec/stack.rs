@@ -185,6 +185,23 @@ pub struct ScheduleSpec {
     pub every: String,
 }
 
+impl ScheduleSpec {
+    /// Minutes between two runs.
+    pub fn minutes(&self) -> u64 {
+        settings::parse_time(&self.every, 1000).unwrap_or(0) / 60_000
+    }
+
+    /// Whether a clock's hands can say it: the time between two runs is always the same.
+    fn is_even(&self) -> bool {
+        let is_whole = settings::parse_time(&self.every, 1000).is_some_and(|time| time % 60_000 == 0);
+        match self.minutes() {
+            minutes @ 1..=59 => is_whole && 60 % minutes == 0,
+            minutes @ 60..=1440 => is_whole && minutes % 60 == 0 && 1440 % minutes == 0,
+            _ => false,
+        }
+    }
+}
+
 /// The manifests for Kubernetes: one stack is the base, others are overlays of it.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -211,6 +228,11 @@ pub struct OverlaySpec {
 }
 
 impl ServiceSpec {
+    /// Whether its containers differ from each other, by what each keeps.
+    pub fn is_distinct(&self) -> bool {
+        !self.volumes.is_empty()
+    }
+
     /// This service, with what it does not say from `below`.
     fn over(self, below: &ServiceSpec) -> ServiceSpec {
         let put = |own: BTreeMap<String, String>, theirs: &BTreeMap<String, String>| {
@@ -355,8 +377,21 @@ fn check_service(spec: &Spec, stack: &StackSpec, here: &str, service: &ServiceSp
             return Err(format!("{here}.{what}: `{time}` is no time such as `30s` or `6h`"));
         }
     }
+    if let Some(schedule) = service.schedule.as_ref().filter(|schedule| !schedule.is_even()) {
+        return Err(format!(
+            "{here}.schedule.every: `{}`: allowed are 1d, whole hours that divide a day, and whole minutes that divide \
+             an hour, such as `6h`",
+            schedule.every
+        ));
+    }
     for port in &service.ports {
         dns_label(&format!("{here}.ports"), &port.name)?;
+        if let (Some(count @ 2..), Some(publish)) = (service.replicas, &port.publish) {
+            return Err(format!(
+                "{here}.ports: `publish = \"{publish}\"` with `replicas = {count}`: one container alone can have a port \
+                 of the machine; publish a proxy before them"
+            ));
+        }
     }
     for from in service.mounts.keys() {
         let is_there = |path: &String| {

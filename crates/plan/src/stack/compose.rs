@@ -104,6 +104,9 @@ fn service(stack: &Stack, instance: &Instance) -> Value {
         })
         .collect();
     put("ports", ports.into());
+    if let Some(alias) = instance.alias {
+        put("networks", json!({ "default": { "aliases": [alias] } }));
+    }
     let mut volumes: Vec<Value> =
         instance.volumes.iter().map(|(volume, path)| format!("{volume}:{path}").into()).collect();
     volumes.extend(service.mounts.iter().map(|(from, to)| Value::from(format!("./{from}:{to}:ro"))));

@@ -6,6 +6,9 @@ use std::fmt::Write as _;
 use super::Stack;
 use super::variable::variables;
 
+/// The variable by which Compose knows a stack from others.
+const PROJECT: &str = "COMPOSE_PROJECT_NAME";
+
 /// The file's text.
 pub fn render(stack: &Stack) -> String {
     let mut asked: BTreeMap<&str, (Option<&str>, String)> = BTreeMap::new();
@@ -34,6 +37,13 @@ pub fn render(stack: &Stack) -> String {
     let mut text = format!(
         "# {}\n# Copy to .env and change what you need; what is commented out is the default.\n",
         super::MARK
+    );
+    let _ = write!(
+        text,
+        "\n# What containers, networks and volumes are called after; a second copy of this stack needs another name.\n\
+         {PROJECT}={}-{}\n",
+        stack.project(),
+        stack.name
     );
     for (name, (default, meaning)) in asked {
         let _ = match default {

@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 use super::{MARK, Pins, Stack, yaml};
 use crate::GeneratedFile;
 use crate::spec::Spec;
-use crate::spec::stack::{FileContents, KubernetesSpec, OverlaySpec, ServiceSpec, StackSpec};
+use crate::spec::stack::{FileContents, KubernetesSpec, OverlaySpec, Rendered, ServiceSpec, StackSpec};
 
 /// The objects of a base or an overlay, by the file that each stands in.
 pub type Objects = BTreeMap<String, Value>;
@@ -170,6 +170,10 @@ fn readme(spec: &Spec, kubernetes: &KubernetesSpec) -> GeneratedFile {
     let Some((name, overlay)) = kubernetes.overlays.iter().next_back() else {
         return GeneratedFile { path: "k8s/README.md".into(), contents: text };
     };
+    let has_proxy = kubernetes.overlays.values().any(|overlay| {
+        let files = merged(spec, overlay).files;
+        files.values().any(|file| matches!(file, FileContents::Render(Rendered::Haproxy)))
+    });
     let secrets = secrets(spec, overlay);
     text.push_str("\n```console\n");
     if !secrets.is_empty() {
@@ -191,5 +195,10 @@ fn readme(spec: &Spec, kubernetes: &KubernetesSpec) -> GeneratedFile {
         "\nEvery pod fits the `restricted` Pod Security Standard, which the namespaces enforce. `cargo xtask k8s --digest`\n\
          prints the manifests with their images pinned. ServiceMonitors need Prometheus' operator in the cluster.\n",
     );
+    if has_proxy {
+        text.push_str(
+            "\nWhere the cluster's domain is not `cluster.local`, say it to the proxy: `CLUSTER_DOMAIN` in its Deployment.\n",
+        );
+    }
     GeneratedFile { path: "k8s/README.md".into(), contents: text }
 }

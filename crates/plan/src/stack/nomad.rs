@@ -110,19 +110,13 @@ fn task(text: &mut String, stack: &Stack, instance: &Instance) {
         let _ = writeln!(text, "        {variable} = {}", quote(&format!("/secrets/{secret}")));
     }
     text.push_str("      }\n");
+    let user = stack.user(service).unwrap_or_else(|| "0:0".into());
+    let (uid, gid) = user.split_once(':').unwrap_or((&user, "0"));
     for secret in service.secrets.values() {
         // Double braces are Nomad's template language.
         let _ = write!(
             text,
             "\n      # From the job's Nomad variable; readable for the image's user alone.\n      template {{\n        destination = \"secrets/{secret}\"\n        perms       = \"0440\"\n        uid         = {uid}\n        gid         = {gid}\n        data        = \"{{{{ with nomadVar \\\"nomad/jobs/{job}\\\" }}}}{{{{ .{secret} }}}}{{{{ end }}}}\"\n      }}\n",
-            uid = stack
-                .user(service)
-                .and_then(|u| u.split(':').next().map(|name| stack.hosts(name)))
-                .unwrap_or_else(|| "0".into()),
-            gid = stack
-                .user(service)
-                .and_then(|u| u.split(':').nth(1).map(|name| stack.hosts(name)))
-                .unwrap_or_else(|| "0".into()),
             job = format_args!("{}-{}", stack.project(), stack.name),
         );
     }

@@ -12,12 +12,10 @@ pub fn render(stack: &Stack, dir: &str) -> String {
         format!("<!-- {MARK} -->\n# {}\n\n{}\n", stack.stack.title, stack.stack.description.trim());
     match dir {
         "compose" if stack.stack.outputs.contains(&Output::Compose) => compose(&mut text, stack),
+        "compose" => notes(&mut text, stack),
         "swarm" => swarm(&mut text, stack),
         "nomad" => nomad(&mut text, stack),
         _ => {}
-    }
-    if dir == "compose" && !stack.stack.notes.is_empty() {
-        let _ = write!(text, "\n{}\n", stack.stack.notes.trim());
     }
     text
 }
@@ -40,7 +38,7 @@ fn compose(text: &mut String, stack: &Stack) {
     }
     let _ = write!(
         text,
-        "\nFrom a checkout, with the images just built and secrets made where there are none:\n\n```console\n$ cargo xtask compose up {0}\n$ cargo xtask compose down {0}\n```\n",
+        "\nFrom a checkout, with the images just built, and `.env` and secrets made where there are none:\n\n```console\n$ cargo xtask compose up {0}\n$ cargo xtask compose down {0}\n```\n",
         stack.name
     );
     text.push_str("\n## What runs\n\n| service | image | reached at | memory | processors | keeps |\n|---|---|---|---|---|---|\n");
@@ -66,9 +64,18 @@ fn compose(text: &mut String, stack: &Stack) {
         );
     }
     text.push_str(
-        "\nEvery container has a read-only root file system, no capabilities and no way to gain any.\n\
-         \n## Stop\n\n```console\n$ docker compose down             # keeps the volumes\n$ docker compose down --volumes   # and everything in them is gone\n```\n",
+        "\nEvery container has a read-only root file system, no capabilities and no way to gain any.\n",
     );
+    notes(text, stack);
+    text.push_str(
+        "\n## Stop\n\n```console\n$ docker compose down             # keeps the volumes\n$ docker compose down --volumes   # and everything in them is gone\n```\n",
+    );
+}
+
+fn notes(text: &mut String, stack: &Stack) {
+    if !stack.stack.notes.is_empty() {
+        let _ = write!(text, "\n{}\n", stack.stack.notes.trim());
+    }
 }
 
 fn swarm(text: &mut String, stack: &Stack) {

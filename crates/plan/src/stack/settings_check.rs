@@ -53,7 +53,7 @@ pub fn check(spec: &Spec, here: &str, service: &ServiceSpec) -> Result<(), Strin
 
 /// The setting that a variable is of; none where it is the client's.
 fn known(here: &str, name: &str) -> Result<Option<&'static settings::Setting>, String> {
-    if CLIENT.contains(&name) || name == "TZ" {
+    if CLIENT.contains(&name) || ["TZ", "TMPDIR"].contains(&name) {
         return Ok(None);
     }
     let names =

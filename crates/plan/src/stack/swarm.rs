@@ -100,6 +100,9 @@ fn service(stack: &Stack, instance: &Instance) -> Value {
         ("stop_grace_period", json!(service.stop_grace.as_deref().map(go_duration))),
         ("healthcheck", stack.healthcheck(service).map_or(Value::Null, healthcheck)),
     ];
+    if let Some(alias) = instance.alias {
+        out["networks"] = json!({ "default": { "aliases": [alias] } });
+    }
     for (key, value) in optional {
         if !value.is_null() && value != json!([]) {
             out[key] = value;

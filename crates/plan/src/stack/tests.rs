@@ -72,6 +72,13 @@ fn mistakes_are_told_in_one_line_with_the_way_out() {
     check("memory = \"8GB\"", "memory = \"8 gigs\"", "`8 gigs` is no size");
     check("cpus = 2.0", "cpus = 0.0", "cpus: must be more than 0");
     check("every = \"6h\"", "every = \"often\"", "`often` is no time");
+    check("every = \"6h\"", "every = \"5h\"", "whole hours that divide a day");
+    check("every = \"6h\"", "every = \"90s\"", "whole minutes that divide an hour");
+    check(
+        "pids = 64\n\n[stacks.multi-node.files]",
+        "pids = 64\nreplicas = 2\n\n[stacks.multi-node.files]",
+        "with `replicas = 2`: one container alone can have a port of the machine",
+    );
     check("after = [\"prometheus\"]", "after = [\"promotheus\"]", "did you mean `prometheus`?");
     check("mounts = { seed = ", "mounts = { sed = ", "no file `sed` is defined");
     check(
@@ -149,8 +156,26 @@ fn a_proxy_knows_every_database_and_nothing_else() {
     assert_eq!(servers, [one, one].concat());
     let pods =
         &files.iter().find(|file| file.path.ends_with("scratchbird-proxy-files.yaml")).unwrap().contents;
-    assert!(
-        pods.contains("server scratchbird-replica-1 scratchbird-replica-1.scratchbird-replica-headless:5432")
+    let whole = "server scratchbird-replica-1 \
+                 \"scratchbird-replica-1.scratchbird-replica-headless.${POD_NAMESPACE}.svc.${CLUSTER_DOMAIN}\":5432";
+    assert!(pods.contains(whole), "{pods}");
+}
+
+#[test]
+fn what_is_scraped_is_at_its_own_path() {
+    let config = |text: &str| {
+        let mut spec = Spec::parse("docker/images.toml", text).unwrap();
+        spec.project.version = Some(semver::Version::new(1, 2, 3));
+        let files = all(&spec, &Pins::new());
+        let file = files.iter().find(|file| file.path == "compose/monitoring/prometheus.yml").unwrap();
+        serde_saphyr::from_str::<Value>(&file.contents).unwrap()["scrape_configs"][0]["static_configs"]
+            .clone()
+    };
+    assert_eq!(config(REAL), serde_json::json!([{ "targets": ["db:8080"] }]));
+    let other = REAL.replacen("metrics = \"/metrics\", primary", "metrics = \"/m\", primary", 1);
+    assert_eq!(
+        config(&other),
+        serde_json::json!([{ "targets": ["db:8080"], "labels": { "__metrics_path__": "/m" } }])
     );
 }
 

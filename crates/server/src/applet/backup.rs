@@ -46,7 +46,7 @@ DIRECTORY (default: /backup) gets a file named by the time; `-` is standard outp
   -e, --every=TIME       go on, and make one at this interval (6h, 30min)
   -S, --schedule=CRON    go on, and make one at these times, in UTC (`30 3 * * *`)
   -H, --health           say whether the last backup into DIRECTORY is good and the next one not late
-  -c, --check            read FILE and say whether it is whole
+  -c, --check            read FILE, or the newest in DIRECTORY, and say whether it is whole
   -q, --quiet            say nothing if all is well
 ";
 
@@ -163,6 +163,7 @@ fn source(flags: &[(char, String)], kind: Kind) -> Result<Source, Failure> {
 
 fn check(path: &Path, quiet: bool) -> Result<ExitCode, Failure> {
     let scratch = std::env::temp_dir().join(format!("scratchbird-check-{}", std::process::id()));
+    let path = &super::restore::newest(path)?;
     let (label, manifest) = target::verify(path, &scratch).map_err(Failure::new)?;
     if !quiet {
         let size: u64 = manifest.values().map(|sum| sum.size).sum();

@@ -72,7 +72,8 @@ pub(super) fn run(args: &[String]) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn newest(place: &Path) -> Result<PathBuf, Failure> {
+/// The newest backup in a directory; a file stands for itself.
+pub(super) fn newest(place: &Path) -> Result<PathBuf, Failure> {
     if !place.is_dir() {
         return Ok(place.to_owned());
     }

@@ -63,7 +63,7 @@ pub fn under_load(scene: &Scene) -> Result<()> {
         "ls",
         "--quiet",
         "--filter",
-        &format!("name={}_data", running.compose.project()),
+        &format!("name={}_data", running.project),
     ])?;
     running.engine.output(&["volume", "rm", volumes.trim()])?;
     running.compose.output(&["run", "--rm", "--no-deps", "-T", "restore"])?;

@@ -23,12 +23,13 @@ pub fn compose(scene: &Scene) -> Result<()> {
         for secret in stack::find(scene.spec, name, &none)?.secrets() {
             write(&root.join("secrets").join(secret), "x")?;
         }
-        let check =
-            |overrides: &[PathBuf]| Compose::find(&root, name, overrides)?.output(&["config", "--quiet"]);
-        check(&[])?;
-        if name == "basic" {
+        write(&root.join("wrong.yaml"), r#"{"services": {"db": {"imgae": "x"}}}"#)?;
+        for compose in Compose::all(&root)? {
+            let check = |overrides: &[PathBuf]| {
+                compose.clone().with_files(name, overrides).output(&["config", "--quiet"])
+            };
+            check(&[])?;
             // What it must refuse, so that taking a file means something.
-            write(&root.join("wrong.yaml"), r#"{"services": {"db": {"imgae": "x"}}}"#)?;
             ensure!(check(&["wrong.yaml".into()]).is_err(), "{name}: Compose takes an unknown key");
         }
     }

@@ -1,5 +1,6 @@
 //! A stack that runs for a test.
 
+use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use plan::stack::variable::variables;
-use plan::stack::{self, Pins};
+use plan::stack::{self, Pins, Stack};
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
@@ -23,8 +24,10 @@ pub struct Running<'a> {
     pub engine: &'a Engine,
     /// How it is spoken to.
     pub compose: Compose,
+    /// What it is called.
+    pub project: String,
     folder: TempDir,
-    ports: Map<String, Value>,
+    ports: BTreeMap<String, u16>,
 }
 
 impl<'a> Running<'a> {
@@ -38,23 +41,8 @@ impl<'a> Running<'a> {
         let folder = unpack(scene, name)?;
         let root = folder.path().join(name);
         run::secrets(&stack, &root, &Ui::new(true))?;
-        let mut images = Map::new();
-        for instance in stack.instances() {
-            let used = services.is_empty() || services.contains(&instance.name.as_str());
-            let reference = stack::reference(scene.spec, instance.service);
-            let image = match scene.images.get(&reference) {
-                Some(id) => id.clone(),
-                None if used => stand_ins::image(scene.engine, &reference)?,
-                None => reference,
-            };
-            let mut change = json!({ "image": image });
-            if stack.healthcheck(instance.service).is_some() {
-                // The first check comes after one interval, and nobody here waits for that.
-                change["healthcheck"] = json!({ "interval": "1s" });
-            }
-            images.insert(instance.name, change);
-        }
-        let overrides = [("images.yaml", json!({ "services": images })), ("change.yaml", change.clone())];
+        let images = images(scene, &stack, |name| services.is_empty() || services.contains(&name))?;
+        let overrides = [("images.yaml", images), ("change.yaml", change.clone())];
         let mut paths = Vec::new();
         for (file, value) in overrides.into_iter().filter(|(_, value)| !value.is_null()) {
             // JSON is YAML.
@@ -63,17 +51,21 @@ impl<'a> Running<'a> {
         }
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let project = format!("verify-stack-{name}-{}-{number}", std::process::id());
-        let mut compose = Compose::find(&root, &project, &paths)?;
-        let mut ports = Map::new();
-        let published = stack.stack.services.values().flat_map(|service| &service.ports);
-        for asked in published.filter_map(|port| port.publish.as_deref()).flat_map(variables) {
-            let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-            compose = compose.with(asked.name, &port.to_string());
-            ports.insert(asked.name.to_string(), port.into());
+        let mut compose = Compose::find(&root)?.with_files(&project, &paths);
+        let ports = ports(&stack)?;
+        for (variable, port) in &ports {
+            compose = compose.with(variable, &port.to_string());
         }
-        let running = Running { engine: scene.engine, compose, folder, ports };
+        let running = Running { engine: scene.engine, compose, project, folder, ports };
         running.up(services)?;
         Ok(running)
+    }
+
+    /// What lies in `folder`, below a folder of its own with the secrets, and is not started yet.
+    pub fn of(engine: &'a Engine, folder: TempDir, root: &Path, name: &str) -> Result<Running<'a>> {
+        let project = format!("verify-stack-{name}-{}", std::process::id());
+        let compose = Compose::find(root)?.with_files(&project, &[]);
+        Ok(Running { engine, compose, project, folder, ports: BTreeMap::new() })
     }
 
     /// Starts it, or what of it does not run, and waits.
@@ -84,8 +76,7 @@ impl<'a> Running<'a> {
 
     /// A port by the variable that says where it is published.
     pub fn port(&self, variable: &str) -> Result<u16> {
-        let port = self.ports.get(variable).and_then(Value::as_u64).and_then(|port| port.try_into().ok());
-        port.with_context(|| format!("the stack asks for no {variable}"))
+        self.ports.get(variable).copied().with_context(|| format!("the stack asks for no {variable}"))
     }
 
     /// A secret of the stack.
@@ -141,6 +132,35 @@ impl Drop for Running<'_> {
         // What can't be removed was never there, or Compose has said why before.
         let _ = self.compose.raw(&["down", "--volumes", "--timeout", "3", "--remove-orphans"]);
     }
+}
+
+/// What is merged over a stack: the images that this machine has, for the services that are used.
+pub fn images(scene: &Scene, stack: &Stack, is_used: impl Fn(&str) -> bool) -> Result<Value> {
+    let mut services = Map::new();
+    for instance in stack.instances() {
+        let reference = stack::reference(scene.spec, instance.service);
+        let image = match scene.images.get(&reference) {
+            Some(id) => id.clone(),
+            None if is_used(&instance.name) => stand_ins::image(scene.engine, &reference)?,
+            None => reference,
+        };
+        let mut change = json!({ "image": image });
+        if stack.healthcheck(instance.service).is_some() {
+            // The first check comes after one interval, and nobody here waits for that.
+            change["healthcheck"] = json!({ "interval": "1s" });
+        }
+        services.insert(instance.name, change);
+    }
+    Ok(json!({ "services": services }))
+}
+
+/// A free port for each variable by which the stack asks for one.
+pub fn ports(stack: &Stack) -> Result<BTreeMap<String, u16>> {
+    let published = stack.stack.services.values().flat_map(|service| &service.ports);
+    let asked = published.filter_map(|port| port.publish.as_deref()).flat_map(variables);
+    asked
+        .map(|asked| Ok((asked.name.to_string(), TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())))
+        .collect()
 }
 
 /// The files of a stack, as they are generated, below a folder with its name.

@@ -7,6 +7,16 @@ use crate::spec::stack::{FileContents, PortSpec, Rendered, ScheduleSpec, Service
 use crate::stack::haproxy;
 use crate::stack::{Stack, quantity};
 
+/// The variable of a pod's namespace, whichever overlay puts it there.
+const NAMESPACE: &str = "POD_NAMESPACE";
+
+/// The variable of the domain under which the cluster has its names.
+const CLUSTER_DOMAIN: &str = "CLUSTER_DOMAIN";
+
+/// The label of the one Service of each pod through which it is scraped: by each Service that a monitor selects, its
+/// pods are scraped once more.
+const SCRAPED: &str = "scratchbird.dev/metrics";
+
 /// Every object of the stack.
 pub fn objects(stack: &Stack, service_monitor: bool) -> Vec<Value> {
     let project = stack.project();
@@ -94,15 +104,29 @@ impl Service<'_> {
         files
     }
 
-    /// A file's text; a proxy finds each pod by its own name.
+    /// A file's text; a proxy finds each pod by its own name, and by its whole one: HAProxy asks name servers itself
+    /// and does not know resolv.conf's `search`.
     fn contents(&self, contents: &FileContents) -> String {
         if !matches!(contents, FileContents::Render(Rendered::Haproxy)) {
             return self.stack.contents(contents);
         }
         let pods = self.stack.databases().into_iter().flat_map(|(name, ..)| pods(self.stack, name));
         let label = |host: &str| host.split('.').next().unwrap_or(host).to_string();
-        let servers: Vec<(String, String)> = pods.map(|host| (label(&host), host)).collect();
+        let whole = |host: String| format!("\"{host}.${{{NAMESPACE}}}.svc.${{{CLUSTER_DOMAIN}}}\"");
+        let servers: Vec<(String, String)> = pods.map(|host| (label(&host), whole(host))).collect();
         haproxy::render(self.stack, &servers)
+    }
+
+    /// The variables that only the cluster knows, for files that name pods in full.
+    pub fn of_the_cluster(&self) -> Vec<Value> {
+        let names_pods = |(_, _, text): &(String, String, String)| text.contains(NAMESPACE);
+        if !self.files().iter().any(names_pods) {
+            return Vec::new();
+        }
+        vec![
+            json!({ "name": NAMESPACE, "valueFrom": { "fieldRef": { "fieldPath": "metadata.namespace" } } }),
+            json!({ "name": CLUSTER_DOMAIN, "value": "cluster.local" }),
+        ]
     }
 
     fn config_maps(&self) -> Vec<Value> {
@@ -222,6 +246,10 @@ impl Service<'_> {
                 list.push(self.object("v1", "Service", &format!("{}-{alias}", self.stack.project()), spec));
             }
         }
+        if self.service.http.as_ref().is_some_and(|http| http.metrics.is_some()) {
+            let own = usize::from(!self.service.volumes.is_empty());
+            list[own]["metadata"]["labels"][SCRAPED] = "true".into();
+        }
         // An alias belongs to no service in particular: whoever serves it may change.
         for alias in &mut list[1..] {
             let own = alias["metadata"]["name"] != json!(format!("{name}-headless"));
@@ -265,9 +293,11 @@ impl Service<'_> {
 
     fn service_monitor(&self) -> Value {
         let path = self.service.http.as_ref().and_then(|http| http.metrics.clone());
-        // Both Services of a StatefulSet have the same labels: a job label keeps each pod from being scraped twice.
+        let mut labels = self.selector();
+        labels[SCRAPED] = "true".into();
         let spec = json!({
-            "selector": { "matchLabels": self.selector() },
+            "selector": { "matchLabels": labels },
+            // The alerts' job.
             "jobLabel": "app.kubernetes.io/name",
             "endpoints": [{ "port": "http", "path": path, "interval": "15s" }],
         });
@@ -284,7 +314,8 @@ impl Service<'_> {
 pub fn hosts(stack: &Stack, name: &str) -> String {
     match stack.stack.services.get(name) {
         Some(service)
-            if service.replicas.is_some() || service.env.contains_key("SCRATCHBIRD_PRIMARY_HOST") =>
+            if service.is_distinct()
+                && (service.replicas.is_some() || service.env.contains_key("SCRATCHBIRD_PRIMARY_HOST")) =>
         {
             pods(stack, name).join(",")
         }
@@ -301,11 +332,10 @@ fn pods(stack: &Stack, name: &str) -> Vec<String> {
 
 /// The schedule in cron's words.
 fn cron(schedule: &ScheduleSpec) -> String {
-    let minutes = settings::parse_time(&schedule.every, 60_000).unwrap_or(3_600_000) / 60_000;
-    match minutes {
-        0..=59 => format!("*/{} * * * *", minutes.max(1)),
-        60..=1439 => format!("0 */{} * * *", minutes / 60),
-        _ => format!("0 3 */{} * *", minutes / 1440),
+    match schedule.minutes() {
+        minutes @ ..60 => format!("*/{minutes} * * * *"),
+        minutes @ 60..1440 => format!("0 */{} * * *", minutes / 60),
+        _ => "0 3 * * *".into(),
     }
 }
 
@@ -321,6 +351,6 @@ mod tests {
         check("5min", "*/5 * * * *");
         check("1h", "0 */1 * * *");
         check("6h", "0 */6 * * *");
-        check("1d", "0 3 */1 * *");
+        check("1d", "0 3 * * *");
     }
 }

@@ -86,6 +86,7 @@ fn container(service: &Service) -> Value {
     if !service.environment().is_empty() {
         put("envFrom", json!([{ "configMapRef": { "name": format!("{}-env", service.object_name()) } }]));
     }
+    put("env", service.of_the_cluster().into());
     let mut ports: Vec<Value> =
         spec.ports.iter().map(|port| json!({ "name": port.name, "containerPort": port.port })).collect();
     ports.extend(spec.http.iter().map(|http| json!({ "name": "http", "containerPort": http.port })));
