@@ -2,6 +2,7 @@
 
 use crate::sql::error::{Result, SqlError};
 use crate::sql::zone::Zone;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// `(name, default, told to the client, legal values or none for any)`.
@@ -66,49 +67,63 @@ const FIXED: &[&str] = &[
     "max_index_keys",
 ];
 
-/// A session's parameters.
+/// A session's parameters: what differs from [`KNOWN`], as hundreds of sessions keep theirs.
 #[derive(Clone)]
 pub struct Parameters {
-    defaults: BTreeMap<String, String>,
-    values: BTreeMap<String, String>,
+    /// Defaults that the server's settings or the login say.
+    defaults: BTreeMap<&'static str, String>,
+    /// What the client has set.
+    values: BTreeMap<Cow<'static, str>, String>,
 }
 
 impl Parameters {
     /// The defaults, with what the server's settings say.
     pub fn new(settings: &settings::Resolved) -> Self {
-        let mut defaults: BTreeMap<String, String> =
-            KNOWN.iter().map(|(name, value, ..)| ((*name).to_owned(), (*value).to_owned())).collect();
-        for name in ["statement_timeout", "idle_in_transaction_session_timeout"] {
-            defaults.insert(name.to_owned(), settings::format_time(settings.time(name)));
-        }
-        Self { values: defaults.clone(), defaults }
+        let timeouts = ["statement_timeout", "idle_in_transaction_session_timeout"];
+        let defaults = timeouts.map(|name| (name, settings::format_time(settings.time(name))));
+        Self { defaults: defaults.into(), values: BTreeMap::new() }
+    }
+
+    fn get(&self, name: &str) -> Option<&str> {
+        self.values.get(name).map(String::as_str).or_else(|| self.default(name))
+    }
+
+    fn default(&self, name: &str) -> Option<&str> {
+        let known = || KNOWN.iter().find(|(known, ..)| *known == name).map(|(_, value, ..)| *value);
+        self.defaults.get(name).map(String::as_str).or_else(known)
+    }
+
+    /// Every parameter of the session, in order of name.
+    fn own(&self) -> BTreeMap<&str, &str> {
+        let known = KNOWN.iter().filter_map(|(name, ..)| Some((*name, self.default(name)?)));
+        known.chain(self.values.iter().map(|(name, value)| (name.as_ref(), value.as_str()))).collect()
     }
 
     /// What the client is told at its start.
     pub fn reported(&self) -> impl Iterator<Item = (&str, &str)> {
         let told = KNOWN.iter().filter(|(_, _, told, _)| *told);
-        told.filter_map(|(name, ..)| self.values.get(*name).map(|value| (*name, value.as_str())))
+        told.filter_map(|(name, ..)| self.get(name).map(|value| (*name, value)))
     }
 
     /// Every parameter of the session and of the server, with its value.
     pub fn all(&self, server: &settings::Resolved) -> Vec<(String, String)> {
-        let own = self.values.iter().map(|(name, value)| (name.clone(), value.clone()));
-        let known = |name: &str| self.values.keys().any(|own| own.eq_ignore_ascii_case(name));
+        let own = self.own();
+        let known = |name: &str| own.keys().any(|own| own.eq_ignore_ascii_case(name));
         let others = settings::TABLE.iter().filter(|setting| !known(setting.name) && !setting.secret);
-        own.chain(others.map(|setting| (setting.name.to_owned(), server.entry(setting.name).shown())))
-            .collect()
+        let others = others.map(|setting| (setting.name.to_owned(), server.entry(setting.name).shown()));
+        own.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).chain(others).collect()
     }
 
     /// Sets a parameter for the server itself.
-    pub fn force(&mut self, name: &str, value: &str) {
-        self.values.insert(name.to_owned(), value.to_owned());
-        self.defaults.insert(name.to_owned(), value.to_owned());
+    pub fn force(&mut self, name: &'static str, value: &str) {
+        self.values.remove(name);
+        self.defaults.insert(name, value.to_owned());
     }
 
     /// SET and RESET. Gives back what the client must be told.
     pub fn set(&mut self, name: &str, value: Option<&str>) -> Result<Option<(String, String)>> {
         if name == "all" {
-            self.values.clone_from(&self.defaults);
+            self.values.clear();
             return Ok(None);
         }
         let Some((known, _, told, legal)) = KNOWN.iter().find(|(known, ..)| known.eq_ignore_ascii_case(name))
@@ -119,7 +134,11 @@ impl Parameters {
             return Err(SqlError::new("55P02", format!("parameter \"{known}\" cannot be changed")));
         }
         let value = match value {
-            None => self.defaults.get(*known).cloned().unwrap_or_default(),
+            None => {
+                self.values.remove(*known);
+                let value = self.default(known).unwrap_or_default().to_owned();
+                return Ok(told.then(|| ((*known).to_owned(), value)));
+            }
             Some(value) if legal.is_empty() || legal.contains(&value.to_ascii_lowercase().as_str()) => {
                 if known.ends_with("_timeout") {
                     let time = settings::parse_time(value, 1).ok_or_else(|| invalid(known, value))?;
@@ -133,8 +152,9 @@ impl Parameters {
             Some(value) => return Err(invalid(known, value)),
         };
         // Whatever spelling was accepted, there is one value behind it.
-        let value = if legal.len() > 1 { self.defaults.get(*known).cloned().unwrap_or(value) } else { value };
-        self.values.insert((*known).to_owned(), value.clone());
+        let one = self.default(known).filter(|_| legal.len() > 1).map(str::to_owned);
+        let value = one.unwrap_or(value);
+        self.values.insert(Cow::Borrowed(known), value.clone());
         Ok(told.then(|| ((*known).to_owned(), value)))
     }
 
@@ -147,7 +167,7 @@ impl Parameters {
             {
                 let text = value.unwrap_or(setting.default);
                 let parsed = setting.parse(text).map_err(|_| invalid(setting.name, text))?;
-                self.values.insert(setting.name.to_owned(), parsed.to_string());
+                self.values.insert(Cow::Borrowed(setting.name), parsed.to_string());
                 return Ok(None);
             }
             let message = format!("parameter \"{name}\" cannot be changed without restarting the server");
@@ -157,7 +177,7 @@ impl Parameters {
             return Err(unknown(name));
         }
         match value {
-            Some(value) => self.values.insert(name.to_owned(), value.to_owned()),
+            Some(value) => self.values.insert(Cow::Owned(name.to_owned()), value.to_owned()),
             None => self.values.remove(name),
         };
         Ok(None)
@@ -165,9 +185,9 @@ impl Parameters {
 
     /// SHOW
     pub fn show(&self, name: &str, server: &settings::Resolved) -> Result<String> {
-        let own = self.values.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+        let own = self.own().into_iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
         if let Some((_, value)) = own {
-            return Ok(value.clone());
+            return Ok(value.to_owned());
         }
         let entry = settings::by_name(name).map(|setting| server.entry(setting.name));
         entry.map(settings::Entry::shown).ok_or_else(|| unknown(name))
@@ -175,12 +195,12 @@ impl Parameters {
 
     /// The session's time zone.
     pub fn time_zone(&self) -> &str {
-        self.values.get(TIME_ZONE).map_or("", String::as_str)
+        self.get(TIME_ZONE).unwrap_or_default()
     }
 
     /// A timeout in milliseconds.
     pub fn timeout(&self, name: &str) -> u64 {
-        self.values.get(name).and_then(|value| settings::parse_time(value, 1)).unwrap_or(0)
+        self.get(name).and_then(|value| settings::parse_time(value, 1)).unwrap_or(0)
     }
 }
 
