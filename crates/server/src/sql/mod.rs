@@ -28,6 +28,7 @@ pub mod system;
 pub mod types;
 mod vacuum;
 pub mod value;
+pub mod walk;
 pub mod zone;
 
 use error::{Result, SqlError};
