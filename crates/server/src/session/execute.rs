@@ -127,6 +127,8 @@ impl Session {
                 server: &self.server,
                 connection: &self.connection,
                 parameters: &self.parameters,
+                superuser: self.superuser,
+                memberships: &memberships,
             },
         };
         work(&context)
@@ -141,6 +143,9 @@ impl Session {
         rows: &mut Rows<'_>,
     ) -> Result<String> {
         let started = Instant::now();
+        if plan.class == Class::Secret {
+            self.seat.activity.hides(plan.tag);
+        }
         self.server.metrics.statement(plan.tag);
         self.connection.interrupt.arm(self.parameters.timeout("statement_timeout"));
         let result = self.execute_armed(plan, params, rows);

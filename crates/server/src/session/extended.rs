@@ -142,6 +142,7 @@ impl Session {
     fn bind(&mut self, bind: &Bind) -> Result<()> {
         let name = bind.statement_name.clone().unwrap_or_default();
         let prepared = self.prepared(&name)?;
+        self.seat.activity.begins(&prepared.text);
         let given = bind.parameters.len();
         if given != prepared.params.len() {
             let message = format!(
