@@ -68,9 +68,8 @@ impl Connection {
         Ok(tables)
     }
 
-    /// Carries out changes of definitions; gives back what the client should know.
-    pub fn apply(&mut self, steps: &[Step]) -> Result<Vec<String>> {
-        let mut notices = Vec::new();
+    /// Carries out changes of definitions; what the client should know is the caller's to say.
+    pub fn apply(&mut self, steps: &[Step]) -> Result<()> {
         for step in steps {
             match step {
                 Step::Sql(sql) => {
@@ -101,10 +100,10 @@ impl Connection {
                         lock(&self.state).touched.insert(name.clone());
                     }
                 }
-                Step::Notice(text) => notices.push(text.clone()),
+                Step::Notice(_) | Step::Warning(_) => {}
             }
         }
-        Ok(notices)
+        Ok(())
     }
 
     /// Replaces a table's text in SQLite's schema. The next statement reads the schema again, here and in

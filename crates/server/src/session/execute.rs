@@ -9,7 +9,7 @@ use crate::log;
 use crate::sql::catalog::{OnCommit, TEMPORARY};
 use crate::sql::compile::{Context, Output};
 use crate::sql::error::{Result, SqlError};
-use crate::sql::plan::{Action, Class, Plan, plan};
+use crate::sql::plan::{Action, Class, ClusterChange, Plan, Step, plan};
 use crate::sql::system::closure;
 use crate::sql::types::{Type, Typed};
 use crate::sql::{quote, value};
@@ -35,7 +35,7 @@ impl Session {
         if !plan.params.is_empty() {
             return Err(SqlError::new("42P02", "there is no parameter $1"));
         }
-        if matches!(plan.action, Action::Cluster(_) | Action::Vacuum { .. }) && !alone {
+        if needs_to_be_alone(&plan.action) && !alone {
             return Err(SqlError::new(
                 "25001",
                 format!("{} cannot run inside a transaction block", plan.tag),
@@ -127,6 +127,7 @@ impl Session {
                 server: &self.server,
                 connection: &self.connection,
                 parameters: &self.parameters,
+                access: &self.access,
             },
         };
         work(&context)
@@ -188,8 +189,15 @@ impl Session {
                 self.text_row(&plan.columns, &shown, rows)?;
             }
             Action::Ddl(steps) => {
-                for notice in self.connection.apply(steps)? {
-                    self.wire.notice("NOTICE", "00000", &notice)?;
+                self.connection.apply(steps)?;
+                for step in steps {
+                    match step {
+                        Step::Notice(text) => self.wire.notice("NOTICE", "00000", text)?,
+                        Step::Warning(warning) => {
+                            self.wire.notice("WARNING", warning.code, &warning.message)?
+                        }
+                        _ => {}
+                    }
                 }
             }
             Action::Begin { snapshot, read_only } => match self.transaction {
@@ -221,11 +229,13 @@ impl Session {
             Action::Release(name) => {
                 let index = self.find_savepoint(name, "RELEASE SAVEPOINT")?;
                 self.connection.release_savepoint(name)?;
+                self.access.release(index);
                 self.savepoints.truncate(index);
             }
             Action::RollbackTo(name) => {
                 let index = self.find_savepoint(name, "ROLLBACK TO SAVEPOINT")?;
                 self.connection.rollback_to(name)?;
+                self.access.roll_back_to(index);
                 self.savepoints.truncate(index + 1);
                 self.transaction = Transaction::Open { snapshot: false, read_only: false };
             }
@@ -363,12 +373,15 @@ impl Session {
                 }
             }
         }
-        self.connection.commit()
+        self.server.cluster.check_access(&self.access.last())?;
+        self.connection.commit()?;
+        self.commit_access()
     }
 
     fn end_transaction(&mut self, committed: bool) -> Result<()> {
         self.transaction = Transaction::Idle;
         self.savepoints.clear();
+        self.access.clear();
         self.portals.clear();
         self.cursors.retain(|_, cursor| cursor.hold && committed);
         self.server.advisory.release(self.seat.pid, true);
@@ -429,6 +442,15 @@ impl Session {
             ];
             log::event(log::Level::Info, "statement", &fields);
         }
+    }
+}
+
+/// Whether a statement is a transaction of its own.
+pub(super) fn needs_to_be_alone(action: &Action) -> bool {
+    match action {
+        Action::Cluster(change) => !matches!(change, ClusterChange::Access { .. }),
+        Action::Vacuum { .. } => true,
+        _ => false,
     }
 }
 

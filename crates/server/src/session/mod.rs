@@ -4,6 +4,7 @@
 //! answers into a buffer that is sent when the cycle ends (Sync, Flush, ReadyForQuery). There is no
 //! async runtime; the engine blocks anyway, and a thread of its own keeps one client's work in one place.
 
+mod access;
 mod advisory;
 mod backup;
 mod block;
@@ -24,6 +25,7 @@ mod stream;
 mod vacuum;
 mod wire;
 
+pub use access::Changed;
 pub use server::{Seat, Server};
 pub use stream::Stream;
 pub use wire::{Incoming, Wire};
@@ -78,6 +80,8 @@ struct Session {
     login: (String, bool),
     transaction: Transaction,
     savepoints: Vec<String>,
+    /// What GRANT and REVOKE on databases have changed in this transaction.
+    access: access::Pending,
     statements: HashMap<String, Arc<Prepared>>,
     portals: HashMap<String, Portal>,
     plans: Plans,
@@ -298,6 +302,7 @@ impl Session {
         match self.transaction {
             Transaction::Idle => {
                 self.connection.rollback();
+                self.access.clear();
                 self.settle_notifications(false);
             }
             Transaction::Open { .. } => {

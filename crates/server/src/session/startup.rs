@@ -176,6 +176,7 @@ impl Greeting {
                 superuser: self.role.superuser,
                 transaction: Transaction::Idle,
                 savepoints: Vec::new(),
+                access: Default::default(),
                 statements: HashMap::new(),
                 portals: HashMap::new(),
                 plans: Default::default(),

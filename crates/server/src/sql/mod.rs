@@ -21,6 +21,7 @@ pub mod labels;
 pub mod numeric;
 pub mod pattern;
 pub mod plan;
+pub mod rights;
 mod sequences;
 mod setting;
 mod spelling;

@@ -115,18 +115,33 @@ impl Dump<'_> {
 fn grants(object: &str, owner: &str, list: &str, out: &mut dyn Write) -> Result<()> {
     let items = if list.is_empty() { Vec::new() } else { array::parse(list).map_err(Error::other)? };
     let given = items.iter().flatten().filter_map(|item| given(item));
-    for (grantee, letters) in given.filter(|(grantee, _)| *grantee != owner) {
-        let words = PRIVILEGES.iter().filter(|(letter, _)| letters.contains(*letter));
-        let words: Vec<&str> = words.map(|(_, word)| *word).collect();
+    for (grantee, letters, grantor) in given.filter(|(grantee, ..)| *grantee != owner) {
         let to = if grantee.is_empty() { "PUBLIC".to_owned() } else { quote(grantee) };
-        writeln!(out, "GRANT {} ON {object} TO {to};", words.join(", "))?;
+        let by = (grantor != owner).then(|| quote(grantor));
+        if let Some(grantor) = &by {
+            writeln!(out, "SET ROLE {grantor};")?;
+        }
+        for option in [false, true] {
+            let ours = |letter: char| {
+                letters.split_once(letter).is_some_and(|(_, rest)| rest.starts_with('*') == option)
+            };
+            let words = PRIVILEGES.iter().filter(|(letter, _)| ours(*letter));
+            let words: Vec<&str> = words.map(|(_, word)| *word).collect();
+            if !words.is_empty() {
+                let on = if option { " WITH GRANT OPTION" } else { "" };
+                writeln!(out, "GRANT {} ON {object} TO {to}{on};", words.join(", "))?;
+            }
+        }
+        if by.is_some() {
+            writeln!(out, "RESET ROLE;")?;
+        }
     }
     Ok(())
 }
 
-/// The grantee and the letters of an item such as `wren=ar/owl`; no grantee is everybody.
-fn given(item: &str) -> Option<(&str, &str)> {
-    let (rights, _grantor) = item.rsplit_once('/')?;
+/// The grantee, the letters and the grantor of an item such as `wren=ar*/owl`; no grantee is everybody.
+fn given(item: &str) -> Option<(&str, &str, &str)> {
+    let (rights, grantor) = item.rsplit_once('/')?;
     let (grantee, letters) = rights.rsplit_once('=')?;
-    Some((grantee.trim_matches('"'), letters))
+    Some((grantee.trim_matches('"'), letters, grantor.trim_matches('"')))
 }

@@ -121,6 +121,11 @@ impl Maker<'_, '_> {
         if !self.compiler.context.cluster.roles().iter().any(|role| role.name == owner) {
             return Err(SqlError::new("42704", format!("role \"{owner}\" does not exist")));
         }
+        // What it was given by others it now has anyway, and what it gave it gave as the owner.
+        relation.grants.retain(|grant| grant.grantee != owner);
+        for grant in relation.grants.iter_mut().filter(|grant| grant.grantor == owner) {
+            grant.grantor.clear();
+        }
         relation.owner = owner;
         Ok(())
     }

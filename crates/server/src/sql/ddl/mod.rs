@@ -20,8 +20,8 @@ use super::plan::{ClusterChange, RoleChange, Sequence, Step};
 use super::types::{Type, Typed};
 use super::{fold, literal_text, quote};
 use sqlparser::ast::{
-    AlterRoleOperation, CreateIndex, CreateView, Expr, Grant, GrantObjects, Ident, IndexColumn, ObjectName,
-    ObjectType, OrderBySort, Password, Revoke, RoleOption, SequenceOptions, Set, Spanned, Statement,
+    AlterRoleOperation, CreateIndex, CreateView, Expr, GrantObjects, Ident, IndexColumn, ObjectName,
+    ObjectType, OrderBySort, Password, RoleOption, SequenceOptions, Set, Spanned, Statement,
 };
 
 type Steps = (Vec<Step>, &'static str);
@@ -63,10 +63,11 @@ fn steps_as_written(
             )?
         }
         Statement::Grant(grant) => {
-            maker.grant(&grant.privileges, grant.objects.as_ref(), &grant.grantees, true)?
+            maker.grant(&grant.privileges, grant.objects.as_ref(), &grant.grantees, &grant::given(grant))?
         }
         Statement::Revoke(revoke) => {
-            maker.grant(&revoke.privileges, revoke.objects.as_ref(), &revoke.grantees, false)?
+            let change = grant::taken(revoke);
+            maker.grant(&revoke.privileges, revoke.objects.as_ref(), &revoke.grantees, &change)?
         }
         Statement::AlterTable(alter) => maker.alter_table(alter)?,
         Statement::Truncate(truncate) => maker.truncate(truncate)?,
@@ -137,20 +138,20 @@ pub fn cluster(statement: &Statement) -> Result<Option<(ClusterChange, &'static 
         Statement::Revoke(revoke) if revoke.objects.is_none() => {
             (grant::membership(&revoke.privileges, &revoke.grantees, false)?, "REVOKE ROLE")
         }
-        Statement::Grant(Grant {
-            objects: Some(GrantObjects::Databases(names)),
-            privileges,
-            grantees,
-            with_grant_option: false,
-            ..
-        }) => (grant::access(names, privileges, grantees, true)?, "GRANT"),
-        Statement::Revoke(Revoke {
-            objects: Some(GrantObjects::Databases(names)),
-            privileges,
-            grantees,
-            grant_option_for: false,
-            ..
-        }) => (grant::access(names, privileges, grantees, false)?, "REVOKE"),
+        Statement::Grant(grant) => match &grant.objects {
+            Some(GrantObjects::Databases(names)) => {
+                let change = grant::given(grant);
+                (grant::access(names, &grant.privileges, &grant.grantees, &change)?, "GRANT")
+            }
+            _ => return Ok(None),
+        },
+        Statement::Revoke(revoke) => match &revoke.objects {
+            Some(GrantObjects::Databases(names)) => {
+                let change = grant::taken(revoke);
+                (grant::access(names, &revoke.privileges, &revoke.grantees, &change)?, "REVOKE")
+            }
+            _ => return Ok(None),
+        },
         Statement::CreateRole(create) => {
             let [name] = create.names.as_slice() else {
                 return Err(SqlError::unsupported("several roles at once"));

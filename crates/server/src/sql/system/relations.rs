@@ -59,7 +59,10 @@ pub(super) fn access_list(relation: &Relation) -> Value {
     }
     let own = format!("{0}={1}/{0}", relation.owner, relation.kind.privileges());
     let others = relation.grants.iter();
-    let others = others.map(|grant| format!("{}={}/{}", grant.grantee, grant.privileges, relation.owner));
+    let others = others.map(|grant| {
+        let grantor = if grant.grantor.is_empty() { &relation.owner } else { &grant.grantor };
+        format!("{}={}/{grantor}", grant.grantee, grant.privileges)
+    });
     let mut items: Vec<String> = others.collect();
     // What everybody has from the start comes before what the owner has.
     let first = usual.iter().zip(&relation.grants).take_while(|(usual, now)| usual.grantee == now.grantee);
