@@ -1,6 +1,7 @@
 //! Dates and times: text in Postgres' ISO style, numbers since 2000-01-01 inside and on the wire.
 
 use super::error::{Result, SqlError};
+use super::timetz;
 use super::types::Type;
 use super::zone::{self, Local, Zone};
 use jiff::Span;
@@ -35,16 +36,18 @@ pub fn parse(ty: Type, text: &str) -> Result<i64> {
         Some(era) if era.eq_ignore_ascii_case(" BC") => (trimmed[..trimmed.len() - 3].trim_end(), true),
         _ => (trimmed, false),
     };
+    let clock_type = matches!(ty, Type::Time | Type::Timetz);
     let (day, clock) = match trimmed.find(['T', 't', ' ']) {
-        Some(split) if ty != Type::Time => (Some(&trimmed[..split]), trimmed[split + 1..].trim_start()),
-        None if ty == Type::Time => (None, trimmed),
+        // A clock may have a day before it, on which its zone depends.
+        Some(split) if clock_type && fields(&trimmed[..split]).is_none() => (None, trimmed),
+        Some(split) => (Some(&trimmed[..split]), trimmed[split + 1..].trim_start()),
+        None if clock_type => (None, trimmed),
         None => {
             // A zone may follow the day at once.
             let zone = trimmed.find('+').or_else(|| trimmed.match_indices('-').nth(2).map(|(at, _)| at));
             let (day, zone) = trimmed.split_at(zone.unwrap_or(trimmed.len()));
             (Some(day), zone)
         }
-        Some(_) => (None, trimmed),
     };
     let days = match day {
         Some(day) => {
@@ -76,6 +79,15 @@ pub fn parse(ty: Type, text: &str) -> Result<i64> {
     Ok(match ty {
         Type::Date => days,
         Type::Time => micros,
+        Type::Timetz => {
+            let east = |zone: &Zone| zone.offset(zone.instant(days * DAY + micros));
+            match zone {
+                Some(zone) if day.is_none() && zone.changes() => return Err(bad("22007")),
+                Some(zone) => timetz::pack(micros, east(&zone)),
+                None if day.is_none() => timetz::today(micros),
+                None => timetz::pack(micros, zone::with(east)),
+            }
+        }
         // A zone in the text of a timestamp without one is ignored, as in Postgres.
         Type::Timestamp => days * DAY + micros,
         _ => match zone {
@@ -92,14 +104,19 @@ pub fn convert(from: Type, to: Type, value: i64) -> i64 {
         Type::Date if value == i64::from(i32::MAX) => i64::MAX,
         Type::Date if value == i64::from(i32::MIN) => i64::MIN,
         Type::Date => value.saturating_mul(DAY),
+        Type::Timestamptz if to == Type::Timetz => return timetz::of_instant(value),
         Type::Timestamptz => zone::with(|zone| zone.local(value)),
+        Type::Timetz => timetz::unpack(value).0,
         _ => value,
     };
     match to {
         Type::Date if local == i64::MAX => i32::MAX.into(),
         Type::Date if local == i64::MIN => i32::MIN.into(),
         Type::Date => local.div_euclid(DAY),
+        // A whole day is a time too.
+        Type::Time if from == Type::Timetz => local,
         Type::Time => local.rem_euclid(DAY),
+        Type::Timetz => timetz::today(local),
         Type::Timestamptz => zone::with(|zone| zone.instant(local)),
         _ => local,
     }
@@ -129,6 +146,7 @@ pub fn format(ty: Type, value: i64) -> String {
     match ty {
         Type::Date => format_days(value),
         Type::Time => format_clock(value),
+        Type::Timetz => timetz::format(value),
         Type::Timestamptz => zone::with(|zone| format_in(zone, value)),
         _ => format_local(value),
     }

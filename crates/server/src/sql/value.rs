@@ -2,7 +2,7 @@
 
 use super::error::{Result, SqlError};
 use super::types::{Type, Typed};
-use super::{array, datetime, interval, json, labels, numeric};
+use super::{array, datetime, interval, json, labels, numeric, timetz};
 use crate::engine::{Value, ValueRef};
 use bytes::{BufMut, BytesMut};
 
@@ -27,7 +27,7 @@ pub fn input(to: Typed, text: &str, explicit: bool) -> Result<Value> {
             Value::Text(numeric::format(&parsed))
         }
         Type::Bytea => Value::Blob(bytea(text)?),
-        Type::Date | Type::Time | Type::Timestamp | Type::Timestamptz => {
+        Type::Date | Type::Time | Type::Timetz | Type::Timestamp | Type::Timestamptz => {
             Value::Integer(datetime::parse(to.ty, text)?)
         }
         Type::Interval => Value::Text(interval::parse(text, None)?.to_string()),
@@ -56,6 +56,10 @@ pub fn modify(value: Value, to: Typed, explicit: bool) -> Result<Value> {
         }
         (Type::Time | Type::Timestamp | Type::Timestamptz, Value::Integer(micros)) => {
             Ok(Value::Integer(datetime::apply_typmod(micros, to.typmod)))
+        }
+        (Type::Timetz, Value::Integer(packed)) => {
+            let (clock, east) = timetz::unpack(packed);
+            Ok(Value::Integer(timetz::pack(datetime::apply_typmod(clock, to.typmod), east)))
         }
         (ty, Value::Integer(number)) if ty.is_integer() => in_range(ty, number).map(Value::Integer),
         (_, value) => Ok(value),
@@ -111,10 +115,13 @@ pub fn cast(value: Value, from: Type, to: Typed, explicit: bool) -> Result<Value
         }
         (Type::Numeric, t, Value::Text(text)) if t.is_float() => Value::Real(float(t, &text)?),
         (
-            f @ (Type::Date | Type::Time | Type::Timestamp | Type::Timestamptz),
+            f @ (Type::Timestamp | Type::Timestamptz),
             t @ (Type::Date | Type::Time | Type::Timestamp | Type::Timestamptz),
             Value::Integer(n),
-        ) if !(f == Type::Date && t == Type::Time) => Value::Integer(datetime::convert(f, t, n)),
+        )
+        | (f @ Type::Date, t @ (Type::Timestamp | Type::Timestamptz), Value::Integer(n))
+        | (f @ (Type::Time | Type::Timestamptz), t @ Type::Timetz, Value::Integer(n))
+        | (f @ Type::Timetz, t @ Type::Time, Value::Integer(n)) => Value::Integer(datetime::convert(f, t, n)),
         (Type::Time, Type::Interval, Value::Integer(micros)) => {
             Value::Text(interval::Interval { micros, ..interval::Interval::default() }.to_string())
         }
@@ -131,9 +138,10 @@ pub fn output(of: Typed, value: ValueRef<'_>) -> String {
     match (of.ty, value) {
         (_, ValueRef::Null) => String::new(),
         (Type::Bool, ValueRef::Integer(flag)) => (if flag != 0 { "t" } else { "f" }).to_owned(),
-        (ty @ (Type::Date | Type::Time | Type::Timestamp | Type::Timestamptz), ValueRef::Integer(n)) => {
-            datetime::format(ty, n)
-        }
+        (
+            ty @ (Type::Date | Type::Time | Type::Timetz | Type::Timestamp | Type::Timestamptz),
+            ValueRef::Integer(n),
+        ) => datetime::format(ty, n),
         (ty, ValueRef::Integer(number)) if ty.is_float() => format_float(ty, number as f64),
         (_, ValueRef::Integer(number)) => number.to_string(),
         (ty, ValueRef::Real(number)) => format_float(ty, number),
@@ -172,6 +180,11 @@ pub fn send(of: Typed, value: ValueRef<'_>, out: &mut BytesMut) -> Result<()> {
         }
         (Type::Int8 | Type::Time | Type::Timestamp | Type::Timestamptz, ValueRef::Integer(n)) => {
             out.put_i64(n)
+        }
+        (Type::Timetz, ValueRef::Integer(n)) => {
+            let (clock, east) = timetz::unpack(n);
+            out.put_i64(clock);
+            out.put_i32(-east);
         }
         (Type::Float4, ValueRef::Real(x)) => out.put_f32(x as f32),
         (Type::Float8, ValueRef::Real(x)) => out.put_f64(x),
@@ -216,6 +229,13 @@ pub fn recv(ty: Type, bytes: &[u8]) -> Result<Value> {
         }
         Type::Int8 | Type::Time | Type::Timestamp | Type::Timestamptz => {
             Value::Integer(i64::from_be_bytes(bytes.try_into().map_err(|_| malformed())?))
+        }
+        Type::Timetz => {
+            let (clock, west) = bytes.split_at_checked(8).ok_or_else(malformed)?;
+            let clock = i64::from_be_bytes(clock.try_into().map_err(|_| malformed())?);
+            let west = i32::from_be_bytes(west.try_into().map_err(|_| malformed())?);
+            let legal = (0..=datetime::DAY).contains(&clock) && west.unsigned_abs() < 16 * 3600;
+            Value::Integer(if legal { timetz::pack(clock, -west) } else { return Err(malformed()) })
         }
         Type::Float4 | Type::Float8 => {
             let number = match ty {

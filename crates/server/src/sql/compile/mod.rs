@@ -18,6 +18,7 @@ mod grouping;
 mod json;
 mod operator;
 mod ordered;
+mod overlaps;
 mod privilege;
 mod projection;
 pub(in crate::sql) mod query;
@@ -340,7 +341,7 @@ pub(super) fn implicit(from: Type, to: Type) -> bool {
             (from, to),
             (Type::Date, Type::Timestamp | Type::Timestamptz)
                 | (Type::Timestamp, Type::Timestamptz)
-                | (Type::Time, Type::Interval)
+                | (Type::Time, Type::Interval | Type::Timetz)
         )
         || from.element().zip(to.element()).is_some_and(|(from, to)| implicit(from, to))
 }
@@ -353,6 +354,8 @@ fn assignable(from: Type, to: Type) -> bool {
         || matches!(
             (from, to),
             (Type::Timestamptz | Type::Timestamp, Type::Timestamp | Type::Date | Type::Time)
+                | (Type::Timestamptz, Type::Timetz)
+                | (Type::Timetz, Type::Time)
                 | (Type::Json, Type::Jsonb)
                 | (Type::Jsonb, Type::Json)
                 | (Type::Interval, Type::Time)

@@ -69,7 +69,8 @@ pub(super) const INFORMATION: &[System] = &[
                     ty if ty.is_integer() => n(0),
                     _ => Value::Null,
                 };
-                let instant = matches!(typed.ty, Type::Time | Type::Timestamp | Type::Timestamptz);
+                let instant =
+                    matches!(typed.ty, Type::Time | Type::Timetz | Type::Timestamp | Type::Timestamptz);
                 let array = typed.ty.element().is_some();
                 let own = typed.ty.enumeration().and_then(|oid| source.catalog.enumeration(oid));
                 vec![
