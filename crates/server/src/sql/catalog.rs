@@ -43,6 +43,11 @@ pub fn extension_key(name: &str) -> String {
     format!("{MARK}{MARK}{name}")
 }
 
+/// The name, for SQLite alone, of the query behind a materialized view: no relation's.
+pub fn query_key(key: &str) -> String {
+    format!("{key}{MARK}{MARK}query")
+}
+
 /// A key's schema and name; a schema's own key has an empty schema.
 pub fn split(key: &str) -> (&str, &str) {
     key.split_once(MARK).unwrap_or((PUBLIC, key))
@@ -141,6 +146,11 @@ pub enum Kind {
     Table,
     /// A view.
     View,
+    /// A materialized view.
+    Materialized {
+        /// Whether it has been filled; else it can't be read.
+        populated: bool,
+    },
     /// An index; unique or not.
     Index {
         /// Whether it refuses duplicates.
@@ -166,6 +176,7 @@ impl Kind {
         match self {
             Self::Table => "table",
             Self::View => "view",
+            Self::Materialized { .. } => "materialized view",
             Self::Index { .. } => "index",
             Self::Sequence => "sequence",
             Self::Schema | Self::Dropped => "schema",
@@ -177,7 +188,17 @@ impl Kind {
 
     /// Whether it shares the name space of tables.
     pub fn is_relation(self) -> bool {
-        matches!(self, Self::Table | Self::View | Self::Index { .. } | Self::Sequence)
+        self.has_rows() || matches!(self, Self::Index { .. } | Self::Sequence)
+    }
+
+    /// Whether it can be read as a table.
+    pub fn has_rows(self) -> bool {
+        self.is_query() || self == Self::Table
+    }
+
+    /// Whether a query says what is in it.
+    pub fn is_query(self) -> bool {
+        matches!(self, Self::View | Self::Materialized { .. })
     }
 
     /// The letters of an owner's privileges, in the order in which Postgres shows them.

@@ -18,6 +18,7 @@ pub mod functions;
 pub mod interval;
 pub mod json;
 pub mod labels;
+mod materialized;
 pub mod numeric;
 pub mod pattern;
 pub mod plan;

@@ -441,7 +441,10 @@ fn build(statement: &Statement, context: &Context<'_>, compiler: &mut Compiler<'
         }
         Statement::Set(set) => match ddl::altered_sequence(set, context, compiler)? {
             Some(steps) => Ok(Plan::ddl(steps, "ALTER SEQUENCE")),
-            None => setting::plan(set),
+            None => match ddl::refreshed(set, context, compiler)? {
+                Some(steps) => Ok(Plan::ddl(steps, "REFRESH MATERIALIZED VIEW")),
+                None => setting::plan(set),
+            },
         },
         Statement::Reset(reset) => match &reset.reset {
             Reset::ConfigurationParameter(name) if name.to_string().eq_ignore_ascii_case("role") => {
@@ -479,7 +482,7 @@ fn build(statement: &Statement, context: &Context<'_>, compiler: &mut Compiler<'
         }
         Statement::Vacuum(vacuum) => {
             if let Some(table) = &vacuum.table_name {
-                compiler.target(table)?;
+                compiler.target_with_rows(table)?;
             }
             Ok(Plan::new(Action::Vacuum { full: vacuum.full, analyze: vacuum.reindex }, "VACUUM"))
         }

@@ -9,6 +9,7 @@ use std::io::{Error, Result, Write};
 fn noun(kind: &str) -> &'static str {
     match kind {
         "v" => "VIEW",
+        "m" => "MATERIALIZED VIEW",
         "S" => "SEQUENCE",
         "i" => "INDEX",
         _ => "TABLE",
@@ -72,10 +73,10 @@ impl Dump<'_> {
         let owned = self.owned()?;
         // Rights are given by those who have them: before the owner is another.
         for Owned { object, owner, list } in &owned {
-            grants(&object.replacen("VIEW ", "TABLE ", 1), owner, list, out)?;
+            grants(&as_table(object), owner, list, out)?;
         }
         for Owned { object, owner, .. } in owned.iter().filter(|owned| owned.owner != master) {
-            let object = object.replacen("VIEW ", "TABLE ", 1);
+            let object = as_table(object);
             writeln!(out, "ALTER {object} OWNER TO {};", quote(owner))?;
         }
         if !access.is_empty() {
@@ -91,7 +92,7 @@ impl Dump<'_> {
     fn owned(&mut self) -> Result<Vec<Owned>> {
         let relations = format!(
             "SELECT c.relkind, n.nspname, c.relname, pg_get_userbyid(c.relowner), c.relacl FROM pg_class c
-             JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'v', 'S') AND {OWN}
+             JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'v', 'm', 'S') AND {OWN}
              ORDER BY c.oid"
         );
         let schemas = format!(
@@ -109,6 +110,12 @@ impl Dump<'_> {
         });
         Ok(owned.collect())
     }
+}
+
+/// GRANT and ALTER … OWNER TO take views for tables.
+fn as_table(object: &str) -> String {
+    let view = object.strip_prefix("MATERIALIZED ").unwrap_or(object);
+    view.strip_prefix("VIEW ").map_or_else(|| object.to_owned(), |name| format!("TABLE {name}"))
 }
 
 /// A GRANT for each item of an access control list but the owner's, who may do everything anyway.

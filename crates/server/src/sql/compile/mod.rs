@@ -26,14 +26,15 @@ mod sets;
 mod system;
 mod union;
 
-use super::catalog::{Catalog, PUBLIC, Relation, TEMPORARY, is_temporary, key, schema_key};
+use super::catalog::{Catalog, Kind, PUBLIC, Relation, TEMPORARY, is_temporary, key, schema_key};
 use super::error::{Result, SqlError};
 use super::system::Cluster;
 use super::types::{Type, Typed};
 use super::{fold, quote, value, zone};
 use crate::engine::Value;
 pub(in crate::sql) use expr::string as expression_string;
-use sqlparser::ast::{Ident, ObjectName};
+use sqlparser::ast::{Ident, ObjectName, visit_relations};
+use std::ops::ControlFlow;
 
 /// What the compiler needs to know about the session.
 pub struct Context<'a> {
@@ -75,6 +76,38 @@ impl Context<'_> {
     pub fn find_from(&self, from: &Relation, schema: Option<&str>, name: &str) -> Option<&Relation> {
         let near = || schema.is_none().then(|| self.catalog.get(&from.sibling(name))).flatten();
         self.find(schema, name).or_else(near)
+    }
+
+    /// Whether a view's query reads the relation of a key.
+    pub fn reads(&self, view: &Relation, key: &str) -> bool {
+        let parsed = super::parse(view.definition.as_deref().unwrap_or_default());
+        let reader = |read: &ObjectName| {
+            let found = relation_name(read).ok();
+            let found = found.and_then(|(schema, name)| self.find_from(view, schema.as_deref(), &name));
+            if found.is_some_and(|found| found.name == key) {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        };
+        parsed.is_ok_and(|statements| visit_relations(&statements, reader).is_break())
+    }
+
+    /// The materialized view without rows that a relation's query reads, directly or through views; or that it is.
+    pub fn unpopulated(&self, relation: &Relation, itself: bool) -> Option<&Relation> {
+        let empty = |r: &&Relation| r.kind == (Kind::Materialized { populated: false });
+        // There is hardly ever one.
+        let mut all = self.catalog.relations.values().filter(empty).peekable();
+        all.peek()?;
+        if itself && empty(&relation) {
+            return self.catalog.get(&relation.name);
+        }
+        if itself && relation.kind != Kind::View {
+            return None;
+        }
+        let read = self.catalog.relations.values();
+        let mut read = read.filter(|r| r.kind.is_query() && r.name != relation.name);
+        read.find_map(|r| if self.reads(relation, &r.name) { self.unpopulated(r, true) } else { None })
     }
 
     /// Whether a relation is found without its schema.
@@ -147,6 +180,8 @@ pub struct Compiler<'a> {
     pub changes: Vec<(String, char)>,
     /// The literals that were read and as which types, where the session's zone is not UTC.
     pub literals: Vec<(String, Type)>,
+    /// A view is defined, and not read.
+    pub defining: bool,
     /// How many queries the present one is inside.
     depth: usize,
     /// An INSERT that gives identity columns values of its own.
@@ -245,6 +280,7 @@ impl<'a> Compiler<'a> {
             before: Vec::new(),
             changes: Vec::new(),
             literals: Vec::new(),
+            defining: false,
             depth: 0,
             overriding: false,
             scopes: Vec::new(),

@@ -2,7 +2,7 @@
 
 use super::table::renamed;
 use super::{Maker, names_of};
-use crate::sql::catalog::{Column, Constraint, Kind, Relation, stored};
+use crate::sql::catalog::{Column, Constraint, Kind, Relation, query_key, stored};
 use crate::sql::compile::{Compiler, relation_name};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::plan::Step;
@@ -20,8 +20,11 @@ impl Maker<'_, '_> {
             self.steps.push(Step::Notice(format!("relation \"{name}\" does not exist, skipping")));
             return Ok("ALTER TABLE");
         }
-        let renames = |operation: &AlterTableOperation| {
-            matches!(operation, AlterTableOperation::RenameTable { .. } | AlterTableOperation::OwnerTo { .. })
+        let kept = known.is_some_and(|relation| matches!(relation.kind, Kind::Materialized { .. }));
+        let renames = |operation: &AlterTableOperation| match operation {
+            AlterTableOperation::RenameTable { .. } | AlterTableOperation::OwnerTo { .. } => true,
+            AlterTableOperation::RenameColumn { .. } => kept,
+            _ => false,
         };
         // ALTER TABLE renames views, indexes and sequences too.
         let mut relation = match known {
@@ -440,15 +443,16 @@ impl Maker<'_, '_> {
         self.free(&key, false)?;
         let old = relation.name.clone();
         match relation.kind {
-            Kind::Table => {
+            Kind::Table | Kind::Materialized { .. } => {
                 self.sql(format!("ALTER TABLE {} RENAME TO {}", stored(&old), quote(&key)));
             }
             Kind::View | Kind::Index { .. } => {}
             _ => return Err(SqlError::unsupported(format!("renaming a {}", relation.kind.noun()))),
         }
-        let noun = relation.kind.noun().to_ascii_uppercase();
-        if relation.kind != Kind::Table {
-            self.sql(format!("DROP {noun} {}", stored(&old)));
+        match relation.kind {
+            Kind::Table => {}
+            Kind::Materialized { .. } => self.sql(format!("DROP VIEW {}", stored(&query_key(&old)))),
+            kind => self.sql(format!("DROP {} {}", kind.noun().to_ascii_uppercase(), stored(&old))),
         }
         self.steps.push(Step::Remove(old.clone()));
         relation.name = key;
@@ -460,6 +464,7 @@ impl Maker<'_, '_> {
                 }
             }
             Kind::View => self.make_view(relation)?,
+            Kind::Materialized { .. } => self.make_query(relation, true)?,
             _ => {}
         }
         for mut view in self.readers_of(&old) {

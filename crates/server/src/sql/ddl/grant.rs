@@ -50,9 +50,7 @@ impl Maker<'_, '_> {
                 };
                 names.iter().map(find).collect()
             }
-            GrantObjects::AllTablesInSchema { schemas } => {
-                all(schemas, self, |kind| matches!(kind, Kind::Table | Kind::View))
-            }
+            GrantObjects::AllTablesInSchema { schemas } => all(schemas, self, |kind| kind.has_rows()),
             GrantObjects::AllSequencesInSchema { schemas } => {
                 all(schemas, self, |kind| *kind == Kind::Sequence)
             }

@@ -8,6 +8,7 @@ mod enumeration;
 mod extension;
 mod grant;
 mod instants;
+pub(in crate::sql) mod materialized;
 mod schema;
 mod sequence;
 mod storage;
@@ -23,6 +24,8 @@ use sqlparser::ast::{
     AlterRoleOperation, CreateIndex, CreateView, Expr, GrantObjects, Ident, IndexColumn, ObjectName,
     ObjectType, OrderBySort, Password, RoleOption, SequenceOptions, Set, Spanned, Statement,
 };
+
+pub use materialized::refreshed;
 
 type Steps = (Vec<Step>, &'static str);
 
@@ -267,7 +270,7 @@ impl Maker<'_, '_> {
     }
 
     fn create_index(&mut self, create: &CreateIndex) -> Result<&'static str> {
-        let table = self.compiler.target(&create.table_name)?;
+        let table = self.compiler.target_with_rows(&create.table_name)?;
         self.must_own(&table)?;
         self.compiler.open_columns("", &names_of(&table));
         let mut columns = Vec::new();
@@ -309,10 +312,10 @@ impl Maker<'_, '_> {
     }
 
     fn create_view(&mut self, create: &CreateView) -> Result<&'static str> {
-        let place = create.name.span().start;
         if create.materialized {
-            return Err(SqlError::unsupported("a materialized view").at(place));
+            return self.create_materialized(create);
         }
+        let place = create.name.span().start;
         let (schema, name) = relation_name(&create.name)?;
         let schema = if create.temporary { Some(TEMPORARY.to_owned()) } else { schema };
         let key = self.new_key(schema.as_deref(), &name).map_err(|error| error.at(place))?;
@@ -347,11 +350,23 @@ impl Maker<'_, '_> {
 
     /// A view's text for SQLite; its first columns may have names given to them.
     fn make_view(&mut self, relation: &mut Relation) -> Result<()> {
+        let (sql, names) = self.view_query(relation, true)?;
+        let temporary = if super::catalog::is_temporary(&relation.name) { "TEMP " } else { "" };
+        let name = quote(&relation.name);
+        self.sql(format!("CREATE {temporary}VIEW {name} ({names}) AS {sql}"));
+        Ok(())
+    }
+
+    /// A view's query and the names of its columns for SQLite; `defining` when it is not read now.
+    fn view_query(&mut self, relation: &mut Relation, defining: bool) -> Result<(String, String)> {
         let statements = super::parse(relation.definition.as_deref().unwrap_or_default())?;
         let [Statement::Query(query)] = statements.as_slice() else {
             return Err(SqlError::syntax("a view needs a query"));
         };
-        let (sql, mut outputs) = self.compiler.query(query)?;
+        self.compiler.defining = defining;
+        let compiled = self.compiler.query(query);
+        self.compiler.defining = false;
+        let (sql, mut outputs) = compiled?;
         if !self.compiler.params.is_empty() {
             return Err(SqlError::new("42P02", "there is no parameter $1"));
         }
@@ -362,11 +377,8 @@ impl Maker<'_, '_> {
             output.name.clone_from(&given.name);
         }
         let names: Vec<String> = outputs.iter().map(|output| quote(&output.name)).collect();
-        let temporary = if super::catalog::is_temporary(&relation.name) { "TEMP " } else { "" };
-        let name = quote(&relation.name);
-        self.sql(format!("CREATE {temporary}VIEW {name} ({}) AS {sql}", names.join(", ")));
         relation.columns = outputs.iter().map(|output| column(&output.name, output.typed)).collect();
-        Ok(())
+        Ok((sql, names.join(", ")))
     }
 
     fn create_sequence(

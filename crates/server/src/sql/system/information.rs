@@ -113,7 +113,10 @@ pub(super) const INFORMATION: &[System] = &[
                     },
                 ]
             };
-            columns(source.catalog).map(row).collect()
+            columns(source.catalog)
+                .filter(|(relation, ..)| !matches!(relation.kind, Kind::Materialized { .. }))
+                .map(row)
+                .collect()
         },
     },
     System {
