@@ -249,6 +249,7 @@ fn statements() -> Vec<(&'static str, Vec<String>)> {
     features.push(("clocks and periods", lines(include_str!("differential/clocks.sql"))));
     features.push(("sums", lines(include_str!("differential/sums.sql"))));
     features.push(("materialized views", lines(include_str!("differential/materialized.sql"))));
+    features.push(("generated columns", lines(include_str!("differential/generated.sql"))));
     features.push(("unusual numbers", lines(include_str!("differential/unusual.sql"))));
     features
 }

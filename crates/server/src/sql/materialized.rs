@@ -43,7 +43,7 @@ pub(super) fn adapt(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>> {
         let dotted = |(index, token): (usize, &TokenWithSpan)| {
             matches!((index % 2, &token.token), (0, Token::Word(_)) | (1, Token::Period))
         };
-        if name.len() % 2 == 0 || !name.iter().enumerate().all(dotted) {
+        if name.len().is_multiple_of(2) || !name.iter().enumerate().all(dotted) {
             return Err(syntax(name.last().unwrap_or(&solid[2])));
         }
         let name: String = name.iter().map(|token| token.token.to_string()).collect();

@@ -278,10 +278,10 @@ impl Maker<'_, '_> {
             return Ok(());
         }
         let column = self.column(relation, definition)?;
-        if column.generated {
-            return Err(SqlError::unsupported("adding a stored generated column to an existing table"));
-        }
         let (table, storage) = (stored(&relation.name), column.typed().ty.info().storage);
+        if column.generated {
+            self.try_generated(relation, &column)?;
+        }
         self.sql(format!("ALTER TABLE {table} ADD COLUMN {} {storage}", quote(&name)));
         let before = relation.constraints.len();
         relation.columns.push(column.clone());
@@ -299,10 +299,33 @@ impl Maker<'_, '_> {
         Ok(())
     }
 
+    /// What a generated column is, for SQLite.
+    fn generated(&mut self, relation: &Relation, column: &Column) -> Result<String> {
+        let source = crate::sql::parse_expr(column.default.as_deref().unwrap_or_default())?;
+        self.compiler.open_columns("", &names_of(relation));
+        let sql = self.compiler.expr(&source).and_then(|frag| self.compiler.assign(frag, column));
+        self.compiler.close_scope();
+        sql
+    }
+
+    /// Lets SQLite judge a generated column before a table's text has it: SQLite adds no stored ones, and virtual ones
+    /// cost nothing.
+    fn try_generated(&mut self, relation: &Relation, column: &Column) -> Result<()> {
+        let (table, name) = (stored(&relation.name), quote(&column.name));
+        let sql = self.generated(relation, column)?;
+        self.sql(format!("ALTER TABLE {table} ADD COLUMN {name} ANY GENERATED ALWAYS AS ({sql}) VIRTUAL"));
+        self.sql(format!("ALTER TABLE {table} DROP COLUMN {name}"));
+        Ok(())
+    }
+
     /// Gives the rows that are there the default of a new column.
     fn sql_default(&mut self, relation: &Relation, column: &Column) -> Result<()> {
         if column.default.is_some() {
-            let default = self.compiler.default_of(column)?;
+            let default = if column.generated {
+                self.generated(relation, column)?
+            } else {
+                self.compiler.default_of(column)?
+            };
             self.sql(format!("UPDATE {} SET {} = {default}", stored(&relation.name), quote(&column.name)));
         }
         Ok(())
