@@ -87,6 +87,33 @@ fn only_what_was_granted_is_allowed() {
 }
 
 #[test]
+fn what_was_prepared_as_one_role_is_planned_anew_as_another() {
+    let node = Node::start(&[]);
+    run(async {
+        let (one, two) = (node.connect().await, node.connect().await);
+        for sql in ["CREATE TABLE secret (x int)", "CREATE ROLE clerk", "CREATE ROLE boss"] {
+            one.batch_execute(sql).await.unwrap();
+        }
+        one.batch_execute("GRANT SELECT ON secret TO boss").await.unwrap();
+        let (mine, theirs) = (
+            one.prepare("SELECT x FROM secret").await.unwrap(),
+            two.prepare("SELECT x FROM secret").await.unwrap(),
+        );
+        let code = async |client: &tokio_postgres::Client, statement| match client.query(statement, &[]).await
+        {
+            Ok(_) => "00000".to_owned(),
+            Err(error) => error.code().unwrap().code().to_owned(),
+        };
+        for (role, expect) in [("clerk", "42501"), ("boss", "00000"), ("clerk", "42501"), ("NONE", "00000")] {
+            one.batch_execute(&format!("SET ROLE {role}")).await.unwrap();
+            assert_eq!(code(&one, &mine).await, expect, "{role}");
+            assert_eq!(state(&one, "SELECT x FROM secret").await, expect, "{role}");
+            assert_eq!(code(&two, &theirs).await, "00000");
+        }
+    });
+}
+
+#[test]
 fn rights_on_a_database_wait_for_the_commit() {
     let node = Node::start(&[]);
     run(async {

@@ -484,7 +484,7 @@ pub(super) fn encode(columns: &[Output], formats: &[i16], line: &[ValueRef<'_>])
         }
         let typed = columns.get(index).map_or(Typed::from(Type::Text), |column| column.typed);
         if format_of(formats, index) == 0 {
-            let text = value::output(typed, *value);
+            let text = value::shown(typed, *value);
             data.put_i32(i32::try_from(text.len()).map_err(|_| SqlError::new("54000", "value is too big"))?);
             data.put_slice(text.as_bytes());
             continue;

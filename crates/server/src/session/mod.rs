@@ -85,6 +85,8 @@ struct Session {
     statements: HashMap<String, Arc<Prepared>>,
     portals: HashMap<String, Portal>,
     plans: Plans,
+    /// Counts the changes of what names mean and what may be done: see `replan`.
+    epoch: u64,
     cursors: HashMap<String, Cursor>,
     /// The parameters to return to when the transaction ends.
     saved: Option<Saved>,

@@ -177,6 +177,7 @@ impl Greeting {
                 transaction: Transaction::Idle,
                 savepoints: Vec::new(),
                 access: Default::default(),
+                epoch: 0,
                 statements: HashMap::new(),
                 portals: HashMap::new(),
                 plans: Default::default(),

@@ -180,7 +180,7 @@ fn format_local(micros: i64) -> String {
     // The era comes last.
     match day.strip_suffix(" BC") {
         Some(day) => format!("{day} {clock} BC"),
-        None => format!("{day} {clock}"),
+        None => day + " " + &clock,
     }
 }
 
@@ -264,7 +264,20 @@ const WEEKDAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursd
 
 /// The calendar date of a day number, if the calendar reaches that far.
 pub fn date_of(days: i64) -> Option<Date> {
-    Span::new().try_days(days).and_then(|span| EPOCH.checked_add(span)).ok()
+    // From the year 1 to 9999 by counting in whole cycles of 400 years that begin in March, which takes a tenth of the
+    // time; the calendar itself knows what lies before.
+    if !(-730_119..=2_921_939).contains(&days) {
+        return Span::new().try_days(days).and_then(|span| EPOCH.checked_add(span)).ok();
+    }
+    let since = days + 730_425;
+    let (cycle, day) = (since / 146_097, since % 146_097);
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let (month, next) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    let year = i16::try_from(year + cycle * 400 + next).ok()?;
+    Date::new(year, i8::try_from(month).ok()?, i8::try_from(day).ok()?).ok()
 }
 
 /// The day number of a calendar date.
@@ -274,7 +287,15 @@ pub fn days_of(date: Date) -> i64 {
 
 fn format_days(days: i64) -> String {
     match date_of(days) {
-        Some(date) if date.year() > 0 => format!("{:04}-{:02}-{:02}", date.year(), date.month(), date.day()),
+        Some(date) if date.year() > 0 => {
+            let mut text = String::with_capacity(26);
+            pad(&mut text, date.year().into(), 1000);
+            text.push('-');
+            pad(&mut text, date.month().into(), 10);
+            text.push('-');
+            pad(&mut text, date.day().into(), 10);
+            text
+        }
         Some(date) => format!("{:04}-{:02}-{:02} BC", 1 - i32::from(date.year()), date.month(), date.day()),
         None => (if days < 0 { "-infinity" } else { "infinity" }).to_owned(),
     }
@@ -282,11 +303,26 @@ fn format_days(days: i64) -> String {
 
 fn format_clock(micros: i64) -> String {
     let (seconds, fraction) = (micros / 1_000_000, micros % 1_000_000);
-    let whole = format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60);
-    if fraction == 0 {
-        return whole;
+    let mut text = String::with_capacity(15);
+    pad(&mut text, seconds / 3600, 10);
+    text.push(':');
+    pad(&mut text, seconds / 60 % 60, 10);
+    text.push(':');
+    pad(&mut text, seconds % 60, 10);
+    if fraction != 0 {
+        text.push('.');
+        pad(&mut text, fraction, 100_000);
+        text.truncate(text.trim_end_matches('0').len());
     }
-    format!("{whole}.{}", format!("{fraction:06}").trim_end_matches('0'))
+    text
+}
+
+/// The digits of a number that is not negative, from the place of a power of ten on.
+fn pad(text: &mut String, number: i64, mut place: i64) {
+    while place > 0 {
+        text.push(char::from(b'0' + u8::try_from(number / place % 10).unwrap_or(0)));
+        place /= 10;
+    }
 }
 
 /// Whether a text means another moment each day.
@@ -406,6 +442,16 @@ mod tests {
         let got =
             parse(ty, text).map(|value| format(ty, value)).unwrap_or_else(|error| error.code.to_owned());
         assert_eq!(got, expect, "{ty} {text:?}");
+    }
+
+    #[test]
+    fn dates_are_those_of_the_calendar() {
+        let slowly = |days| Span::new().try_days(days).and_then(|span| EPOCH.checked_add(span)).ok();
+        for days in
+            (-800_000..3_000_000).step_by(97).chain([-730_120, -730_119, 2_921_939, 2_921_940, 59, 60])
+        {
+            assert_eq!(date_of(days), slowly(days), "{days}");
+        }
     }
 
     #[test]

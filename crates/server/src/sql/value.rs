@@ -5,6 +5,7 @@ use super::types::{Type, Typed};
 use super::{array, datetime, interval, json, labels, numeric, timetz};
 use crate::engine::{Value, ValueRef};
 use bytes::{BufMut, BytesMut};
+use std::borrow::Cow;
 
 /// The value of a literal or a text parameter, as the type's input function reads it.
 pub fn input(to: Typed, text: &str, explicit: bool) -> Result<Value> {
@@ -131,6 +132,16 @@ pub fn cast(value: Value, from: Type, to: Typed, explicit: bool) -> Result<Value
         (f, t, _) => return Err(SqlError::new("42846", format!("cannot cast type {f} to {t}"))),
     };
     modify(cast, to, explicit)
+}
+
+/// [`output`], but borrowed where the value is kept as it is shown.
+pub fn shown(of: Typed, value: ValueRef<'_>) -> Cow<'_, str> {
+    match (of.ty, value) {
+        (Type::Text | Type::Varchar | Type::Numeric | Type::Uuid | Type::Jsonb, ValueRef::Text(text)) => {
+            String::from_utf8_lossy(text)
+        }
+        (_, value) => Cow::Owned(output(of, value)),
+    }
 }
 
 /// The text form of a value, as the type's output function writes it.
@@ -301,13 +312,18 @@ pub fn format_float(ty: Type, number: f64) -> String {
     if number.is_infinite() {
         return (if number > 0.0 { "Infinity" } else { "-Infinity" }).to_owned();
     }
-    let scientific = if ty == Type::Float4 { format!("{:e}", number as f32) } else { format!("{number:e}") };
-    let exponent = scientific.split_once('e').and_then(|(_, e)| e.parse::<i32>().ok()).unwrap_or(0);
-    let limit = if ty == Type::Float4 { 6 } else { 15 };
-    if (-4..limit).contains(&exponent) {
+    let (magnitude, limit) = match ty {
+        Type::Float4 => (f64::from((number as f32).abs()), 1e6),
+        _ => (number.abs(), 1e15),
+    };
+    // The bounds are those of the type itself: the float next to 0.0001 is that number's.
+    let least = if ty == Type::Float4 { f64::from(1e-4_f32) } else { 1e-4 };
+    if magnitude == 0.0 || (least..limit).contains(&magnitude) {
         return if ty == Type::Float4 { (number as f32).to_string() } else { number.to_string() };
     }
-    let (mantissa, _) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    let scientific = if ty == Type::Float4 { format!("{:e}", number as f32) } else { format!("{number:e}") };
+    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    let exponent = exponent.parse::<i32>().unwrap_or(0);
     format!("{mantissa}e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.abs())
 }
 

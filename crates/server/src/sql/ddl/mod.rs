@@ -27,6 +27,10 @@ use sqlparser::ast::{
 
 pub use materialized::refreshed;
 
+/// What to do where Postgres would run code of one's own.
+const NO_LOGIC: &str =
+    "Use CHECK, DEFAULT, foreign keys, generated columns and views, or do it in the client or a DO block.";
+
 type Steps = (Vec<Step>, &'static str);
 
 /// The steps of a statement that changes one database's definitions.
@@ -92,7 +96,9 @@ fn steps_as_written(
         other => {
             let text = other.to_string();
             let words: Vec<&str> = text.split_whitespace().take(2).collect();
-            return Err(SqlError::unsupported(words.join(" ")).at(other.span().start));
+            let error = SqlError::unsupported(words.join(" ")).at(other.span().start);
+            let logic = words.iter().any(|word| matches!(*word, "FUNCTION" | "PROCEDURE" | "TRIGGER"));
+            return Err(if logic { error.hint(NO_LOGIC) } else { error });
         }
     };
     Ok((maker.steps, tag))
