@@ -4,6 +4,7 @@
 //! answers into a buffer that is sent when the cycle ends (Sync, Flush, ReadyForQuery). There is no
 //! async runtime; the engine blocks anyway, and a thread of its own keeps one client's work in one place.
 
+mod access;
 mod activity;
 mod advisory;
 mod backup;
@@ -25,6 +26,7 @@ mod stream;
 mod vacuum;
 mod wire;
 
+pub use access::Changed;
 pub use server::{Seat, Server};
 pub use stream::Stream;
 pub use wire::{Incoming, Wire};
@@ -78,9 +80,13 @@ struct Session {
     login: (String, bool),
     transaction: Transaction,
     savepoints: Vec<String>,
+    /// What GRANT and REVOKE on databases have changed in this transaction.
+    access: access::Pending,
     statements: HashMap<String, Arc<Prepared>>,
     portals: HashMap<String, Portal>,
     plans: Plans,
+    /// Counts the changes of what names mean and what may be done: see `replan`.
+    epoch: u64,
     cursors: HashMap<String, Cursor>,
     /// The parameters to return to when the transaction ends.
     saved: Option<Saved>,
@@ -300,6 +306,7 @@ impl Session {
         match self.transaction {
             Transaction::Idle => {
                 self.connection.rollback();
+                self.access.clear();
                 self.settle_notifications(false);
             }
             Transaction::Open { .. } => {

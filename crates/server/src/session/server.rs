@@ -1,5 +1,6 @@
 //! What all sessions share: the cluster, the settings, and who is connected.
 
+use super::access::Pending;
 use super::activity::Activity;
 use super::advisory::Advisory;
 use super::notify::Channels;
@@ -244,6 +245,8 @@ pub struct Surroundings<'a> {
     pub superuser: bool,
     /// The roles whose sessions it may look into.
     pub memberships: &'a [String],
+    /// What this transaction has changed of who may do what with databases.
+    pub access: &'a Pending,
 }
 
 impl system::Cluster for Surroundings<'_> {
@@ -265,7 +268,9 @@ impl system::Cluster for Surroundings<'_> {
     }
 
     fn databases(&self) -> Vec<Relation> {
-        self.server.cluster.database_records().unwrap_or_default()
+        let mut records = self.server.cluster.database_records().unwrap_or_default();
+        records.iter_mut().for_each(|record| self.access.overlay(record));
+        records
     }
 
     fn sessions(&self) -> Vec<system::Activity> {

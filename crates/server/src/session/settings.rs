@@ -82,6 +82,6 @@ impl Session {
     /// What names mean, or what may be done, has changed: every plan is made anew before its next run.
     pub(super) fn replan(&mut self) {
         self.plans.clear();
-        self.connection.forget_definitions();
+        self.epoch += 1;
     }
 }

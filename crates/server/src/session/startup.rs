@@ -176,6 +176,8 @@ impl Greeting {
                 superuser: self.role.superuser,
                 transaction: Transaction::Idle,
                 savepoints: Vec::new(),
+                access: Default::default(),
+                epoch: 0,
                 statements: HashMap::new(),
                 portals: HashMap::new(),
                 plans: Default::default(),

@@ -350,6 +350,20 @@ pub(super) const PG: &[System] = &[
         },
     },
     System {
+        name: "pg_matviews",
+        columns: "schemaname matviewname matviewowner tablespace hasindexes:bool ispopulated:bool definition:text",
+        rows: |source| {
+            let row = |view: &Relation| {
+                let Kind::Materialized { populated } = view.kind else { return None };
+                let definition = format!(" {};", view.definition.as_deref().unwrap_or_default());
+                let mut row = vec![t(view.schema()), t(view.base()), t(&view.owner), Value::Null];
+                row.extend([yes(has_index(source.catalog, view)), yes(populated), t(&definition)]);
+                Some(row)
+            };
+            relations(source.catalog).filter_map(row).collect()
+        },
+    },
+    System {
         name: "pg_indexes",
         columns: "schemaname tablename indexname tablespace indexdef:text",
         rows: |source| {
