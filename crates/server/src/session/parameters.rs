@@ -45,6 +45,7 @@ const KNOWN: &[(&str, &str, bool, &[&str])] = &[
     ("lc_messages", "C", false, &[]),
     ("max_identifier_length", "63", false, &[]),
     ("max_index_keys", "32", false, &[]),
+    ("password_encryption", "scram-sha-256", false, &["scram-sha-256"]),
     ("transaction_read_only", "off", false, &["off"]),
 ];
 

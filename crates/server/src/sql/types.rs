@@ -304,6 +304,11 @@ impl Type {
         matches!(self, Text | Varchar | Bpchar | Name | Char)
     }
 
+    /// Whether it can have a length or a precision.
+    pub fn takes_modifier(self) -> bool {
+        matches!(self, Numeric | Varchar | Bpchar | Time | Timetz | Timestamp | Timestamptz | Interval)
+    }
+
     /// How SQLite compares its values, where that is not by their bytes.
     pub fn collation(self) -> Option<&'static str> {
         match self {

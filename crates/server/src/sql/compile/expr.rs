@@ -9,6 +9,12 @@ use sqlparser::ast::{
     Value as Literal,
 };
 
+/// Whether a type's values are functions or operators by their numbers.
+fn names_function(ty: &str) -> bool {
+    let name = ty.trim_start_matches("pg_catalog.");
+    matches!(name, "regproc" | "regprocedure" | "regoper" | "regoperator")
+}
+
 impl Compiler<'_> {
     /// Compiles an expression, and names its place if it can't be compiled.
     pub(in crate::sql) fn expr(&mut self, expr: &Expr) -> Result<Frag> {
@@ -47,7 +53,7 @@ impl Compiler<'_> {
             Expr::BinaryOp { left, op, right } => self.binary(left, op, right),
             Expr::UnaryOp { op, expr } => self.unary(*op, expr),
             Expr::Cast { expr, data_type: DataType::Custom(name, _), .. }
-                if name.to_string().trim_start_matches("pg_catalog.") == "regproc" =>
+                if names_function(&name.to_string()) =>
             {
                 self.function_name(expr)
             }
@@ -227,6 +233,11 @@ impl Compiler<'_> {
             let (not_null, origin) = (found.not_null, found.origin);
             return Ok(Frag { not_null, origin, ..Frag::new(sql, found.typed) });
         }
+        if name == "tableoid"
+            && let Some(frag) = self.table_number(table_name.as_deref())
+        {
+            return Ok(frag);
+        }
         if table.is_none()
             && let Some(frag) = self.keyword(&name, column)
         {
@@ -256,6 +267,15 @@ impl Compiler<'_> {
             }
             _ => SqlError::new("42703", format!("column \"{name}\" does not exist")).at(place(column)),
         })
+    }
+
+    /// The number of the only table, or of the one with an alias: the system column that tables can have here.
+    fn table_number(&self, alias: Option<&str>) -> Option<Frag> {
+        let tables = self.scopes.iter().rev().flat_map(|scope| &scope.tables);
+        let mut tables = tables.filter(|table| alias.is_none_or(|alias| table.alias == alias));
+        // Where an outer join found no row the number would be NULL.
+        let origin = tables.next()?.columns.first()?.origin.filter(|origin| !origin.outer)?;
+        (alias.is_some() || tables.next().is_none()).then(|| Frag::new(origin.table.to_string(), Type::Oid))
     }
 
     /// Functions that SQL writes without parentheses, and that the parser takes for names.
@@ -306,7 +326,13 @@ impl Compiler<'_> {
     /// A cast to `regproc`: the catalogues have functions by their names alone.
     fn function_name(&mut self, expr: &Expr) -> Result<Frag> {
         let frag = self.expr(expr)?;
-        let Shape::Literal(text) = &frag.shape else { return self.coerce(frag, Type::Text) };
+        let Shape::Literal(text) = &frag.shape else {
+            return if frag.ty().is_string() {
+                Ok(frag)
+            } else {
+                Ok(cast_call(&frag, Type::Text.into(), true))
+            };
+        };
         let (_, name) = crate::sql::split_name(text);
         Ok(Frag { not_null: true, ..Frag::new(literal(&crate::engine::Value::Text(name)), Type::Text) })
     }

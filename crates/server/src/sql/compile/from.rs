@@ -388,14 +388,15 @@ impl Compiler<'_> {
         if user.is_none()
             && let Some((sql, columns)) = self.system_relation(schema, name)
         {
-            let columns = columns.into_iter().map(|(name, ty)| ScopeColumn {
+            let table = super::system::number_of(name);
+            let column = |(column, (name, ty)): (i16, (&str, Type))| ScopeColumn {
                 name: name.to_owned(),
                 typed: ty.into(),
                 not_null: false,
                 sql: None,
-                origin: None,
-            });
-            return Ok((sql, columns.collect()));
+                origin: table.map(|table| Origin { table, column, outer: false }),
+            };
+            return Ok((sql, (1..).zip(columns).map(column).collect()));
         }
         let shown = schema.map(|schema| format!("{schema}.{name}")).unwrap_or_else(|| name.to_owned());
         let relation =

@@ -13,6 +13,8 @@ const NULLS: &[(&str, Type)] = &[
     ("pg_get_triggerdef", Type::Text),
     ("pg_get_ruledef", Type::Text),
     ("pg_get_functiondef", Type::Text),
+    ("pg_get_function_sqlbody", Type::Text),
+    ("pg_describe_object", Type::Text),
     ("pg_get_function_result", Type::Text),
     ("pg_get_function_arguments", Type::Text),
     ("pg_get_function_identity_arguments", Type::Text),
@@ -46,7 +48,19 @@ const SYSTEM: &[(&str, i64)] = &[
     ("pg_tablespace", 1213),
     ("pg_extension", 3079),
     ("pg_enum", 3501),
+    ("pg_am", 2601),
+    ("pg_index", 2610),
+    ("pg_language", 2612),
+    ("pg_opclass", 2616),
+    ("pg_opfamily", 2753),
+    ("pg_operator", 2617),
+    ("pg_rewrite", 2618),
 ];
+
+/// The number of such a catalogue.
+pub(super) fn number_of(name: &str) -> Option<i64> {
+    SYSTEM.iter().find(|(known, _)| *known == name).map(|(_, oid)| *oid)
+}
 
 /// What is true of everything here.
 const ALWAYS: &[&str] = &[
@@ -299,7 +313,7 @@ impl Compiler<'_> {
         let oid = match (found, name) {
             (Some(oid), _) => oid,
             (None, name) if schema.as_deref().is_none_or(|schema| schema == "pg_catalog") => {
-                let known = SYSTEM.iter().find(|(known, _)| *known == name).map(|(_, oid)| *oid);
+                let known = number_of(name);
                 let there = || self.system_relation(Some("pg_catalog"), name).map(|_| 1);
                 let missing = || SqlError::new("42P01", format!("relation \"{text}\" does not exist"));
                 known.or_else(there).ok_or_else(missing)?

@@ -182,7 +182,7 @@ pub fn relation(
 ) -> Option<(String, Vec<(&'static str, Type)>)> {
     let (list, empty): (&[System], &[(&str, &str)]) = match schema {
         None | Some("pg_catalog") => (pg::PG, empty::EMPTY),
-        Some("information_schema") => (information::INFORMATION, &[]),
+        Some("information_schema") => (information::INFORMATION, empty::EMPTY_INFORMATION),
         _ => return None,
     };
     let (columns, rows) = match list.iter().find(|system| system.name == name) {

@@ -1,8 +1,10 @@
 //! What the catalogues have in common: constraints, the indexes behind keys, columns, and their numbers.
 
-use super::Source;
+use super::{Source, t, yes};
+use crate::engine::Value;
 use crate::sql::catalog::{Catalog, Column, Constraint, Foreign, Kind, PUBLIC, Relation, schema_key};
-use crate::sql::types::Type;
+use crate::sql::compile::Compiler;
+use crate::sql::types::{Type, TypeInfo};
 
 /// The number of the schema of temporary tables.
 const TEMPORARY_SCHEMA: i64 = 4_999_999;
@@ -56,6 +58,12 @@ pub(super) fn referred<'a>(
 ) -> Option<(&'a Relation, &'a Foreign)> {
     let foreign = constraint.foreign.as_ref()?;
     Some((catalog.get(&foreign.table)?, foreign))
+}
+
+/// The columns that a check reads.
+pub(super) fn checked_columns(table: &Relation, constraint: &Constraint) -> Vec<String> {
+    let names = table.columns.iter().map(|column| column.name.clone());
+    names.filter(|name| Compiler::reads(&constraint.definition, name)).collect()
 }
 
 /// The letter of a foreign key's action.
@@ -126,6 +134,24 @@ pub(super) fn default_shown(catalog: &Catalog, column: &Column) -> String {
         }
         None => default.to_owned(),
     }
+}
+
+/// How Postgres lays a type out: whether by value, its alignment and its storage.
+pub(super) fn layout(info: &TypeInfo) -> [Value; 3] {
+    let align = match info.size {
+        1 | 64 => "c",
+        2 => "s",
+        8 | 12 => "d",
+        16 if info.ty == Type::Interval => "d",
+        16 => "c",
+        _ => "i",
+    };
+    let storage = match info.size {
+        _ if info.ty == Type::Numeric => "m",
+        ..0 => "x",
+        _ => "p",
+    };
+    [yes(matches!(info.size, 1..=8)), t(align), t(storage)]
 }
 
 pub(super) fn collation(ty: Type) -> i64 {

@@ -1,7 +1,8 @@
 //! `pg_catalog`: its relations with rows.
 
 use super::objects::{
-    collation, columns, default_shown, has_index, key_indexes, owner, relations, schema_oid,
+    collation, columns, default_shown, has_index, key_indexes, kind_letter, layout, owner, relations,
+    schema_oid,
 };
 use super::relations::{access_list, pg_attribute, pg_class, pg_constraint, pg_index};
 use super::*;
@@ -29,16 +30,17 @@ pub(super) const PG: &[System] = &[
             reltablespace:oid relpages:int4 reltuples:float4 relallvisible:int4 reltoastrelid:oid relhasindex:bool \
             relisshared:bool relpersistence:char relkind:char relnatts:int2 relchecks:int2 relhasrules:bool \
             relhastriggers:bool relhassubclass:bool relrowsecurity:bool relforcerowsecurity:bool \
-            relispopulated:bool relreplident:char relispartition:bool relrewrite:oid relacl:_text \
+            relispopulated:bool relreplident:char relispartition:bool relrewrite:oid relfrozenxid:text relminmxid:text relacl:_text \
             reloptions:_text relpartbound:text",
         rows: pg_class,
     },
     System {
         name: "pg_attribute",
         columns: "attrelid:oid attname atttypid:oid attstattarget:int4 attlen:int2 attnum:int2 attndims:int4 \
-            atttypmod:int4 attnotnull:bool atthasdef:bool atthasmissing:bool attidentity:char attgenerated:char \
-            attisdropped:bool attislocal:bool attcollation:oid attcompression:char attstorage:char attacl:_text \
-            attoptions:_text attfdwoptions:_text",
+            attcacheoff:int4 atttypmod:int4 attbyval:bool attalign:char attstorage:char attcompression:char \
+            attnotnull:bool atthasdef:bool atthasmissing:bool attidentity:char attgenerated:char \
+            attisdropped:bool attislocal:bool attinhcount:int4 attcollation:oid attacl:_text attoptions:_text \
+            attfdwoptions:_text attmissingval:_text",
         rows: pg_attribute,
     },
     System {
@@ -63,22 +65,24 @@ pub(super) const PG: &[System] = &[
         name: "pg_type",
         columns: "oid:oid typname typnamespace:oid typowner:oid typlen:int2 typbyval:bool typtype:char \
             typcategory:char typispreferred:bool typisdefined:bool typdelim:char typrelid:oid typsubscript:text \
-            typelem:oid typarray:oid typinput:text typoutput:text typreceive:text typsend:text typnotnull:bool \
-            typbasetype:oid typtypmod:int4 typndims:int4 typcollation:oid typalign:char typstorage:char \
-            typdefault:text typacl:_text",
+            typelem:oid typarray:oid typinput:text typoutput:text typreceive:text typsend:text typmodin:text \
+            typmodout:text typanalyze:text typalign:char typstorage:char typnotnull:bool typbasetype:oid \
+            typtypmod:int4 typndims:int4 typcollation:oid typdefaultbin:text typdefault:text typacl:_text",
         rows: |source| {
             let row = |info: &'static crate::sql::types::TypeInfo| {
                 let element = info.ty.element().map_or(0, |ty| i64::from(ty.oid()));
                 let array = info.ty.array().map_or(0, |ty| i64::from(ty.oid()));
                 let pseudo = matches!(info.ty, Type::Unknown | Type::Void);
                 let function = |suffix: &str| t(&format!("{}{suffix}", info.name));
+                let [by_value, align, storage] = layout(info);
+                let limited = info.ty.takes_modifier();
                 vec![
                     n(info.oid.into()),
                     t(info.name),
                     n(PG_CATALOG),
                     n(10),
                     n(info.size.into()),
-                    yes(matches!(info.size, 1..=8)),
+                    by_value,
                     t(if pseudo { "p" } else { "b" }),
                     t(&info.category.to_string()),
                     yes(matches!(info.ty, Type::Text | Type::Bool | Type::Float8 | Type::Timestamptz)),
@@ -92,13 +96,16 @@ pub(super) const PG: &[System] = &[
                     if element > 0 { t("array_out") } else { function("out") },
                     if element > 0 { t("array_recv") } else { function("recv") },
                     if element > 0 { t("array_send") } else { function("send") },
+                    if limited { function("typmodin") } else { t("-") },
+                    if limited { function("typmodout") } else { t("-") },
+                    t(if element > 0 { "array_typanalyze" } else { "-" }),
+                    align,
+                    storage,
                     yes(false),
                     n(0),
                     n(-1),
                     n(0),
                     n(collation(info.ty)),
-                    t("i"),
-                    t(if info.size < 0 { "x" } else { "p" }),
                 ]
             };
             TYPES
@@ -128,7 +135,7 @@ pub(super) const PG: &[System] = &[
             convalidated:bool conrelid:oid contypid:oid conindid:oid conparentid:oid confrelid:oid \
             confupdtype:char confdeltype:char confmatchtype:char conislocal:bool coninhcount:int4 \
             connoinherit:bool conkey:_int2 confkey:_int2 conpfeqop:_oid conppeqop:_oid conffeqop:_oid \
-            conexclop:_oid conbin:text",
+            confdelsetcols:_int2 conexclop:_oid conbin:text",
         rows: pg_constraint,
     },
     System {
@@ -183,8 +190,8 @@ pub(super) const PG: &[System] = &[
     System {
         name: "pg_database",
         columns: "oid:oid datname datdba:oid encoding:int4 datlocprovider:char datistemplate:bool \
-            datallowconn:bool datconnlimit:int4 datcollate:text datctype:text daticulocale:text \
-            datcollversion:text datacl:_text dattablespace:oid",
+            datallowconn:bool datconnlimit:int4 datfrozenxid:text datminmxid:text dattablespace:oid \
+            datcollate:text datctype:text daticulocale:text datcollversion:text datacl:_text",
         rows: |source| {
             let row = |database: Relation| {
                 vec![
@@ -196,12 +203,14 @@ pub(super) const PG: &[System] = &[
                     yes(false),
                     yes(true),
                     n(-1),
+                    Value::Null,
+                    Value::Null,
+                    n(1663),
                     t("C.UTF-8"),
                     t("C.UTF-8"),
                     Value::Null,
                     Value::Null,
                     access_list(&database),
-                    n(1663),
                 ]
             };
             source.cluster.databases().into_iter().map(row).collect()
@@ -273,6 +282,32 @@ pub(super) const PG: &[System] = &[
             connected.map(row).collect()
         },
     },
+    System {
+        name: "pg_stat_database",
+        columns: "datid:oid datname numbackends:int4 xact_commit:int8 xact_rollback:int8 blks_read:int8 \
+            blks_hit:int8 tup_returned:int8 tup_fetched:int8 tup_inserted:int8 tup_updated:int8 \
+            tup_deleted:int8 conflicts:int8 temp_files:int8 temp_bytes:int8 deadlocks:int8 \
+            checksum_failures:int8 checksum_last_failure:timestamptz blk_read_time:float8 \
+            blk_write_time:float8 session_time:float8 active_time:float8 idle_in_transaction_time:float8 \
+            sessions:int8 sessions_abandoned:int8 sessions_fatal:int8 sessions_killed:int8 \
+            stats_reset:timestamptz",
+        rows: |source| {
+            let sessions = source.cluster.sessions();
+            let row = |database: Relation| {
+                let here = sessions.iter().filter(|session| session.database == database.name).count();
+                vec![n(database.oid), t(&database.name), n(here as i64)]
+            };
+            source.cluster.databases().into_iter().map(row).collect()
+        },
+    },
+    System { name: "pg_stat_all_tables", columns: TABLE_COUNTS, rows: counted_tables },
+    System { name: "pg_stat_user_tables", columns: TABLE_COUNTS, rows: counted_tables },
+    System { name: "pg_statio_all_tables", columns: TABLE_BLOCKS, rows: counted_tables },
+    System { name: "pg_statio_user_tables", columns: TABLE_BLOCKS, rows: counted_tables },
+    System { name: "pg_stat_all_indexes", columns: INDEX_COUNTS, rows: counted_indexes },
+    System { name: "pg_stat_user_indexes", columns: INDEX_COUNTS, rows: counted_indexes },
+    System { name: "pg_statio_all_indexes", columns: INDEX_BLOCKS, rows: counted_indexes },
+    System { name: "pg_statio_user_indexes", columns: INDEX_BLOCKS, rows: counted_indexes },
     System {
         name: "pg_replication_slots",
         columns: "slot_name plugin slot_type:text datoid:oid database temporary:bool active:bool active_pid:int4 \
@@ -369,17 +404,10 @@ pub(super) const PG: &[System] = &[
         rows: |source| {
             let definitions = index_definitions(source.catalog);
             let of = |oid: i64| definitions.iter().find(|(known, _)| *known == oid).map(|(_, text)| t(text));
-            let keys = key_indexes(source.catalog).map(|index| (index.table, index.name, index.oid));
-            let own = relations(source.catalog).filter_map(|relation| match relation.kind {
-                Kind::Index { .. } => {
-                    Some((source.catalog.get(relation.parent.as_deref()?)?, relation.base(), relation.oid))
-                }
-                _ => None,
-            });
             let row = |(table, name, oid): (&Relation, &str, i64)| {
                 vec![t(table.schema()), t(table.base()), t(name), Value::Null, of(oid).unwrap_or(Value::Null)]
             };
-            keys.chain(own).map(row).collect()
+            indexes(source.catalog).map(row).collect()
         },
     },
     System {
@@ -414,13 +442,12 @@ pub(super) const PG: &[System] = &[
     },
     System {
         name: "pg_auth_members",
-        columns: "oid:oid roleid:oid member:oid grantor:oid admin_option:bool",
+        columns: "roleid:oid member:oid grantor:oid admin_option:bool",
         rows: |source| {
-            let row = |(number, (role, member)): (i64, (String, String))| {
-                let (role, member) = (owner(source, &role), owner(source, &member));
-                vec![n(number), n(role), n(member), n(10), yes(false)]
+            let row = |(role, member): (String, String)| {
+                vec![n(owner(source, &role)), n(owner(source, &member)), n(10), yes(false)]
             };
-            (15_000..).zip(source.cluster.members()).map(row).collect()
+            source.cluster.members().into_iter().map(row).collect()
         },
     },
     System {
@@ -524,7 +551,7 @@ pub(super) const PG: &[System] = &[
     System {
         name: "pg_collation",
         columns: "oid:oid collname collnamespace:oid collowner:oid collprovider:char collisdeterministic:bool \
-            collencoding:int4 collcollate:text collctype:text",
+            collencoding:int4 collcollate:text collctype:text colliculocale:text collversion:text",
         rows: |_| {
             [(100, "default", "d"), (950, "C", "c")]
                 .map(|(oid, name, provider)| {
@@ -540,19 +567,58 @@ pub(super) const PG: &[System] = &[
     },
 ];
 
+// SQLite counts nothing of this: what there is is told, and the figures are NULL.
+const TABLE_COUNTS: &str = "relid:oid schemaname relname seq_scan:int8 seq_tup_read:int8 idx_scan:int8 \
+    idx_tup_fetch:int8 n_tup_ins:int8 n_tup_upd:int8 n_tup_del:int8 n_tup_hot_upd:int8 n_live_tup:int8 \
+    n_dead_tup:int8 n_mod_since_analyze:int8 n_ins_since_vacuum:int8 last_vacuum:timestamptz \
+    last_autovacuum:timestamptz last_analyze:timestamptz last_autoanalyze:timestamptz vacuum_count:int8 \
+    autovacuum_count:int8 analyze_count:int8 autoanalyze_count:int8";
+const TABLE_BLOCKS: &str = "relid:oid schemaname relname heap_blks_read:int8 heap_blks_hit:int8 \
+    idx_blks_read:int8 idx_blks_hit:int8 toast_blks_read:int8 toast_blks_hit:int8 tidx_blks_read:int8 \
+    tidx_blks_hit:int8";
+const INDEX_COUNTS: &str = "relid:oid indexrelid:oid schemaname relname indexrelname idx_scan:int8 \
+    idx_tup_read:int8 idx_tup_fetch:int8";
+const INDEX_BLOCKS: &str = "relid:oid indexrelid:oid schemaname relname indexrelname idx_blks_read:int8 \
+    idx_blks_hit:int8";
+
+fn counted_tables(source: &Source<'_>) -> Rows {
+    let tables = relations(source.catalog).filter(|relation| matches!(kind_letter(relation.kind), "r" | "m"));
+    tables.map(|table| vec![n(table.oid), t(table.schema()), t(table.base())]).collect()
+}
+
+fn counted_indexes(source: &Source<'_>) -> Rows {
+    let row = |(table, name, oid): (&Relation, &str, i64)| {
+        vec![n(table.oid), n(oid), t(table.schema()), t(table.base()), t(name)]
+    };
+    indexes(source.catalog).map(row).collect()
+}
+
+/// Every index, those behind keys first: its table, its name and its number.
+fn indexes(catalog: &Catalog) -> impl Iterator<Item = (&Relation, &str, i64)> {
+    let keys = key_indexes(catalog).map(|index| (index.table, index.name, index.oid));
+    let own = relations(catalog).filter_map(|relation| match relation.kind {
+        Kind::Index { .. } => {
+            Some((catalog.get(relation.parent.as_deref()?)?, relation.base(), relation.oid))
+        }
+        _ => None,
+    });
+    keys.chain(own)
+}
+
 /// The rows of an enumeration and of its array in `pg_type`.
 fn enumeration(source: &Source<'_>, found: &Relation) -> [Vec<Value>; 2] {
     let schema = schema_oid(source.catalog, found.schema());
     let mut row = vec![n(found.oid), t(found.base()), n(schema), n(owner(source, &found.owner)), n(4)];
     let array = i64::from(found.enum_array_type().oid());
     row.extend([yes(true), t("e"), t("E"), yes(false), yes(true), t(","), n(0), t("-"), n(0), n(array)]);
-    row.extend(["enum_in", "enum_out", "enum_recv", "enum_send"].map(t));
-    row.extend([yes(false), n(0), n(-1), n(0), n(0), t("i"), t("p")]);
+    row.extend(["enum_in", "enum_out", "enum_recv", "enum_send", "-", "-", "-", "i", "p"].map(t));
+    row.extend([yes(false), n(0), n(-1), n(0), n(0)]);
     let name = format!("_{}", found.base());
     let mut list = vec![n(array), t(&name), n(schema), n(owner(source, &found.owner)), n(-1), yes(false)];
     list.extend([t("b"), t("A"), yes(false), yes(true), t(","), n(0), t("array_subscript_handler")]);
     list.extend([n(found.oid), n(0), t("array_in"), t("array_out"), t("array_recv"), t("array_send")]);
-    list.extend([yes(false), n(0), n(-1), n(0), n(0), t("i"), t("x")]);
+    list.extend(["-", "-", "array_typanalyze", "i", "x"].map(t));
+    list.extend([yes(false), n(0), n(-1), n(0), n(0)]);
     [row, list]
 }
 

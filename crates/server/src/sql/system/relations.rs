@@ -1,13 +1,12 @@
 //! The rows of the catalogues about relations: `pg_class`, `pg_attribute`, `pg_index`, `pg_constraint`.
 
 use super::objects::{
-    action, collation, columns, constraints, has_index, key_indexes, kind_letter, numbers, owner, referred,
-    relations, schema_oid,
+    action, checked_columns, collation, columns, constraints, has_index, key_indexes, kind_letter, layout,
+    numbers, owner, referred, relations, schema_oid,
 };
 use super::{Rows, Source, n, t, yes};
 use crate::engine::Value;
 use crate::sql::catalog::{Catalog, Column, Constraint, Grant, Identity, Kind, Relation, is_temporary};
-use crate::sql::compile::Compiler;
 
 pub(super) fn pg_class(source: &Source<'_>) -> Rows {
     let catalog = source.catalog;
@@ -27,7 +26,13 @@ pub(super) fn pg_class(source: &Source<'_>) -> Rows {
         // Postgres keeps foreign keys by triggers, and clients look for keys where there are some.
         let populated = of.kind != Kind::Materialized { populated: false };
         row.extend([foreign, false, false, false, populated].map(yes));
-        row.extend([t(if matches!(kind, "r" | "m") { "d" } else { "n" }), yes(false), n(0)]);
+        row.extend([
+            t(if matches!(kind, "r" | "m") { "d" } else { "n" }),
+            yes(false),
+            n(0),
+            Value::Null,
+            Value::Null,
+        ]);
         row
     };
     let mut foreign = Vec::new();
@@ -80,11 +85,12 @@ pub(super) fn pg_attribute(source: &Source<'_>) -> Rows {
             None => "",
         };
         let mut row = vec![n(oid), t(&column.name), n(column.type_oid.into()), n(-1)];
-        row.extend([n(ty.info().size.into()), n(number), n(i64::from(ty.element().is_some()))]);
-        row.extend([n(column.typmod.into()), yes(column.not_null)]);
+        row.extend([n(ty.info().size.into()), n(number), n(i64::from(ty.element().is_some())), n(-1)]);
+        let [by_value, align, storage] = layout(ty.info());
+        row.extend([n(column.typmod.into()), by_value, align, storage, t(""), yes(column.not_null)]);
         row.push(yes(column.generated || (column.default.is_some() && column.identity.is_none())));
         row.extend([yes(false), t(identity), t(if column.generated { "s" } else { "" })]);
-        row.extend([yes(false), yes(true), n(collation(ty)), t(""), t("p")]);
+        row.extend([yes(false), yes(true), n(0), n(collation(ty))]);
         row
     };
     let own = columns(source.catalog).map(|(relation, number, column)| row(relation.oid, number, column));
@@ -147,18 +153,14 @@ pub(super) fn pg_constraint(source: &Source<'_>) -> Rows {
         row.push(t(if says.is_some() { "s" } else { " " }));
         row.extend([yes(true), n(0), yes(constraint.kind != 'c')]);
         let columns = match constraint.kind {
-            // A check has the columns that it reads.
-            'c' => {
-                let names = table.columns.iter().map(|column| column.name.clone());
-                names.filter(|name| Compiler::reads(&constraint.definition, name)).collect()
-            }
+            'c' => checked_columns(table, constraint),
             _ => constraint.columns.clone(),
         };
         row.push(t(&format!("{{{}}}", numbers(table, &columns, ","))));
         row.push(foreign.map_or(Value::Null, |(relation, says)| {
             t(&format!("{{{}}}", numbers(relation, &says.columns, ",")))
         }));
-        row.extend([Value::Null, Value::Null, Value::Null, Value::Null]);
+        row.extend([Value::Null, Value::Null, Value::Null, Value::Null, Value::Null]);
         row.push(if constraint.kind == 'c' { t(&constraint.definition) } else { Value::Null });
         row
     };
