@@ -96,7 +96,7 @@ impl Aggregate<(interval::Interval, i64), Value> for IntervalSum {
         total: Option<(interval::Interval, i64)>,
     ) -> rusqlite::Result<Value> {
         let Some((sum, count)) = total.filter(|(_, count)| *count > 0) else { return Ok(Value::Null) };
-        let result = if self.average { sum.times(1.0 / count as f64) } else { Ok(sum) };
+        let result = if self.average { sum.over(count as f64) } else { Ok(sum) };
         result.map(|span| Value::Text(span.to_string())).map_err(packed)
     }
 }

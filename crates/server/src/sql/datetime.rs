@@ -28,7 +28,7 @@ pub fn parse(ty: Type, text: &str) -> Result<i64> {
     let bad = |code| SqlError::new(code, format!("invalid input syntax for type {ty}: \"{text}\""));
     let out_of_range = || SqlError::new("22008", format!("date/time field value out of range: \"{text}\""));
     let trimmed = text.trim();
-    if let Some((of, moment)) = keyword(trimmed) {
+    if let Some((of, moment)) = keyword(ty, trimmed) {
         return Ok(convert(of, ty, moment));
     }
     let (trimmed, before_christ) = match trimmed.get(trimmed.len().saturating_sub(3)..) {
@@ -277,14 +277,16 @@ pub fn is_word(text: &str) -> bool {
 }
 
 /// A word for a moment, and the type whose number it is given as.
-fn keyword(text: &str) -> Option<(Type, i64)> {
+fn keyword(ty: Type, text: &str) -> Option<(Type, i64)> {
     let today = || convert(Type::Timestamptz, Type::Date, now());
     Some(match text.to_ascii_lowercase().as_str() {
         "now" => (Type::Timestamptz, now()),
         "today" => (Type::Date, today()),
         "tomorrow" => (Type::Date, today() + 1),
         "yesterday" => (Type::Date, today() - 1),
-        "epoch" => (Type::Timestamptz, -EPOCH_DAYS * DAY),
+        // The same date and clock in every zone, or one instant.
+        "epoch" if ty == Type::Timestamptz => (ty, -EPOCH_DAYS * DAY),
+        "epoch" => (Type::Timestamp, -EPOCH_DAYS * DAY),
         "infinity" | "+infinity" => (Type::Timestamptz, i64::MAX),
         "-infinity" => (Type::Timestamptz, i64::MIN),
         _ => return None,

@@ -356,6 +356,7 @@ impl std::fmt::Display for Typed {
             (_, -1) => write!(f, "{}", self.ty),
             (Numeric, typmod) => write!(f, "numeric({},{})", (typmod - 4) >> 16, (typmod - 4) & 0xffff),
             (Varchar | Bpchar, typmod) => write!(f, "{}({})", self.ty, typmod - 4),
+            (Interval, typmod) => write!(f, "interval{}", super::spans::shown(typmod)),
             (Time, typmod) => write!(f, "time({typmod}) without time zone"),
             (Timestamp, typmod) => write!(f, "timestamp({typmod}) without time zone"),
             (Timestamptz, typmod) => write!(f, "timestamp({typmod}) with time zone"),
@@ -401,7 +402,9 @@ pub fn declared(data_type: &DataType) -> Result<Typed> {
         DataType::Timestamp(precision, zone) => {
             instant(if without_zone(*zone) { Timestamp } else { Timestamptz }, *precision)
         }
-        DataType::Interval { .. } => plain(Interval),
+        DataType::Interval { fields, precision } => {
+            Ok(Typed { ty: Interval, typmod: super::spans::typmod(fields.as_ref(), *precision) })
+        }
         DataType::Uuid => plain(Uuid),
         DataType::JSON => plain(Json),
         DataType::JSONB => plain(Jsonb),

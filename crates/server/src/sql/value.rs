@@ -2,7 +2,7 @@
 
 use super::error::{Result, SqlError};
 use super::types::{Type, Typed};
-use super::{array, datetime, interval, json, labels, numeric};
+use super::{array, datetime, interval, json, labels, numeric, spans};
 use crate::engine::{Value, ValueRef};
 use bytes::{BufMut, BytesMut};
 
@@ -30,7 +30,7 @@ pub fn input(to: Typed, text: &str, explicit: bool) -> Result<Value> {
         Type::Date | Type::Time | Type::Timestamp | Type::Timestamptz => {
             Value::Integer(datetime::parse(to.ty, text)?)
         }
-        Type::Interval => Value::Text(interval::parse(text, None)?.to_string()),
+        Type::Interval => Value::Text(spans::parse(text, to.typmod)?.to_string()),
         Type::Uuid => Value::Text(uuid(text).ok_or_else(|| invalid(to.ty, text))?),
         Type::Json => Value::Text(json::check(text)?),
         Type::Jsonb => Value::Text(json::normalise(text)?),
@@ -56,6 +56,9 @@ pub fn modify(value: Value, to: Typed, explicit: bool) -> Result<Value> {
         }
         (Type::Time | Type::Timestamp | Type::Timestamptz, Value::Integer(micros)) => {
             Ok(Value::Integer(datetime::apply_typmod(micros, to.typmod)))
+        }
+        (Type::Interval, Value::Text(text)) if to.typmod >= 0 => {
+            Ok(Value::Text(spans::kept(interval::stored(&text)?, to.typmod).to_string()))
         }
         (ty, Value::Integer(number)) if ty.is_integer() => in_range(ty, number).map(Value::Integer),
         (_, value) => Ok(value),

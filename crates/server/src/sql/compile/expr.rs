@@ -3,7 +3,7 @@
 use super::{Compiler, Frag, Shape, cast_call, literal, place, qualified};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::types::{Type, Typed};
-use crate::sql::{fold, interval, quote, value};
+use crate::sql::{fold, quote, spans, value};
 use sqlparser::ast::{
     CastKind, CeilFloorKind, DataType, DateTimeField, Expr, Ident, Spanned, TrimWhereField, UnaryOperator,
     Value as Literal,
@@ -154,8 +154,10 @@ impl Compiler<'_> {
             Expr::Array(array) => self.array(&array.elem),
             Expr::CompoundFieldAccess { root, access_chain } => self.subscript(root, access_chain),
             Expr::Interval(interval) => {
-                let unit = interval.last_field.as_ref().or(interval.leading_field.as_ref());
-                let unit = unit.map(|unit| unit.to_string().to_ascii_lowercase());
+                let (first, last) = (interval.leading_field.as_ref(), interval.last_field.as_ref());
+                let digits = interval.fractional_seconds_precision.or(interval.leading_precision);
+                let typmod = spans::literal_typmod(first, last, digits)
+                    .ok_or_else(|| SqlError::syntax(format!("syntax error in `{interval}`")))?;
                 let text = match &*interval.value {
                     Expr::Value(value) => match &value.value {
                         Literal::Number(text, _) => Some(text.clone()),
@@ -164,9 +166,9 @@ impl Compiler<'_> {
                     _ => None,
                 };
                 let text = text.ok_or_else(|| SqlError::unsupported("interval of anything but a literal"))?;
-                let parsed = interval::parse(&text, unit.as_deref())?;
+                let parsed = spans::parse(&text, typmod)?;
                 let sql = literal(&crate::engine::Value::Text(parsed.to_string()));
-                Ok(Frag { not_null: true, ..Frag::new(sql, Type::Interval) })
+                Ok(Frag { not_null: true, ..Frag::new(sql, Typed { ty: Type::Interval, typmod }) })
             }
             Expr::AtTimeZone { timestamp, time_zone } => self.call_exprs("timezone", &[time_zone, timestamp]),
             other => Err(SqlError::unsupported(format!("expression {}", shorten(&other.to_string())))),

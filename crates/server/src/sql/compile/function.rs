@@ -236,7 +236,16 @@ impl Compiler<'_> {
                         arg.untyped() || arg.ty() == *want || (!exact && super::implicit(arg.ty(), *want))
                     })
             });
-            let fitting: Vec<_> = fitting.collect();
+            let mut fitting: Vec<_> = fitting.collect();
+            // The one that takes more arguments as they are wins.
+            let as_they_are = |scalar: &&functions::Scalar| {
+                args.iter()
+                    .zip(scalar.args)
+                    .filter(|(arg, want)| !arg.untyped() && arg.ty() == **want)
+                    .count()
+            };
+            let most = fitting.iter().map(as_they_are).max();
+            fitting.retain(|scalar| Some(as_they_are(scalar)) == most);
             // What has no type yet is text where that fits, and else of its category's preferred type.
             let turned = |wanted: fn(&Type) -> bool| {
                 let suits = |scalar: &&&functions::Scalar| {
@@ -282,6 +291,11 @@ impl Compiler<'_> {
                 let moment = self.call(name, Vec::new())?;
                 let rounded = Typed { ty: moment.ty(), typmod: digits };
                 Ok(Some(cast_call(&moment, rounded, true)))
+            }
+            // A date is an instant of the session's zone there.
+            ("date_trunc", [unit, date]) if date.ty() == Type::Date => {
+                let instant = self.coerce(date.clone(), Type::Timestamptz)?;
+                self.call(name, vec![unit.clone(), instant]).map(Some)
             }
             ("quote_literal", [value]) if !value.untyped() && !value.ty().is_string() => {
                 let value = self.as_text(value.clone())?;
