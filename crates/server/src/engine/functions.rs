@@ -167,6 +167,8 @@ pub fn register(
         (Ok(a), Ok(b)) => a.cmp(&b),
         _ => a.cmp(b),
     })?;
+    sqlite.create_collation("sb_numbers", |a, b| array::compare(a, b, true))?;
+    sqlite.create_collation("sb_array", |a, b| array::compare(a, b, false))?;
     pure(sqlite, "sb_direction", 1, |c| {
         let step = interval::stored(c.get_raw(0).as_str().unwrap_or_default())?;
         match step.cmp(&interval::Interval::default()) {
@@ -497,6 +499,10 @@ pub(super) fn compare(ty: Type, a: ValueRef<'_>, b: ValueRef<'_>) -> Ordering {
         (ValueRef::Text(a), ValueRef::Text(b)) if ty == Type::Interval => {
             let parse = |bytes: &[u8]| std::str::from_utf8(bytes).ok().and_then(|t| interval::stored(t).ok());
             parse(a).cmp(&parse(b))
+        }
+        (ValueRef::Text(a), ValueRef::Text(b)) if ty.element().is_some() => {
+            let numbers = ty.element().is_some_and(Type::is_number);
+            array::compare(&String::from_utf8_lossy(a), &String::from_utf8_lossy(b), numbers)
         }
         (ValueRef::Text(a) | ValueRef::Blob(a), ValueRef::Text(b) | ValueRef::Blob(b)) => a.cmp(b),
         (a, b) => real(a).total_cmp(&real(b)),

@@ -399,8 +399,15 @@ const SCALARS: &[Scalar] = &[
     row("date_trunc", &[Text, Timestamp], Timestamp, |a| {
         date_trunc(text(a, 0)?, number(a, 1), "timestamp without time zone").map(int)
     }),
-    row("to_timestamp", &[Float8], Timestamptz, |a| {
-        Ok(int((real(a, 0) * 1e6).round() as i64 - datetime::EPOCH_DAYS * datetime::DAY))
+    row("to_timestamp", &[Float8], Timestamptz, |a| match real(a, 0) {
+        f64::INFINITY => Ok(int(i64::MAX)),
+        f64::NEG_INFINITY => Ok(int(i64::MIN)),
+        seconds => {
+            let micros = (seconds * 1e6).round() as i64;
+                let micros = micros.saturating_sub(datetime::EPOCH_DAYS * datetime::DAY);
+            let known = datetime::date_of(micros.div_euclid(datetime::DAY)).map(|_| int(micros));
+            known.ok_or_else(|| SqlError::new("22008", format!("timestamp out of range: \"{seconds}\"")))
+        }
     }),
     row("json_typeof", &[Type::Json], Text, |a| json_typeof(text(a, 0)?)),
     row("jsonb_typeof", &[Type::Jsonb], Text, |a| json_typeof(text(a, 0)?)),
@@ -576,8 +583,8 @@ fn unknown_encoding(name: &str) -> SqlError {
 
 fn array_length(text: &str) -> Result<Value> {
     match json::parse(text)? {
-        serde_json::Value::Array(items) => Ok(int(items.len() as i64)),
-        serde_json::Value::Object(_) => Err(SqlError::new("22023", "cannot get array length of a non-array")),
+        json::Json::Array(items) => Ok(int(items.len() as i64)),
+        json::Json::Object(_) => Err(SqlError::new("22023", "cannot get array length of a non-array")),
         _ => Err(SqlError::new("22023", "cannot get array length of a scalar")),
     }
 }
@@ -650,12 +657,12 @@ fn pad(args: &[ValueRef<'_>], fill: &str, at_start: bool) -> Result<Value> {
 
 fn json_typeof(text: &str) -> Result<Value> {
     let name = match json::parse(text)? {
-        serde_json::Value::Null => "null",
-        serde_json::Value::Bool(_) => "boolean",
-        serde_json::Value::Number(_) => "number",
-        serde_json::Value::String(_) => "string",
-        serde_json::Value::Array(_) => "array",
-        serde_json::Value::Object(_) => "object",
+        json::Json::Null => "null",
+        json::Json::Bool(_) => "boolean",
+        json::Json::Number(_) => "number",
+        json::Json::String(_) => "string",
+        json::Json::Array(_) => "array",
+        json::Json::Object(_) => "object",
     };
     text_result(name.to_owned())
 }

@@ -308,6 +308,16 @@ impl Type {
         }
     }
 
+    /// How SQLite sorts its values: arrays by their elements in turn. Columns are not declared so, because equal
+    /// arrays are equal texts.
+    pub fn ordering(self) -> Option<&'static str> {
+        match self.element() {
+            Some(element) if element.is_number() => Some("sb_numbers"),
+            Some(_) => Some("sb_array"),
+            None => self.collation(),
+        }
+    }
+
     /// A whole number.
     pub fn is_integer(self) -> bool {
         matches!(self, Int2 | Int4 | Int8 | Oid | Regclass | Regtype | Regnamespace)

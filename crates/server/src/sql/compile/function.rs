@@ -120,7 +120,7 @@ impl Compiler<'_> {
             }
             ("min" | "max", 1) => {
                 let ty = if ty == Type::Varchar { Type::Text } else { ty };
-                one(format!("{name}({word}{})", first.comparable()), ty)
+                one(format!("{name}({word}{})", first.ordered()), ty)
             }
             ("bool_and" | "every", 1) if ty == Type::Bool => one(format!("min({sql})"), Type::Bool),
             ("stddev" | "stddev_samp" | "stddev_pop" | "variance" | "var_samp" | "var_pop", 1)
@@ -148,7 +148,7 @@ impl Compiler<'_> {
             }
             ("json_agg" | "jsonb_agg", 1) if !distinct => {
                 let item = self.for_json(first)?;
-                let sql = format!("sb_json_agg({}, {})", item.sql, item.ty().oid());
+                let sql = format!("sb_{name}({}, {})", item.sql, item.ty().oid());
                 one(sql, if name == "json_agg" { Type::Json } else { Type::Jsonb })
             }
             ("array_agg", 1) => {
@@ -472,12 +472,20 @@ impl Compiler<'_> {
                 let normalised = name.starts_with("jsonb");
                 Ok(Some(if normalised { cast_call(&built, Type::Jsonb.into(), true) } else { built }))
             }
-            ("row_to_json", [row]) if row.ty() == Type::Json => Ok(Some(row.clone())),
+            ("row_to_json", [row]) if row.ty() == Type::Record && row.sql.starts_with(ROW_DOCUMENT) => {
+                Ok(Some(Frag { typed: Type::Json.into(), ..row.clone() }))
+            }
             ("to_json" | "to_jsonb", [value]) => {
                 let value = self.settle(value.clone())?;
                 let value = self.for_json(value)?;
-                let ty = if name == "to_json" { Type::Json } else { Type::Jsonb };
-                Ok(Some(Frag::new(format!("sb_to_json({}, {})", value.sql, value.ty().oid()), ty)))
+                let made = Frag::new(format!("sb_to_json({}, {})", value.sql, value.ty().oid()), Type::Json);
+                let nested =
+                    value.ty() == Type::Record || value.ty() == Type::Json || value.ty().element().is_some();
+                Ok(Some(match name {
+                    "to_json" => made,
+                    "to_jsonb" if nested => cast_call(&made, Type::Jsonb.into(), true),
+                    _ => Frag { typed: Type::Jsonb.into(), ..made },
+                }))
             }
             _ => Ok(None),
         }
@@ -529,6 +537,9 @@ impl Compiler<'_> {
     }
 }
 
+/// How a table's row begins as a document.
+const ROW_DOCUMENT: &str = "sb_json_build(2, ";
+
 /// Functions whose argument may be a table's alias, which means its row.
 fn takes_row(name: &str) -> bool {
     matches!(name, "row_to_json" | "to_json" | "to_jsonb" | "json_agg" | "jsonb_agg")
@@ -544,7 +555,7 @@ impl Compiler<'_> {
             return Ok(None);
         }
         let Some(table) = tables().find(|table| table.alias == name) else { return Ok(None) };
-        let (mut list, mut columns) = (vec!["2".to_owned()], Vec::new());
+        let (mut list, mut columns) = (Vec::new(), Vec::new());
         for column in &table.columns {
             let sql = column.sql.clone().unwrap_or_else(|| super::qualified(&table.alias, &column.name));
             let key = literal(&Value::Text(column.name.clone()));
@@ -554,7 +565,7 @@ impl Compiler<'_> {
             let frag = self.for_json(frag)?;
             list.extend([Type::Text.oid().to_string(), key, frag.ty().oid().to_string(), frag.sql]);
         }
-        Ok(Some(Frag::new(format!("sb_json_build({})", list.join(", ")), Type::Json)))
+        Ok(Some(Frag::new(format!("{ROW_DOCUMENT}{})", list.join(", ")), Type::Record)))
     }
 }
 

@@ -229,6 +229,14 @@ impl Frag {
             None => self.sql.clone(),
         }
     }
+
+    /// The text, with the collation by which its values are larger and smaller.
+    fn ordered(&self) -> String {
+        match self.ty().ordering() {
+            Some(name) => format!("({}) COLLATE {name}", self.sql),
+            None => self.sql.clone(),
+        }
+    }
 }
 
 impl<'a> Compiler<'a> {

@@ -98,7 +98,10 @@ impl Compiler<'_> {
         }
         let (a, b) = (self.expr(left)?, self.expr(right)?);
         let (a, b) = self.matched(a, op, b)?;
-        Ok(Frag::new(format!("({} {op} {})", a.comparable(), b.comparable()), Type::Bool))
+        // Decimals in arrays are equal whatever their digits; other equal arrays are equal texts.
+        let by_order = op.starts_with(['<', '>']) && op != "<>" || a.ty() == Type::NumericArray;
+        let side = |frag: &Frag| if by_order { frag.ordered() } else { frag.comparable() };
+        Ok(Frag::new(format!("({} {op} {})", side(&a), side(&b)), Type::Bool))
     }
 
     /// Rows compare by their first fields that differ.

@@ -3,7 +3,9 @@
 use super::{Compiler, Output, qualified, relation_name};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::{fold, quote, types};
-use sqlparser::ast::{DataType, Expr, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, Value};
+use sqlparser::ast::{
+    DataType, Expr, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, TrimWhereField, Value,
+};
 
 impl Compiler<'_> {
     /// A list of result expressions, each with its name.
@@ -94,7 +96,12 @@ pub(super) fn output_name(expr: &Expr) -> String {
         Expr::Extract { .. } => "extract".to_owned(),
         Expr::Position { .. } => "position".to_owned(),
         Expr::Substring { .. } => "substring".to_owned(),
+        Expr::Trim { trim_where: Some(TrimWhereField::Leading), .. } => "ltrim".to_owned(),
+        Expr::Trim { trim_where: Some(TrimWhereField::Trailing), .. } => "rtrim".to_owned(),
         Expr::Trim { .. } => "btrim".to_owned(),
+        Expr::Overlay { .. } => "overlay".to_owned(),
+        Expr::Interval(_) => "interval".to_owned(),
+        Expr::AtTimeZone { .. } => "timezone".to_owned(),
         Expr::Ceil { .. } => "ceil".to_owned(),
         Expr::Floor { .. } => "floor".to_owned(),
         Expr::Value(value) if matches!(value.value, Value::Boolean(_)) => "bool".to_owned(),

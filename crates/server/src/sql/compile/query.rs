@@ -490,7 +490,7 @@ pub(super) fn order_term(frag: &Frag, term: &OrderByExpr) -> Result<String> {
         return Err(SqlError::unsupported(format!("ORDER BY … USING {operator}")));
     }
     let descending = matches!(term.options.sort, Some(OrderBySort::Desc));
-    let collate = frag.ty().collation().map(|name| format!(" COLLATE {name}")).unwrap_or_default();
+    let collate = frag.ty().ordering().map(|name| format!(" COLLATE {name}")).unwrap_or_default();
     let direction = if descending { " DESC" } else { "" };
     let nulls = match term.options.nulls_first {
         None if frag.not_null => "",
