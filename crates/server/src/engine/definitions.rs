@@ -16,6 +16,14 @@ fn catalog_of(key: &str) -> &'static str {
     if is_temporary(key) { "temp.__sb_temporary" } else { "main.__sb_catalog" }
 }
 
+/// What came of a change of definitions.
+pub struct Applied {
+    /// What the client should know.
+    pub notices: Vec<String>,
+    /// How many rows a new table was filled with, if it was.
+    pub filled: Option<u64>,
+}
+
 impl Connection {
     /// The definitions as this connection sees them now.
     pub fn catalog(&mut self) -> Result<Arc<Catalog>> {
@@ -69,13 +77,14 @@ impl Connection {
     }
 
     /// Carries out changes of definitions; gives back what the client should know.
-    pub fn apply(&mut self, steps: &[Step]) -> Result<Vec<String>> {
-        let mut notices = Vec::new();
+    pub fn apply(&mut self, steps: &[Step]) -> Result<Applied> {
+        let (mut notices, mut filled) = (Vec::new(), None);
         for step in steps {
             match step {
                 Step::Sql(sql) => {
                     self.execute(sql, &[])?;
                 }
+                Step::Fill(sql) => filled = Some(self.execute(sql, &[])?),
                 Step::Rewrite { table, sql } => self.rewrite(table, sql)?,
                 Step::Refuse { sql, error } => {
                     let mut found = false;
@@ -104,7 +113,7 @@ impl Connection {
                 Step::Notice(text) => notices.push(text.clone()),
             }
         }
-        Ok(notices)
+        Ok(Applied { notices, filled })
     }
 
     /// Replaces a table's text in SQLite's schema. The next statement reads the schema again, here and in

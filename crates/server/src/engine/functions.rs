@@ -58,6 +58,9 @@ pub fn register(
         let quotient = |x: f64, y: f64| if y == 0.0 { Err(zero()) } else { product(x, y, x / y) };
         arithmetic(c, i64::checked_div, |a, b| numeric::divide(&a, &b), quotient)
     })?;
+    // The counts of shifts are taken by the width of the processor's register, which has 32 bits.
+    pure(sqlite, "sb_shl", 3, |c| shifted(c, i32::wrapping_shl))?;
+    pure(sqlite, "sb_shr", 3, |c| shifted(c, i32::wrapping_shr))?;
     // What an empty group makes of a fraction.
     pure(sqlite, "sb_fraction", 1, |c| match c.get_raw(0) {
         ValueRef::Null => Ok(Value::Null),
@@ -414,6 +417,16 @@ fn nullable(context: &Context<'_>, eval: impl Fn(&[&str]) -> Result<Value>) -> R
         }
     }
     eval(&texts)
+}
+
+/// A shift of a number of 16 or 32 bits.
+fn shifted(context: &Context<'_>, shift: fn(i32, u32) -> i32) -> Result<Value> {
+    if context.get_raw(0) == ValueRef::Null || context.get_raw(1) == ValueRef::Null {
+        return Ok(Value::Null);
+    }
+    let number = shift(integer(context, 0) as i32, integer(context, 1) as u32);
+    let narrow = type_of(context, 2) == Type::Int2;
+    Ok(Value::Integer(if narrow { i64::from(number as i16) } else { i64::from(number) }))
 }
 
 /// One operation for whole numbers, floats and decimals; the third argument is the result type.

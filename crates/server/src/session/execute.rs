@@ -188,8 +188,12 @@ impl Session {
                 self.text_row(&plan.columns, &shown, rows)?;
             }
             Action::Ddl(steps) => {
-                for notice in self.connection.apply(steps)? {
+                let applied = self.connection.apply(steps)?;
+                for notice in applied.notices {
                     self.wire.notice("NOTICE", "00000", &notice)?;
+                }
+                if let Some(count) = applied.filled {
+                    return Ok(format!("SELECT {count}"));
                 }
             }
             Action::Begin { snapshot, read_only } => match self.transaction {

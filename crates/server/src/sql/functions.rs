@@ -404,7 +404,7 @@ const SCALARS: &[Scalar] = &[
         f64::NEG_INFINITY => Ok(int(i64::MIN)),
         seconds => {
             let micros = (seconds * 1e6).round() as i64;
-                let micros = micros.saturating_sub(datetime::EPOCH_DAYS * datetime::DAY);
+            let micros = micros.saturating_sub(datetime::EPOCH_DAYS * datetime::DAY);
             let known = datetime::date_of(micros.div_euclid(datetime::DAY)).map(|_| int(micros));
             known.ok_or_else(|| SqlError::new("22008", format!("timestamp out of range: \"{seconds}\"")))
         }

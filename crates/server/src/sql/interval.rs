@@ -60,7 +60,7 @@ impl Interval {
         }
         let month_days = clean(months.fract() * 30.0);
         let mut whole_days = days.trunc() + month_days.trunc();
-        let mut seconds = clean(clean(days.fract() + month_days.fract()) * 86_400.0);
+        let mut seconds = clean((days.fract() + month_days.fract()) * 86_400.0);
         // More than a day may have come together.
         if seconds.abs() >= 86_400.0 {
             whole_days += (seconds / 86_400.0).trunc();
@@ -160,10 +160,11 @@ impl Interval {
             "microseconds" => (self.micros % 60_000_000).to_string(),
             "epoch" => {
                 // A year has 365.25 days here, a month 30.
-                let days = i64::from(self.months / 12) * 1461 * (DAY / 4)
-                    + i64::from(self.months % 12) * 30 * DAY
-                    + i64::from(self.days) * DAY;
-                seconds(days.checked_add(self.micros)?)
+                let quarters = i128::from(self.months / 12) * 1461
+                    + (i128::from(self.months % 12) * 30 + i128::from(self.days)) * 4;
+                let micros = quarters * i128::from(DAY / 4) + i128::from(self.micros);
+                let (sign, micros) = (if micros < 0 { "-" } else { "" }, micros.unsigned_abs());
+                format!("{sign}{}.{:06}", micros / 1_000_000, micros % 1_000_000)
             }
             _ => return None,
         })

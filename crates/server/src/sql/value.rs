@@ -316,7 +316,11 @@ fn float(ty: Type, text: &str) -> Result<f64> {
         return Err(no_nan());
     }
     let named = trimmed.trim_start_matches(['-', '+']).starts_with(['i', 'I', 'n', 'N']);
-    if number.is_infinite() && !named {
+    let vanished = || {
+        let digits = trimmed.split(['e', 'E']).next().unwrap_or_default();
+        number == 0.0 && digits.contains(|c: char| ('1'..='9').contains(&c))
+    };
+    if (number.is_infinite() && !named) || vanished() {
         return Err(SqlError::new("22003", format!("\"{trimmed}\" is out of range for type {ty}")));
     }
     narrow(ty, number)
@@ -388,7 +392,19 @@ fn bytea(text: &str) -> Result<Vec<u8>> {
 fn uuid(text: &str) -> Option<String> {
     let inner = text.trim();
     let inner = inner.strip_prefix('{').and_then(|t| t.strip_suffix('}')).unwrap_or(inner);
-    let digits: String = inner.chars().filter(|c| *c != '-').collect::<String>().to_ascii_lowercase();
+    // A hyphen may stand after any group of four digits, and nowhere else.
+    let mut digits = String::with_capacity(32);
+    let mut hyphen = true;
+    for c in inner.chars() {
+        match c {
+            '-' if !hyphen && digits.len().is_multiple_of(4) && digits.len() < 32 => hyphen = true,
+            '-' => return None,
+            c => {
+                digits.push(c.to_ascii_lowercase());
+                hyphen = false;
+            }
+        }
+    }
     if digits.len() != 32 || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
         return None;
     }

@@ -246,7 +246,20 @@ impl Compiler<'_> {
 
     fn assignments(&mut self, assignments: &[Assignment], relation: &Relation) -> Result<String> {
         let mut items = Vec::new();
+        let mut set: Vec<String> = Vec::new();
         for assignment in assignments {
+            let names = match &assignment.target {
+                AssignmentTarget::ColumnName(name) => std::slice::from_ref(name),
+                AssignmentTarget::Tuple(names) => names,
+            };
+            for name in names {
+                let (_, column) = relation_name(name)?;
+                if set.contains(&column) {
+                    let message = format!("multiple assignments to same column \"{column}\"");
+                    return Err(SqlError::syntax(message).at(name.span().start));
+                }
+                set.push(column);
+            }
             let name = match &assignment.target {
                 AssignmentTarget::ColumnName(name) => name,
                 AssignmentTarget::Tuple(names) => {

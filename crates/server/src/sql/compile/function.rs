@@ -45,6 +45,11 @@ impl Compiler<'_> {
             Some(filter) => format!(" FILTER (WHERE {})", self.condition("FILTER", filter)?),
             None => String::new(),
         };
+        if distinct && (order.contains(" DESC") || order.contains(" NULLS FIRST")) && collects(&name) {
+            // Distinct values are collected in their own order.
+            let message = format!("{name} of DISTINCT values in another order than the ascending one");
+            return Err(SqlError::unsupported(message).at(place));
+        }
         let result = match self.aggregate(&name, &frags, star, distinct)? {
             Some(frag) => {
                 if over.is_empty() {
@@ -446,7 +451,12 @@ impl Compiler<'_> {
             {
                 Ok(Some(match name {
                     "sign" => Frag::new(format!("CAST(sign({}) AS REAL)", value.sql), Type::Float8),
-                    "abs" => Frag::new(format!("{name}({})", value.sql), value.typed),
+                    // The least number has no positive like.
+                    "abs" => {
+                        let negative = format!("sb_sub(0, {}, {})", value.sql, value.ty().oid());
+                        let sql = format!("(CASE WHEN {0} < 0 THEN {negative} ELSE {0} END)", value.sql);
+                        Frag::new(sql, value.typed)
+                    }
                     _ => Frag { typed: Type::Float8.into(), ..cast_call(value, Type::Float8.into(), false) },
                 }))
             }
@@ -535,6 +545,11 @@ impl Compiler<'_> {
         self.check(relation, privilege)?;
         Ok(Frag::new(literal(&Value::Text(relation.name.clone())), Type::Text))
     }
+}
+
+/// Whether an aggregate puts the values of its group in a row, so that their order shows.
+fn collects(name: &str) -> bool {
+    matches!(name, "string_agg" | "array_agg")
 }
 
 /// How a table's row begins as a document.

@@ -9,6 +9,7 @@
 //! 3. An untyped literal or parameter takes its type from what it meets, as in Postgres.
 
 mod array;
+mod bare;
 mod dml;
 mod enumeration;
 mod expr;

@@ -63,6 +63,15 @@ impl Maker<'_, '_> {
                     );
                     return Err(SqlError::new("55000", message));
                 }
+                let old = &relation.columns[index];
+                if old.identity.is_some() || old.default.is_some() {
+                    let what = match old.identity {
+                        Some(_) => "is already an identity column",
+                        None => "already has a default value",
+                    };
+                    let message = format!("column \"{name}\" of relation \"{}\" {what}", relation.base());
+                    return Err(SqlError::new("55000", message));
+                }
                 let always = matches!(generated_as, Some(GeneratedAs::Always));
                 column.identity = Some(if always { Identity::Always } else { Identity::ByDefault });
                 let options = sequence_options.as_deref().unwrap_or_default();

@@ -438,7 +438,13 @@ fn sequence_of(name: &str, ty: Type, options: &[SequenceOptions]) -> Result<Sequ
             SequenceOptions::MinValue(value) => min = value.as_ref().map(number).transpose()?,
             SequenceOptions::MaxValue(value) => max = value.as_ref().map(number).transpose()?,
             SequenceOptions::Cycle(no) => cycle = !no,
-            SequenceOptions::Cache(_) => {}
+            SequenceOptions::Cache(expr) => {
+                let cache = number(expr)?;
+                if cache <= 0 {
+                    let message = format!("CACHE ({cache}) must be greater than zero");
+                    return Err(SqlError::new("22023", message));
+                }
+            }
         }
     }
     if increment == 0 {
