@@ -2,6 +2,7 @@
 
 use super::functions::{PURE, compare, integer, own, packed, real, type_of};
 use super::{Value, ValueRef};
+use crate::sql::error::SqlError;
 use crate::sql::types::Type;
 use crate::sql::value::{output, value_ref};
 use crate::sql::{array, interval, numeric};
@@ -14,6 +15,7 @@ pub fn register(sqlite: &Sqlite) -> rusqlite::Result<()> {
     sqlite.create_aggregate_function("sb_sum", 1, PURE, Sum { average: false })?;
     sqlite.create_aggregate_function("sb_percentile", 5, PURE, super::percentile::Percentile)?;
     sqlite.create_aggregate_function("sb_array_agg", 2, PURE, ArrayAgg)?;
+    sqlite.create_aggregate_function("sb_single", 1, PURE, Single)?;
     sqlite.create_aggregate_function("sb_avg", 1, PURE, Sum { average: true })?;
     sqlite.create_aggregate_function("sb_string_agg_distinct", 2, PURE, DistinctAgg { array: false })?;
     sqlite.create_aggregate_function("sb_array_agg_distinct", 2, PURE, DistinctAgg { array: true })?;
@@ -41,6 +43,28 @@ impl Aggregate<Vec<Option<String>>, Value> for ArrayAgg {
         let text =
             |items: Vec<Option<String>>| Value::Text(array::format(items.iter().map(Option::as_deref)));
         Ok(items.map_or(Value::Null, text))
+    }
+}
+
+/// The value of the only row that there may be.
+struct Single;
+
+impl Aggregate<Option<Value>, Value> for Single {
+    fn init(&self, _: &mut Context<'_>) -> rusqlite::Result<Option<Value>> {
+        Ok(None)
+    }
+
+    fn step(&self, context: &mut Context<'_>, value: &mut Option<Value>) -> rusqlite::Result<()> {
+        if value.is_some() {
+            let message = "more than one row returned by a subquery used as an expression";
+            return Err(packed(SqlError::new("21000", message)));
+        }
+        *value = Some(own(context.get_raw(0)).map_err(packed)?);
+        Ok(())
+    }
+
+    fn finalize(&self, _: &mut Context<'_>, value: Option<Option<Value>>) -> rusqlite::Result<Value> {
+        Ok(value.flatten().unwrap_or(Value::Null))
     }
 }
 

@@ -37,3 +37,12 @@ SELECT t, count(*) FROM c WHERE false GROUP BY ROLLUP (t)
 VALUES (1, 'a'), (2, 'b'), (3, 'c') ORDER BY 1 DESC LIMIT 2
 VALUES (1), (2) OFFSET 1
 SELECT extract(epoch FROM interval '1200000000 days')
+SELECT (SELECT id FROM p)
+SELECT (SELECT id FROM p WHERE id = 2), (SELECT id FROM p WHERE id = 99), (SELECT id FROM p ORDER BY id DESC LIMIT 1)
+SELECT id, (SELECT x.name FROM p x WHERE x.id = p.id) FROM p ORDER BY id
+SELECT id FROM p WHERE price = (SELECT price FROM p)
+CREATE TABLE r5 (a int, b int)
+INSERT INTO r5 VALUES (1, 2), (3, 4)
+UPDATE r5 SET (a, b) = (SELECT b, a FROM r5)
+UPDATE r5 SET (a, b) = (SELECT b, a FROM r5 WHERE a = 1) RETURNING a, b
+UPDATE r5 SET a = (SELECT 7), b = (SELECT max(id) FROM p) RETURNING a, b

@@ -155,6 +155,13 @@ impl Compiler<'_> {
     }
 }
 
+/// Whether an expression is the call of an aggregate, over all rows.
+pub(super) fn is_aggregate(expr: &Expr) -> bool {
+    let Expr::Function(function) = expr else { return false };
+    let name = relation_name(&function.name).map(|(_, name)| name).unwrap_or_default();
+    function.over.is_none() && AGGREGATES.contains(&name.as_str())
+}
+
 fn expression(item: &SelectItem) -> Option<&Expr> {
     match item {
         SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => Some(expr),

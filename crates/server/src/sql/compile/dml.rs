@@ -300,9 +300,11 @@ impl Compiler<'_> {
                     items.push(self.assign(Frag::new(name.clone(), output.typed), column)?);
                     names.push(name);
                 }
-                let (names, items) = (names.join(", "), items.join(", "));
+                let singles: Vec<String> =
+                    names.iter().map(|name| format!("sb_single({name}) AS {name}")).collect();
+                let (names, items, singles) = (names.join(", "), items.join(", "), singles.join(", "));
                 Ok(format!(
-                    "({}) = (WITH \"w\" ({names}) AS ({sql}) SELECT {items} FROM \"w\")",
+                    "({}) = (WITH \"w\" ({names}) AS ({sql}) SELECT {items} FROM (SELECT {singles} FROM \"w\"))",
                     quoted.join(", ")
                 ))
             }

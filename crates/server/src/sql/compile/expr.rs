@@ -1,12 +1,13 @@
 //! Expressions.
 
+use super::bare::is_aggregate;
 use super::{Compiler, Frag, Shape, cast_call, literal, place, qualified};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::types::{Type, Typed};
 use crate::sql::{fold, quote, spans, value};
 use sqlparser::ast::{
-    CastKind, CeilFloorKind, DataType, DateTimeField, Expr, Ident, Spanned, TrimWhereField, UnaryOperator,
-    Value as Literal,
+    CastKind, CeilFloorKind, DataType, DateTimeField, Expr, GroupByExpr, Ident, LimitClause, Query,
+    SelectItem, SetExpr, Spanned, TrimWhereField, UnaryOperator, Value as Literal,
 };
 
 impl Compiler<'_> {
@@ -84,7 +85,13 @@ impl Compiler<'_> {
             Expr::Subquery(query) => {
                 let (sql, columns) = self.query(query)?;
                 match columns.as_slice() {
-                    [column] => Ok(Frag::new(format!("({sql})"), column.typed)),
+                    [column] if is_single(query) => Ok(Frag::new(format!("({sql})"), column.typed)),
+                    // SQLite would take the first row of several.
+                    [column] => {
+                        let sql =
+                            format!("(WITH \"w\"(\"v\") AS ({sql}) SELECT sb_single(\"v\") FROM \"w\")");
+                        Ok(Frag::new(sql, column.typed))
+                    }
                     _ => Err(SqlError::syntax("subquery must return only one column")),
                 }
             }
@@ -381,6 +388,23 @@ impl Compiler<'_> {
         }
         Ok(Frag::new(sql + " END)", ty))
     }
+}
+
+/// Whether a query has one row at most, by the way it is written.
+fn is_single(query: &Query) -> bool {
+    let one =
+        |expr: &Expr| matches!(expr, Expr::Value(value) if value.value == Literal::Number("1".into(), false));
+    let limited = match &query.limit_clause {
+        Some(LimitClause::LimitOffset { limit: Some(limit), .. }) => one(limit),
+        _ => false,
+    };
+    let SetExpr::Select(select) = &*query.body else { return limited };
+    let ungrouped = matches!(&select.group_by, GroupByExpr::Expressions(list, _) if list.is_empty());
+    let aggregate = match select.projection.as_slice() {
+        [SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }] => is_aggregate(expr),
+        _ => false,
+    };
+    limited || (ungrouped && aggregate)
 }
 
 /// A number's type is the smallest that holds it.
