@@ -30,6 +30,7 @@ mod transcendental;
 pub mod types;
 mod vacuum;
 pub mod value;
+pub mod walk;
 pub mod zone;
 
 use error::{Result, SqlError};

@@ -596,6 +596,6 @@ mod tests {
         );
         check("SELECT load_extension('x')", "42883 at Some(8)");
         check("PRAGMA writable_schema = 1", "0A000 at None");
-        check("ATTACH DATABASE 'x' AS y", "0A000 at None");
+        check("ATTACH DATABASE 'x' AS y", "0A000 at Some(17)");
     }
 }

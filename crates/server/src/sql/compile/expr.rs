@@ -4,22 +4,22 @@ use super::bare::is_aggregate;
 use super::{Compiler, Frag, Shape, cast_call, literal, place, qualified};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::types::{Type, Typed};
-use crate::sql::{fold, quote, spans, value};
+use crate::sql::{fold, quote, spans, value, walk};
 use sqlparser::ast::{
     CastKind, CeilFloorKind, DataType, DateTimeField, Expr, GroupByExpr, Ident, LimitClause, Query,
-    SelectItem, SetExpr, Spanned, TrimWhereField, UnaryOperator, Value as Literal,
+    SelectItem, SetExpr, TrimWhereField, UnaryOperator, Value as Literal,
 };
 
 impl Compiler<'_> {
     /// Compiles an expression, and names its place if it can't be compiled.
     pub(in crate::sql) fn expr(&mut self, expr: &Expr) -> Result<Frag> {
-        self.expr_inner(expr).map_err(|error| error.at(expr.span().start))
+        self.expr_inner(expr).map_err(|error| error.at(walk::start(expr)))
     }
 
     /// Compiles an expression and converts it to a type.
     pub(in crate::sql) fn expr_as(&mut self, expr: &Expr, to: Type) -> Result<Frag> {
         let frag = self.expr(expr)?;
-        self.coerce(frag, to).map_err(|error| error.at(expr.span().start))
+        self.coerce(frag, to).map_err(|error| error.at(walk::start(expr)))
     }
 
     /// Compiles a condition: WHERE, HAVING, ON, CASE WHEN, CHECK.
@@ -27,7 +27,7 @@ impl Compiler<'_> {
         let frag = self.expr(expr)?;
         if !frag.untyped() && frag.ty() != Type::Bool {
             let message = format!("argument of {what} must be type boolean, not type {}", frag.ty());
-            return Err(SqlError::new("42804", message).at(expr.span().start));
+            return Err(SqlError::new("42804", message).at(walk::start(expr)));
         }
         Ok(self.coerce(frag, Type::Bool)?.sql)
     }

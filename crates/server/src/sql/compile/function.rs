@@ -4,16 +4,16 @@ use super::{Compiler, Frag, Shape, cast_call, literal, relation_name};
 use crate::engine::Value;
 use crate::sql::error::{Result, SqlError};
 use crate::sql::types::{Type, Typed};
-use crate::sql::{extension, fold, functions, quote};
+use crate::sql::{extension, fold, functions, quote, walk};
 use sqlparser::ast::{
     DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
-    FunctionArguments, Spanned, WindowType,
+    FunctionArguments, WindowType,
 };
 
 impl Compiler<'_> {
     pub(super) fn function(&mut self, function: &Function) -> Result<Frag> {
         let (_, name) = relation_name(&function.name)?;
-        let place = function.name.span().start;
+        let place = walk::start_of(&function.name);
         if !function.within_group.is_empty() {
             return self.ordered_set(&name, function).map_err(|error| error.at(place));
         }

@@ -6,7 +6,7 @@ use crate::sql::catalog::{Column, Constraint, Kind, Relation, stored};
 use crate::sql::compile::{Compiler, relation_name};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::plan::Step;
-use crate::sql::{fold, quote};
+use crate::sql::{fold, quote, walk};
 use sqlparser::ast::{
     AlterIndexOperation, AlterTable, AlterTableOperation, ColumnDef, Expr, Ident, ObjectName,
     RenameTableNameKind, TableConstraint,
@@ -364,21 +364,18 @@ impl Maker<'_, '_> {
     }
 
     pub(super) fn view_reads(&self, view: &Relation, column: &str) -> bool {
-        use sqlparser::ast::visit_expressions;
-        use std::ops::ControlFlow;
         let text = view.definition.as_deref().unwrap_or_default();
         let Ok(statements) = crate::sql::parse(text) else { return true };
-        let read = visit_expressions(&statements, |expr| {
+        let read = walk::any_expr(&statements, &mut |expr| {
             let last = match expr {
                 Expr::Identifier(ident) => Some(ident),
                 Expr::CompoundIdentifier(parts) => parts.last(),
                 _ => None,
             };
-            let hit = last.is_some_and(|ident| fold(ident) == column);
-            if hit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            last.is_some_and(|ident| fold(ident) == column)
         });
         // A star was taken for the columns that there were.
-        read.is_break() || (text.contains('*') && view.column(column).is_some())
+        read || (text.contains('*') && view.column(column).is_some())
     }
 
     fn rename_column(&mut self, relation: &mut Relation, old: &Ident, new: &str) -> Result<()> {

@@ -5,13 +5,9 @@ use super::table::ident_of;
 use crate::sql::catalog::{Kind, PUBLIC, Relation, schema_key, stored};
 use crate::sql::compile::relation_name;
 use crate::sql::error::{Result, SqlError};
-use crate::sql::fold;
 use crate::sql::plan::Step;
-use sqlparser::ast::{
-    Expr, ObjectName, ObjectNamePart, ObjectType, Truncate, TruncateIdentityOption, visit_expressions_mut,
-    visit_relations, visit_relations_mut,
-};
-use std::ops::ControlFlow;
+use crate::sql::{fold, walk};
+use sqlparser::ast::{Expr, ObjectName, ObjectNamePart, ObjectType, Truncate, TruncateIdentityOption};
 
 impl Maker<'_, '_> {
     /// The views that read a relation.
@@ -24,17 +20,13 @@ impl Maker<'_, '_> {
         let context = self.compiler.context;
         let reads = |view: &&Relation| {
             let parsed = crate::sql::parse(view.definition.as_deref().unwrap_or_default());
-            let reader = |read: &ObjectName| {
+            let mut reader = |read: &ObjectName| {
                 let found = relation_name(read).ok();
                 let found =
                     found.and_then(|(schema, name)| context.find_from(view, schema.as_deref(), &name));
-                if found.is_some_and(|found| found.name == key) {
-                    ControlFlow::Break(())
-                } else {
-                    ControlFlow::Continue(())
-                }
+                found.is_some_and(|found| found.name == key)
             };
-            parsed.is_ok_and(|statements| visit_relations(&statements, reader).is_break())
+            parsed.is_ok_and(|statements| walk::any_relation(&statements, &mut reader))
         };
         views.filter(reads).cloned().collect()
     }
@@ -274,7 +266,7 @@ impl Maker<'_, '_> {
 /// A view's query with a column under its new name.
 pub(super) fn view_renamed(text: &str, old: &str, new: &str) -> String {
     let Ok(mut statements) = crate::sql::parse(text) else { return text.to_owned() };
-    let _ = visit_expressions_mut(&mut statements, |expr| {
+    walk::change_exprs(&mut statements, &mut |expr| {
         let last = match expr {
             Expr::Identifier(ident) => Some(ident),
             Expr::CompoundIdentifier(parts) => parts.last_mut(),
@@ -283,7 +275,6 @@ pub(super) fn view_renamed(text: &str, old: &str, new: &str) -> String {
         if let Some(ident) = last.filter(|ident| fold(ident) == old) {
             *ident = ident_of(new);
         }
-        ControlFlow::<()>::Continue(())
     });
     statements.first().map_or_else(|| text.to_owned(), ToString::to_string)
 }
@@ -291,13 +282,12 @@ pub(super) fn view_renamed(text: &str, old: &str, new: &str) -> String {
 /// A view's query with a relation under its new name.
 pub(super) fn relation_renamed(text: &str, old: &str, new: &str) -> String {
     let Ok(mut statements) = crate::sql::parse(text) else { return text.to_owned() };
-    let _ = visit_relations_mut(&mut statements, |name| {
+    walk::change_relations(&mut statements, &mut |name| {
         if let Some(ObjectNamePart::Identifier(ident)) = name.0.last_mut()
             && fold(ident) == old
         {
             *ident = ident_of(new);
         }
-        ControlFlow::<()>::Continue(())
     });
     statements.first().map_or_else(|| text.to_owned(), ToString::to_string)
 }

@@ -7,14 +7,13 @@ use crate::sql::compile::{literal, relation_name};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::plan::Step;
 use crate::sql::spelling::TYPE_OWNER;
-use crate::sql::{fold, labels, parse_expr, quote};
+use crate::sql::{fold, labels, parse_expr, quote, walk};
 use sqlparser::ast::{
     AlterType, AlterTypeAddValuePosition, AlterTypeOperation, Expr, Ident, ObjectName,
-    UserDefinedTypeRepresentation, Value as Literal, visit_expressions_mut,
+    UserDefinedTypeRepresentation, Value as Literal,
 };
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::tokenizer::{Token, Tokenizer};
-use std::ops::ControlFlow;
 
 impl Maker<'_, '_> {
     pub(super) fn create_type(
@@ -240,13 +239,12 @@ impl Maker<'_, '_> {
 /// A default with another label in the place of one.
 fn relabelled(text: &str, old: &str, new: &str) -> String {
     let Ok(mut expr) = parse_expr(text) else { return text.to_owned() };
-    let _ = visit_expressions_mut(&mut expr, |expr| {
+    walk::change_exprs(&mut expr, &mut |expr| {
         if let Expr::Value(value) = expr
             && matches!(&value.value, Literal::SingleQuotedString(label) if label == old)
         {
             value.value = Literal::SingleQuotedString(new.to_owned());
         }
-        ControlFlow::<()>::Continue(())
     });
     expr.to_string()
 }

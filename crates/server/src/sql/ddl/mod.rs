@@ -18,10 +18,10 @@ use super::compile::{Compiler, Context, relation_name};
 use super::error::{Result, SqlError};
 use super::plan::{ClusterChange, RoleChange, Sequence, Step};
 use super::types::{Type, Typed};
-use super::{fold, literal_text, quote};
+use super::{fold, literal_text, quote, walk};
 use sqlparser::ast::{
     AlterRoleOperation, CreateIndex, CreateView, Expr, Grant, GrantObjects, Ident, IndexColumn, ObjectName,
-    ObjectType, OrderBySort, Password, Revoke, RoleOption, SequenceOptions, Set, Spanned, Statement,
+    ObjectType, OrderBySort, Password, Revoke, RoleOption, SequenceOptions, Set, Statement,
 };
 
 type Steps = (Vec<Step>, &'static str);
@@ -88,7 +88,7 @@ fn steps_as_written(
         other => {
             let text = other.to_string();
             let words: Vec<&str> = text.split_whitespace().take(2).collect();
-            return Err(SqlError::unsupported(words.join(" ")).at(other.span().start));
+            return Err(SqlError::unsupported(words.join(" ")).at(walk::start(other)));
         }
     };
     Ok((maker.steps, tag))
@@ -308,7 +308,7 @@ impl Maker<'_, '_> {
     }
 
     fn create_view(&mut self, create: &CreateView) -> Result<&'static str> {
-        let place = create.name.span().start;
+        let place = walk::start_of(&create.name);
         if create.materialized {
             return Err(SqlError::unsupported("a materialized view").at(place));
         }
