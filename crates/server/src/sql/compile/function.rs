@@ -41,6 +41,9 @@ impl Compiler<'_> {
             });
         }
         let over = function.over.as_ref().map(|window| self.over(window)).transpose()?.unwrap_or_default();
+        if let Some(scope) = self.scopes.last_mut() {
+            scope.windows |= !over.is_empty();
+        }
         let filter = match &function.filter {
             Some(filter) => format!(" FILTER (WHERE {})", self.condition("FILTER", filter)?),
             None => String::new(),

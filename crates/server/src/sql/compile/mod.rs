@@ -163,6 +163,8 @@ struct Scope {
     merged: Vec<String>,
     /// The level groups or aggregates.
     aggregates: bool,
+    /// The level has window functions.
+    windows: bool,
     /// What the set-returning calls among the result columns are in one row, in their order.
     sets: std::collections::VecDeque<Frag>,
 }

@@ -202,9 +202,12 @@ impl Compiler<'_> {
         from.extend(sets);
         let (items, columns) = self.projection(&select.projection)?;
         let aggregates = self.scopes.last().is_some_and(|scope| scope.aggregates);
-        if stepped && (aggregates || !is_ungrouped(select)) {
-            // The rows would have to step after the groups are made.
-            let message = "a function that returns rows beside an aggregate or GROUP BY";
+        let distinct_on = matches!(select.distinct, Some(Distinct::On(_)));
+        let windows = self.scopes.last().is_some_and(|scope| scope.windows);
+        if stepped && (aggregates || windows || distinct_on || !is_ungrouped(select)) {
+            // The rows would have to step after the groups and windows are made.
+            let message =
+                "a function that returns rows beside an aggregate, a window, GROUP BY or DISTINCT ON";
             return Err(SqlError::unsupported(message).at(select.select_token.0.span.start));
         }
         if let Some(scope) = self.scopes.last_mut() {

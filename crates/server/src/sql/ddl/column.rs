@@ -20,6 +20,11 @@ impl Maker<'_, '_> {
         let index = relation.columns.iter().position(|column| column.name == name);
         let index = index.ok_or_else(|| missing(relation, &name).at(ident.span.start))?;
         match op {
+            AlterColumnOperation::SetDefault { .. } if relation.columns[index].identity.is_some() => {
+                let message =
+                    format!("column \"{name}\" of relation \"{}\" is an identity column", relation.base());
+                Err(SqlError::syntax(message))
+            }
             AlterColumnOperation::SetDefault { value } => {
                 relation.columns[index].default = Some(default_text(value));
                 self.compiler.default_of(&relation.columns[index].clone()).map(|_| ())

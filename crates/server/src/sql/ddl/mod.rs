@@ -266,6 +266,9 @@ impl Maker<'_, '_> {
     }
 
     fn create_index(&mut self, create: &CreateIndex) -> Result<&'static str> {
+        if create.nulls_distinct == Some(false) {
+            return Err(SqlError::unsupported("an index with NULLS NOT DISTINCT"));
+        }
         let table = self.compiler.target(&create.table_name)?;
         self.must_own(&table)?;
         self.compiler.open_columns("", &names_of(&table));

@@ -12,8 +12,8 @@ use crate::sql::types::Type;
 use crate::sql::{fold, walk};
 use sqlparser::ast::{
     ColumnDef, ColumnOption, ConstraintReferenceMatchKind, CreateTable, CreateTableLikeKind,
-    DeferrableInitial, Expr, ForeignKeyConstraint, GeneratedAs, Ident, OnCommit, ReferentialAction,
-    TableConstraint,
+    DeferrableInitial, Expr, ForeignKeyConstraint, GeneratedAs, Ident, NullsDistinctOption, OnCommit,
+    ReferentialAction, TableConstraint,
 };
 
 impl Maker<'_, '_> {
@@ -191,6 +191,9 @@ impl Maker<'_, '_> {
             let named = option.name.as_ref();
             match &option.option {
                 ColumnOption::PrimaryKey(_) => self.key(relation, named, 'p', own)?,
+                ColumnOption::Unique(key) if key.nulls_distinct == NullsDistinctOption::NotDistinct => {
+                    return Err(SqlError::unsupported("UNIQUE NULLS NOT DISTINCT"));
+                }
                 ColumnOption::Unique(_) => self.key(relation, named, 'u', own)?,
                 ColumnOption::Check(check) => {
                     self.check(relation, named, &check.expr, Some(&definition.name))?;
@@ -210,6 +213,9 @@ impl Maker<'_, '_> {
         match constraint {
             TableConstraint::PrimaryKey(key) => {
                 self.key(relation, key.name.as_ref(), 'p', &index_columns(&key.columns)?)
+            }
+            TableConstraint::Unique(key) if key.nulls_distinct == NullsDistinctOption::NotDistinct => {
+                Err(SqlError::unsupported("UNIQUE NULLS NOT DISTINCT"))
             }
             TableConstraint::Unique(key) => {
                 self.key(relation, key.name.as_ref(), 'u', &index_columns(&key.columns)?)
