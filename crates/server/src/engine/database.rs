@@ -6,7 +6,7 @@ use super::interrupt::Interrupt;
 use super::write_lock::WriteLock;
 use super::{vacuum, wal};
 use crate::log;
-use crate::sql::catalog::is_temporary;
+use crate::sql::catalog::{Catalog, is_temporary};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::plan::Sequence;
 use rusqlite::config::DbConfig;
@@ -43,6 +43,8 @@ pub struct Database {
     pub tickets: Tickets,
     /// Counts the committed changes of definitions, so that connections know when to read them again.
     pub(super) generation: AtomicU64,
+    /// The definitions of a generation, which all sessions share.
+    pub(super) definitions: Mutex<(u64, Arc<Catalog>)>,
     pub(super) sequences: Mutex<HashMap<String, Sequence>>,
     writer: WriteLock,
     log: Log,
@@ -81,6 +83,7 @@ impl Database {
             gate,
             tickets: Tickets::default(),
             generation: AtomicU64::new(0),
+            definitions: Mutex::new((u64::MAX, Arc::default())),
             sequences: Mutex::new(read_sequences(&keeper)?),
             writer: WriteLock::default(),
             log: Log::open(path)?,

@@ -5,6 +5,7 @@ use super::catalog::Relation;
 use super::compile::query::changing;
 use super::compile::{Before, Compiler, Context, Output};
 use super::error::{Result, SqlError};
+use super::rights::Change;
 use super::types::{Type, Typed};
 use super::{copying, ddl, fold, setting};
 use sqlparser::ast::{
@@ -207,6 +208,8 @@ pub enum Step {
     RestartSequence(String),
     /// Something the client should know.
     Notice(String),
+    /// Something that was asked for and not done.
+    Warning(SqlError),
 }
 
 /// A sequence's definition and state.
@@ -315,10 +318,8 @@ pub enum ClusterChange {
         databases: Vec<String>,
         /// Who gets or loses it; empty for everybody.
         grantees: Vec<String>,
-        /// The letters of the privileges.
-        letters: String,
-        /// Whether it is given.
-        give: bool,
+        /// What changes.
+        change: Change,
     },
     /// DROP ROLE
     DropRole {
@@ -442,7 +443,10 @@ fn build(statement: &Statement, context: &Context<'_>, compiler: &mut Compiler<'
         }
         Statement::Set(set) => match ddl::altered_sequence(set, context, compiler)? {
             Some(steps) => Ok(Plan::ddl(steps, "ALTER SEQUENCE")),
-            None => setting::plan(set),
+            None => match ddl::refreshed(set, context, compiler)? {
+                Some(steps) => Ok(Plan::ddl(steps, "REFRESH MATERIALIZED VIEW")),
+                None => setting::plan(set),
+            },
         },
         Statement::Reset(reset) => match &reset.reset {
             Reset::ConfigurationParameter(name) if name.to_string().eq_ignore_ascii_case("role") => {
@@ -480,7 +484,7 @@ fn build(statement: &Statement, context: &Context<'_>, compiler: &mut Compiler<'
         }
         Statement::Vacuum(vacuum) => {
             if let Some(table) = &vacuum.table_name {
-                compiler.target(table)?;
+                compiler.target_with_rows(table)?;
             }
             Ok(Plan::new(Action::Vacuum { full: vacuum.full, analyze: vacuum.reindex }, "VACUUM"))
         }

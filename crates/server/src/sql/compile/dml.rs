@@ -380,16 +380,34 @@ impl Compiler<'_> {
             let message = format!("permission denied: \"{table}\" is a system catalog");
             return Err(SqlError::new("42501", message).at(place));
         }
-        let relation = self.context.find(schema.as_deref(), &table);
-        let relation = relation.ok_or_else(|| {
-            let shown = schema.map(|schema| format!("{schema}.{table}")).unwrap_or_else(|| table.clone());
-            SqlError::new("42P01", format!("relation \"{shown}\" does not exist")).at(place)
-        })?;
+        let relation = self.with_rows(name)?;
         match relation.kind {
             Kind::Table => Ok(relation.clone()),
             Kind::View => Err(SqlError::new("55000", format!("cannot change view \"{table}\"")).at(place)),
+            Kind::Materialized { .. } => {
+                let message = format!("cannot change materialized view \"{table}\"");
+                Err(SqlError::new("42809", message).at(place))
+            }
             _ => Err(SqlError::new("42809", format!("\"{table}\" is not a table")).at(place)),
         }
+    }
+
+    /// The table or materialized view of a name.
+    pub(in crate::sql) fn target_with_rows(&self, name: &ObjectName) -> Result<Relation> {
+        match self.with_rows(name) {
+            Ok(relation) if matches!(relation.kind, Kind::Materialized { .. }) => Ok(relation.clone()),
+            _ => self.target(name),
+        }
+    }
+
+    fn with_rows(&self, name: &ObjectName) -> Result<&Relation> {
+        let (schema, table) = relation_name(name)?;
+        let place = walk::start_of(name);
+        let relation = self.context.find(schema.as_deref(), &table);
+        relation.ok_or_else(|| {
+            let shown = schema.map(|schema| format!("{schema}.{table}")).unwrap_or_else(|| table.clone());
+            SqlError::new("42P01", format!("relation \"{shown}\" does not exist")).at(place)
+        })
     }
 
     fn aliased_target(&self, table: &TableWithJoins) -> Result<(Relation, String)> {

@@ -274,9 +274,8 @@ impl Compiler<'_> {
         }
         match name {
             "current_user" | "session_user" | "user" | "current_role" | "current_catalog"
-            | "current_schema" | "current_timestamp" | "current_date" | "localtimestamp" | "localtime" => {
-                self.call(name, Vec::new()).ok()
-            }
+            | "current_schema" | "current_timestamp" | "current_date" | "localtimestamp" | "current_time"
+            | "localtime" => self.call(name, Vec::new()).ok(),
             _ => None,
         }
     }

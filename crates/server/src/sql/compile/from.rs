@@ -2,6 +2,7 @@
 
 use super::{Compiler, Origin, Scope, ScopeColumn, ScopeTable, relation_name};
 use crate::sql::catalog::{Column, Kind, Relation, stored};
+use crate::sql::ddl::materialized::not_populated;
 use crate::sql::error::{Result, SqlError};
 use crate::sql::types::{Type, Typed};
 use crate::sql::{fold, quote, walk};
@@ -401,6 +402,9 @@ impl Compiler<'_> {
             user.ok_or_else(|| SqlError::new("42P01", format!("relation \"{shown}\" does not exist")))?;
         if read {
             self.check(relation, 'r')?;
+        }
+        if let Some(empty) = self.context.unpopulated(relation, true).filter(|_| read && !self.defining) {
+            return Err(not_populated(empty));
         }
         let sql = stored(&relation.name);
         if let Kind::Index { .. } | Kind::Sequence = relation.kind {

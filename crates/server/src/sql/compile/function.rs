@@ -110,12 +110,13 @@ impl Compiler<'_> {
                     format!("sb_sum({word}{})", cast_call(&first, Type::Numeric.into(), false).sql),
                     Type::Numeric,
                 ),
-                Type::Float4 | Type::Float8 => one(format!("sum({word}{sql})"), ty),
+                Type::Float4 => one(format!("sb_sum_real({word}{sql})"), ty),
+                Type::Float8 => one(format!("sb_sum_float({word}{sql})"), ty),
                 Type::Interval => one(format!("sb_interval_sum({word}{sql})"), ty),
                 _ => Err(no_function(name, &[ty])),
             },
             ("avg", 1) => match ty {
-                Type::Float4 | Type::Float8 => one(format!("avg({word}{sql})"), Type::Float8),
+                Type::Float4 | Type::Float8 => one(format!("sb_avg_float({word}{sql})"), Type::Float8),
                 Type::Interval => one(format!("sb_interval_avg({word}{sql})"), ty),
                 ty if ty.is_number() => one(
                     format!("sb_avg({word}{})", cast_call(&first, Type::Numeric.into(), false).sql),
@@ -292,7 +293,7 @@ impl Compiler<'_> {
             ("now" | "current_timestamp" | "transaction_timestamp", []) => {
                 plain("sb_now()", Type::Timestamptz)
             }
-            ("current_timestamp" | "localtimestamp" | "localtime", [digits]) => {
+            ("current_timestamp" | "localtimestamp" | "current_time" | "localtime", [digits]) => {
                 let digits = digits.sql.parse::<i32>().ok().filter(|digits| (0..=6).contains(digits));
                 let digits =
                     digits.ok_or_else(|| SqlError::syntax(format!("{name} takes from 0 to 6 digits")))?;
@@ -320,6 +321,9 @@ impl Compiler<'_> {
             }
             ("current_date", []) => {
                 Ok(Some(cast_call(&Frag::new("sb_now()", Type::Timestamptz), Type::Date.into(), true)))
+            }
+            ("current_time", []) => {
+                Ok(Some(cast_call(&Frag::new("sb_now()", Type::Timestamptz), Type::Timetz.into(), true)))
             }
             ("localtime", []) => {
                 Ok(Some(cast_call(&Frag::new("sb_now()", Type::Timestamptz), Type::Time.into(), true)))

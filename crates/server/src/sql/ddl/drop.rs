@@ -16,19 +16,8 @@ impl Maker<'_, '_> {
     }
 
     pub(super) fn readers_of(&self, key: &str) -> Vec<Relation> {
-        let views = self.catalog.relations.values().filter(|relation| relation.kind == Kind::View);
-        let context = self.compiler.context;
-        let reads = |view: &&Relation| {
-            let parsed = crate::sql::parse(view.definition.as_deref().unwrap_or_default());
-            let mut reader = |read: &ObjectName| {
-                let found = relation_name(read).ok();
-                let found =
-                    found.and_then(|(schema, name)| context.find_from(view, schema.as_deref(), &name));
-                found.is_some_and(|found| found.name == key)
-            };
-            parsed.is_ok_and(|statements| walk::any_relation(&statements, &mut reader))
-        };
-        views.filter(reads).cloned().collect()
+        let views = self.catalog.relations.values().filter(|relation| relation.kind.is_query());
+        views.filter(|view| self.compiler.context.reads(view, key)).cloned().collect()
     }
 
     /// Drops the views that read a relation, and those that read them.
@@ -39,7 +28,8 @@ impl Maker<'_, '_> {
                 continue;
             }
             self.must_own(&view)?;
-            self.steps.push(Step::Notice(format!("drop cascades to view {}", view.shown())));
+            let noun = view.kind.noun();
+            self.steps.push(Step::Notice(format!("drop cascades to {noun} {}", view.shown())));
             self.remove(&view);
         }
         Ok(())
@@ -54,7 +44,9 @@ impl Maker<'_, '_> {
         let owned = self.catalog.relations.values().filter(|r| r.parent.as_ref() == Some(&relation.name));
         let owned: Vec<String> = owned.map(|r| r.name.clone()).collect();
         self.steps.extend(owned.into_iter().map(Step::Remove));
-        if relation.kind != Kind::Sequence {
+        if matches!(relation.kind, Kind::Materialized { .. }) {
+            self.remove_materialized(&relation.name);
+        } else if relation.kind != Kind::Sequence {
             let noun = relation.kind.noun().to_ascii_uppercase();
             self.sql(format!("DROP {noun} IF EXISTS {}", stored(&relation.name)));
         }
@@ -120,6 +112,7 @@ impl Maker<'_, '_> {
         let (noun, tag) = match object {
             ObjectType::Table => ("table", "DROP TABLE"),
             ObjectType::View => ("view", "DROP VIEW"),
+            ObjectType::MaterializedView => ("materialized view", "DROP MATERIALIZED VIEW"),
             ObjectType::Index => ("index", "DROP INDEX"),
             ObjectType::Sequence => ("sequence", "DROP SEQUENCE"),
             ObjectType::Schema => return self.drop_schemas(if_exists, names, cascade),
@@ -160,7 +153,8 @@ impl Maker<'_, '_> {
             };
             if let Some(view) = self.readers(relation).into_iter().find(|view| !among(&view.name)) {
                 if !cascade {
-                    return Err(blocked(format!("view {} depends on {noun} {shown}", view.shown())));
+                    let detail = format!("{} {} depends on {noun} {shown}", view.kind.noun(), view.shown());
+                    return Err(blocked(detail));
                 }
                 self.drop_readers(relation)?;
             }

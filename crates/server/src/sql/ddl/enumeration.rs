@@ -30,7 +30,7 @@ impl Maker<'_, '_> {
         self.may_create(&schema)?;
         let key = type_key(&schema, &base);
         // A table is a type of its own name.
-        let row = self.catalog.get(&of_table).is_some_and(|r| matches!(r.kind, Kind::Table | Kind::View));
+        let row = self.catalog.get(&of_table).is_some_and(|r| r.kind.has_rows());
         if row || self.catalog.get(&key).is_some() {
             return Err(SqlError::new("42710", format!("type \"{base}\" already exists")));
         }
@@ -133,7 +133,7 @@ impl Maker<'_, '_> {
         let (old, new) = (found.base().to_owned(), fold(new));
         let key = type_key(found.schema(), &new);
         let of_table = found.sibling(&new);
-        let row = self.catalog.get(&of_table).is_some_and(|r| matches!(r.kind, Kind::Table | Kind::View));
+        let row = self.catalog.get(&of_table).is_some_and(|r| r.kind.has_rows());
         if row || self.catalog.get(&key).is_some() {
             return Err(SqlError::new("42710", format!("type \"{new}\" already exists")));
         }

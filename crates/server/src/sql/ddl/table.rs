@@ -150,6 +150,16 @@ impl Maker<'_, '_> {
         {
             return wrong("42601", "conflicting NULL/NOT NULL declarations");
         }
+        if let Some(source) = column.default.as_ref().filter(|_| column.generated) {
+            let other = relation.columns.iter().filter(|other| other.generated);
+            if let Some(other) = other.map(|other| &other.name).find(|name| Compiler::reads(source, name)) {
+                let message =
+                    format!("cannot use generated column \"{other}\" in column generation expression");
+                let detail = "A generated column cannot reference another generated column.";
+                let error = SqlError::new("42P17", message).detail(detail);
+                return Err(error.at(definition.name.span.start));
+            }
+        }
         if let Some((options, ty)) = sequence {
             self.own_sequence(relation, &mut column, &sequence_of("", ty, options)?)?;
         }
