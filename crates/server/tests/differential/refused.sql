@@ -47,3 +47,4 @@ UPDATE r5 SET (a, b) = (SELECT b, a FROM r5)
 UPDATE r5 SET (a, b) = (SELECT b, a FROM r5 WHERE a = 1) RETURNING a, b
 UPDATE r5 SET a = (SELECT 7), b = (SELECT max(id) FROM p) RETURNING a, b
 ALTER TABLE r2 ALTER COLUMN a SET DEFAULT 1
+SELECT CAST(name || '3000000000 days' AS interval) FROM p WHERE name = ''
