@@ -246,6 +246,8 @@ fn statements() -> Vec<(&'static str, Vec<String>)> {
     features.push(("definitions", lines(include_str!("differential/definitions.sql"))));
     features.push(("enumerations", lines(include_str!("differential/enumerations.sql"))));
     features.push(("zones", lines(include_str!("differential/zones.sql"))));
+    features.push(("values", lines(include_str!("differential/values.sql"))));
+    features.push(("refused", lines(include_str!("differential/refused.sql"))));
     features.push(("clocks and periods", lines(include_str!("differential/clocks.sql"))));
     features.push(("sums", lines(include_str!("differential/sums.sql"))));
     features.push(("materialized views", lines(include_str!("differential/materialized.sql"))));

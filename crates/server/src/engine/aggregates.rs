@@ -15,6 +15,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 /// Registers them on a new connection.
 pub fn register(sqlite: &Sqlite) -> rusqlite::Result<()> {
     sqlite.create_aggregate_function("sb_percentile", 5, PURE, super::percentile::Percentile)?;
+    sqlite.create_aggregate_function("sb_single", 1, PURE, Single)?;
     sqlite.create_aggregate_function("sb_string_agg_distinct", 2, PURE, DistinctAgg { array: false })?;
     sqlite.create_aggregate_function("sb_array_agg_distinct", 2, PURE, DistinctAgg { array: true })?;
     running(sqlite, "sb_sum", 1, Sum { average: false })?;
@@ -90,6 +91,28 @@ impl Running for ArrayAgg {
             return Ok(Value::Null);
         }
         Ok(Value::Text(array::format(items.iter().map(Option::as_deref))))
+    }
+}
+
+/// The value of the only row that there may be.
+struct Single;
+
+impl Aggregate<Option<Value>, Value> for Single {
+    fn init(&self, _: &mut Context<'_>) -> rusqlite::Result<Option<Value>> {
+        Ok(None)
+    }
+
+    fn step(&self, context: &mut Context<'_>, value: &mut Option<Value>) -> rusqlite::Result<()> {
+        if value.is_some() {
+            let message = "more than one row returned by a subquery used as an expression";
+            return Err(packed(SqlError::new("21000", message)));
+        }
+        *value = Some(own(context.get_raw(0)).map_err(packed)?);
+        Ok(())
+    }
+
+    fn finalize(&self, _: &mut Context<'_>, value: Option<Option<Value>>) -> rusqlite::Result<Value> {
+        Ok(value.flatten().unwrap_or(Value::Null))
     }
 }
 
@@ -209,7 +232,7 @@ impl Running for IntervalSum {
         if *count == 0 {
             return Ok(Value::Null);
         }
-        let result = if self.average { sum.times(1.0 / *count as f64)? } else { *sum };
+        let result = if self.average { sum.over(*count as f64)? } else { *sum };
         Ok(Value::Text(result.to_string()))
     }
 }

@@ -82,13 +82,16 @@ impl Connection {
         Ok(tables)
     }
 
-    /// Carries out changes of definitions; what the client should know is the caller's to say.
-    pub fn apply(&mut self, steps: &[Step]) -> Result<()> {
+    /// Carries out changes of definitions; what the client should know is the caller's to say. Gives back how many
+    /// rows a new table was filled with, if it was.
+    pub fn apply(&mut self, steps: &[Step]) -> Result<Option<u64>> {
+        let mut filled = None;
         for step in steps {
             match step {
                 Step::Sql(sql) => {
                     self.execute(sql, &[])?;
                 }
+                Step::Fill(sql) => filled = Some(self.execute(sql, &[])?),
                 Step::Rewrite { table, sql } => self.rewrite(table, sql)?,
                 Step::Refuse { sql, error } => {
                     let mut found = false;
@@ -117,7 +120,7 @@ impl Connection {
                 Step::Notice(_) | Step::Warning(_) => {}
             }
         }
-        Ok(())
+        Ok(filled)
     }
 
     /// Replaces a table's text in SQLite's schema. The next statement reads the schema again, here and in

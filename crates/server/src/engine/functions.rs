@@ -58,6 +58,9 @@ pub fn register(
         let quotient = |x: f64, y: f64| if y == 0.0 { Err(zero()) } else { product(x, y, x / y) };
         arithmetic(c, i64::checked_div, |a, b| numeric::divide(&a, &b), quotient)
     })?;
+    // The counts of shifts are taken by the width of the processor's register, which has 32 bits.
+    pure(sqlite, "sb_shl", 3, |c| shifted(c, i32::wrapping_shl))?;
+    pure(sqlite, "sb_shr", 3, |c| shifted(c, i32::wrapping_shr))?;
     // What an empty group makes of a fraction.
     pure(sqlite, "sb_fraction", 1, |c| match c.get_raw(0) {
         ValueRef::Null => Ok(Value::Null),
@@ -167,6 +170,8 @@ pub fn register(
         (Ok(a), Ok(b)) => a.cmp(&b),
         _ => a.cmp(b),
     })?;
+    sqlite.create_collation("sb_numbers", |a, b| array::compare(a, b, true))?;
+    sqlite.create_collation("sb_array", |a, b| array::compare(a, b, false))?;
     pure(sqlite, "sb_direction", 1, |c| {
         let step = interval::stored(c.get_raw(0).as_str().unwrap_or_default())?;
         match step.cmp(&interval::Interval::default()) {
@@ -414,6 +419,16 @@ fn nullable(context: &Context<'_>, eval: impl Fn(&[&str]) -> Result<Value>) -> R
     eval(&texts)
 }
 
+/// A shift of a number of 16 or 32 bits.
+fn shifted(context: &Context<'_>, shift: fn(i32, u32) -> i32) -> Result<Value> {
+    if context.get_raw(0) == ValueRef::Null || context.get_raw(1) == ValueRef::Null {
+        return Ok(Value::Null);
+    }
+    let number = shift(integer(context, 0) as i32, integer(context, 1) as u32);
+    let narrow = type_of(context, 2) == Type::Int2;
+    Ok(Value::Integer(if narrow { i64::from(number as i16) } else { i64::from(number) }))
+}
+
 /// One operation for whole numbers, floats and decimals; the third argument is the result type.
 fn arithmetic(
     context: &Context<'_>,
@@ -497,6 +512,10 @@ pub(super) fn compare(ty: Type, a: ValueRef<'_>, b: ValueRef<'_>) -> Ordering {
         (ValueRef::Text(a), ValueRef::Text(b)) if ty == Type::Interval => {
             let parse = |bytes: &[u8]| std::str::from_utf8(bytes).ok().and_then(|t| interval::stored(t).ok());
             parse(a).cmp(&parse(b))
+        }
+        (ValueRef::Text(a), ValueRef::Text(b)) if ty.element().is_some() => {
+            let numbers = ty.element().is_some_and(Type::is_number);
+            array::compare(&String::from_utf8_lossy(a), &String::from_utf8_lossy(b), numbers)
         }
         (ValueRef::Text(a) | ValueRef::Blob(a), ValueRef::Text(b) | ValueRef::Blob(b)) => a.cmp(b),
         (a, b) => real(a).total_cmp(&real(b)),

@@ -194,7 +194,7 @@ impl Session {
                 self.text_row(&plan.columns, &shown, rows)?;
             }
             Action::Ddl(steps) => {
-                self.connection.apply(steps)?;
+                let filled = self.connection.apply(steps)?;
                 for step in steps {
                     match step {
                         Step::Notice(text) => self.wire.notice("NOTICE", "00000", text)?,
@@ -203,6 +203,9 @@ impl Session {
                         }
                         _ => {}
                     }
+                }
+                if let Some(count) = filled {
+                    return Ok(format!("SELECT {count}"));
                 }
             }
             Action::Begin { snapshot, read_only } => match self.transaction {

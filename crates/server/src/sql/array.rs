@@ -5,9 +5,10 @@ use super::error::{Result, SqlError};
 use super::types::Type;
 use super::value::{input, output, send, value_ref};
 use super::zone::Zone;
-use super::{datetime, labels};
+use super::{datetime, labels, numeric};
 use crate::engine::{Value, ValueRef};
 use bytes::{BufMut, BytesMut};
+use std::cmp::Ordering;
 
 /// The text of a record, in Postgres' form: `(1,,"a b")`.
 pub fn record(fields: impl Iterator<Item = Option<String>>) -> String {
@@ -27,10 +28,29 @@ pub fn parse(text: &str) -> Result<Vec<Option<String>>> {
     let malformed =
         |detail: &str| SqlError::new("22P02", format!("malformed array literal: \"{text}\"")).detail(detail);
     let mut inside = text.trim();
-    // Bounds other than from 1 are not kept.
-    if inside.starts_with('[') {
-        inside = inside.split_once('=').map_or(inside, |(_, rest)| rest.trim());
+    let mut bounds = None;
+    if let Some((range, rest)) = inside.strip_prefix('[').and_then(|inside| inside.split_once("]=")) {
+        let (first, last) = range.split_once(':').unwrap_or(("1", range));
+        let (first, last) = first
+            .trim()
+            .parse::<i64>()
+            .ok()
+            .zip(last.trim().parse::<i64>().ok())
+            .ok_or_else(|| malformed("\"[\" must introduce explicitly-specified array dimensions."))?;
+        if first != 1 {
+            return Err(SqlError::unsupported("an array that does not begin at 1"));
+        }
+        (bounds, inside) = (Some(last), rest.trim());
     }
+    let items = elements(inside, &malformed)?;
+    if bounds.is_some_and(|last| last != items.len() as i64) {
+        return Err(malformed("Specified array dimensions do not match array contents."));
+    }
+    Ok(items)
+}
+
+/// What stands between the braces.
+fn elements(inside: &str, malformed: &dyn Fn(&str) -> SqlError) -> Result<Vec<Option<String>>> {
     let inside = inside
         .strip_prefix('{')
         .ok_or_else(|| malformed("Array value must start with \"{\" or dimension information."))?;
@@ -98,6 +118,31 @@ pub fn format<'a>(items: impl IntoIterator<Item = Option<&'a str>>) -> String {
         }
     }
     text + "}"
+}
+
+/// The order of arrays: by the first elements that differ, NULL being the largest, and then by their number.
+pub fn compare(a: &str, b: &str, numbers: bool) -> Ordering {
+    let (Ok(a), Ok(b)) = (parse(a), parse(b)) else { return a.cmp(b) };
+    let item = |a: &Option<String>, b: &Option<String>| match (a, b) {
+        (Some(a), Some(b)) if numbers => number_order(a, b),
+        (Some(a), Some(b)) => a.cmp(b),
+        (a, b) => a.is_none().cmp(&b.is_none()),
+    };
+    let first = a.iter().zip(&b).map(|(a, b)| item(a, b)).find(|order| order.is_ne());
+    first.unwrap_or_else(|| a.len().cmp(&b.len()))
+}
+
+fn number_order(a: &str, b: &str) -> Ordering {
+    match (numeric::parse(a), numeric::parse(b)) {
+        (Some(a), Some(b)) => a.cmp(&b),
+        // An infinite float.
+        _ => a.parse::<f64>().unwrap_or(0.0).total_cmp(&b.parse().unwrap_or(0.0)),
+    }
+}
+
+/// Whether two elements of a type are equal: decimals are, whatever their digits.
+fn same(ty: Type, a: &str, b: &str) -> bool {
+    a == b || (ty == Type::Numeric && number_order(a, b).is_eq())
 }
 
 /// Reads an array, each element as its type reads it.
@@ -270,14 +315,14 @@ pub const FUNCTIONS: &[Function] = &[
     ("sb_array_position", 3, |a| {
         with(a, |items| {
             let wanted = shown(element(a, 2), a[1]);
-            let found = items.iter().position(|item| *item == wanted);
+            let found = items.iter().position(|item| alike(element(a, 2), item, &wanted));
             Ok(found.map_or(Value::Null, |index| Value::Integer(index as i64 + 1)))
         })
     }),
     ("sb_array_remove", 3, |a| {
         with(a, |items| {
             let wanted = shown(element(a, 2), a[1]);
-            let kept = items.iter().filter(|item| **item != wanted).map(Option::as_deref);
+            let kept = items.iter().filter(|item| !alike(element(a, 2), item, &wanted)).map(Option::as_deref);
             Ok(Value::Text(format(kept)))
         })
     }),
@@ -291,6 +336,14 @@ pub const FUNCTIONS: &[Function] = &[
         Ok(Value::Integer(i64::from(right.iter().any(|item| item.is_some() && left.contains(item)))))
     }),
 ];
+
+/// Whether two elements are the same, NULL being like NULL.
+fn alike(ty: Type, a: &Option<String>, b: &Option<String>) -> bool {
+    match (a, b) {
+        (Some(a), Some(b)) => same(ty, a, b),
+        (a, b) => a == b,
+    }
+}
 
 /// An element's text; NULL stays NULL.
 pub fn shown(ty: Type, value: ValueRef<'_>) -> Option<String> {
@@ -352,7 +405,9 @@ mod tests {
         };
         check(Type::Int4, "{1, 2,NULL}", "{1,2,NULL}");
         check(Type::Int4, " { } ", "{}");
-        check(Type::Int4, "[0:1]={1,2}", "{1,2}");
+        check(Type::Int4, "[1:2]={1,2}", "{1,2}");
+        check(Type::Int4, "[0:1]={1,2}", "0A000");
+        check(Type::Int4, "[1:3]={1,2}", "22P02");
         check(Type::Text, r#"{a,"b c","","d\"e",null,"null"}"#, r#"{a,"b c","","d\"e",NULL,"null"}"#);
         check(Type::Text, r"{a\,b}", "{\"a,b\"}");
         check(Type::Bool, "{yes,no}", "{t,f}");
@@ -361,6 +416,22 @@ mod tests {
         }
         check(Type::Int4, "{{1},{2}}", "0A000");
         check(Type::Int2, "{40000}", "22003");
+    }
+
+    #[test]
+    fn arrays_compare_by_their_elements() {
+        for (small, large, numbers) in [
+            ("{1,2,3}", "{1,2,10}", true),
+            ("{1,2}", "{1,2,0}", true),
+            ("{9}", "{10}", true),
+            ("{1,5}", "{1,NULL}", true),
+            ("{a,b}", "{a,c}", false),
+            ("{}", "{a}", false),
+        ] {
+            assert_eq!(compare(small, large, numbers), Ordering::Less, "{small} {large}");
+            assert_eq!(compare(large, small, numbers), Ordering::Greater, "{large} {small}");
+        }
+        assert_eq!(compare("{1.0}", "{1.00}", true), Ordering::Equal);
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub fn parse(ty: Type, text: &str) -> Result<i64> {
     let bad = |code| SqlError::new(code, format!("invalid input syntax for type {ty}: \"{text}\""));
     let out_of_range = || SqlError::new("22008", format!("date/time field value out of range: \"{text}\""));
     let trimmed = text.trim();
-    if let Some((of, moment)) = keyword(trimmed) {
+    if let Some((of, moment)) = keyword(ty, trimmed) {
         return Ok(convert(of, ty, moment));
     }
     let (trimmed, before_christ) = match trimmed.get(trimmed.len().saturating_sub(3)..) {
@@ -331,14 +331,16 @@ pub fn is_word(text: &str) -> bool {
 }
 
 /// A word for a moment, and the type whose number it is given as.
-fn keyword(text: &str) -> Option<(Type, i64)> {
+fn keyword(ty: Type, text: &str) -> Option<(Type, i64)> {
     let today = || convert(Type::Timestamptz, Type::Date, now());
     Some(match text.to_ascii_lowercase().as_str() {
         "now" => (Type::Timestamptz, now()),
         "today" => (Type::Date, today()),
         "tomorrow" => (Type::Date, today() + 1),
         "yesterday" => (Type::Date, today() - 1),
-        "epoch" => (Type::Timestamptz, -EPOCH_DAYS * DAY),
+        // The same date and clock in every zone, or one instant.
+        "epoch" if ty == Type::Timestamptz => (ty, -EPOCH_DAYS * DAY),
+        "epoch" => (Type::Timestamp, -EPOCH_DAYS * DAY),
         "infinity" | "+infinity" => (Type::Timestamptz, i64::MAX),
         "-infinity" => (Type::Timestamptz, i64::MIN),
         _ => return None,
@@ -391,17 +393,34 @@ fn read_zone(text: &str, malformed: impl FnOnce() -> SqlError) -> Result<Option<
     Zone::of_text(text).map(Some).map_err(|error| if word { malformed() } else { error })
 }
 
-/// `+02`, `+02:30`, `-0800` or `+02:30:15`, in microseconds east of UTC.
+/// `+02`, `+2:30`, `-0800`, `-800` or `+02:30:15`, in microseconds east of UTC.
 pub fn offset(text: &str) -> Option<i64> {
     let sign = if text.starts_with('-') { -1 } else { 1 };
-    let digits: String = text.strip_prefix(['+', '-'])?.chars().filter(|c| *c != ':').collect();
-    if digits.is_empty() || digits.len() > 6 || !digits.bytes().all(|b| b.is_ascii_digit()) {
-        return None;
-    }
-    let part = |from: usize| digits.get(from..from + 2).map_or(Some(0), |two| two.parse::<i64>().ok());
-    let hours = if digits.len() == 1 { digits.parse().ok()? } else { part(0)? };
-    let seconds = hours * 3600 + part(2)? * 60 + part(4)?;
-    (hours <= 15).then_some(sign * seconds * 1_000_000)
+    let digits = text.strip_prefix(['+', '-'])?;
+    let number = |part: &str| {
+        let legal = part.len() <= 4 && part.bytes().all(|b| b.is_ascii_digit());
+        legal.then(|| part.parse::<i64>().unwrap_or(0))
+    };
+    let (hours, minutes, seconds) = match digits.split(':').collect::<Vec<_>>().as_slice() {
+        // Without colons the last two digits of three and more are the minutes, and of five and more the seconds.
+        [packed] if packed.len() > 4 && packed.len() <= 6 => {
+            let (rest, seconds) = packed.split_at_checked(packed.len() - 2)?;
+            let (hours, minutes) = rest.split_at_checked(rest.len() - 2)?;
+            (number(hours)?, number(minutes)?, number(seconds)?)
+        }
+        [packed] if packed.len() > 2 => {
+            let (hours, minutes) = packed.split_at_checked(packed.len() - 2)?;
+            (number(hours)?, number(minutes)?, 0)
+        }
+        [hours] if !hours.is_empty() => (number(hours)?, 0, 0),
+        [hours, minutes] if !hours.is_empty() => (number(hours)?, number(minutes)?, 0),
+        [hours, minutes, seconds] if !hours.is_empty() => {
+            (number(hours)?, number(minutes)?, number(seconds)?)
+        }
+        _ => return None,
+    };
+    let legal = hours <= 15 && minutes < 60 && seconds < 60;
+    legal.then_some(sign * (hours * 3600 + minutes * 60 + seconds) * 1_000_000)
 }
 
 /// `None`: not a clock; `Some(None)`: a clock that shows no legal time.

@@ -51,8 +51,40 @@ pub(super) fn extract_interval(field: &str, span: Interval) -> Result<String> {
     span.field(&field).ok_or_else(|| no_field(&field, "interval"))
 }
 
+/// `date_part` of an instant.
 pub(super) fn date_part(field: &str, micros: i64, ty: &str) -> Result<Value> {
+    if datetime::is_infinite(micros) {
+        return Ok(of_infinity(field, micros, ty)?.map_or(Value::Null, Value::Real));
+    }
     Ok(Value::Real(extract(field, micros, ty)?.parse().unwrap_or(0.0)))
+}
+
+/// `extract` from an instant.
+pub(super) fn numeric_part(field: &str, micros: i64, ty: &str) -> Result<Value> {
+    if datetime::is_infinite(micros) {
+        return match of_infinity(field, micros, ty)? {
+            None => Ok(Value::Null),
+            Some(part) => {
+                Err(SqlError::unsupported(format!("the value {} of type numeric", part_name(part))))
+            }
+        };
+    }
+    extract(field, micros, ty).map(Value::Text)
+}
+
+fn part_name(part: f64) -> &'static str {
+    if part > 0.0 { "Infinity" } else { "-Infinity" }
+}
+
+/// A field of an infinite instant: infinite if it only grows with time, and nothing if it comes round again.
+fn of_infinity(field: &str, micros: i64, ty: &str) -> Result<Option<f64>> {
+    let infinity = if micros > 0 { f64::INFINITY } else { f64::NEG_INFINITY };
+    let field = field.to_ascii_lowercase();
+    match singular(&field) {
+        "year" | "decade" | "century" | "millennium" | "julian" | "isoyear" | "epoch" => Ok(Some(infinity)),
+        // Whether there is such a field, any instant tells.
+        _ => extract(&field, 0, ty).map(|_| None),
+    }
 }
 
 /// A field of an instant, as the text of a numeric.
@@ -60,16 +92,20 @@ pub(super) fn extract(field: &str, micros: i64, ty: &str) -> Result<String> {
     let (days, clock) = (micros.div_euclid(datetime::DAY), micros.rem_euclid(datetime::DAY));
     let date = datetime::date_of(days).ok_or_else(|| SqlError::new("22008", "timestamp out of range"))?;
     let year = i64::from(date.year());
-    let part = match field.to_ascii_lowercase().as_str() {
-        "year" | "years" => year,
+    // There is no year 0: 1 BC comes before 1 AD, and centuries and millennia count likewise.
+    let shown = |year: i64| if year > 0 { year } else { year - 1 };
+    let ages = |each: i64| if year > 0 { (year + each - 1) / each } else { -((each - year) / each) };
+    let field = field.to_ascii_lowercase();
+    let part = match singular(&field) {
+        "year" => shown(year),
         "decade" => year.div_euclid(10),
-        "century" => (year + 99).div_euclid(100),
-        "millennium" => (year + 999).div_euclid(1000),
+        "century" => ages(100),
+        "millennium" => ages(1000),
         "quarter" => i64::from((date.month() - 1) / 3 + 1),
-        "month" | "months" | "mon" => date.month().into(),
-        "week" | "weeks" => date.iso_week_date().week().into(),
-        "isoyear" => date.iso_week_date().year().into(),
-        "day" | "days" => date.day().into(),
+        "month" => date.month().into(),
+        "week" => date.iso_week_date().week().into(),
+        "isoyear" => shown(date.iso_week_date().year().into()),
+        "day" => date.day().into(),
         "doy" => date.day_of_year().into(),
         "dow" => date.weekday().to_sunday_zero_offset().into(),
         "isodow" => date.weekday().to_monday_one_offset().into(),
@@ -81,13 +117,13 @@ pub(super) fn extract(field: &str, micros: i64, ty: &str) -> Result<String> {
             let part = numeric::divide(&BigDecimal::from(clock), &BigDecimal::from(datetime::DAY))?;
             return Ok(numeric::format(&(BigDecimal::from(whole) + part)));
         }
-        "hour" | "hours" => clock / 3_600_000_000,
-        "minute" | "minutes" => clock / 60_000_000 % 60,
-        "second" | "seconds" => return Ok(interval::micros_text(clock % 60_000_000, 6)),
+        "hour" => clock / 3_600_000_000,
+        "minute" => clock / 60_000_000 % 60,
+        "second" => return Ok(interval::micros_text(clock % 60_000_000, 6)),
         "milliseconds" => return Ok(interval::micros_text(clock % 60_000_000, 3)),
         "microseconds" => clock % 60_000_000,
         "epoch" => return Ok(interval::micros_text(micros + datetime::EPOCH_DAYS * datetime::DAY, 6)),
-        unit @ ("timezone" | "timezone_hour" | "timezone_minute") => {
+        unit @ ("timezone" | "timezone_hour" | "timezone_minute" | "timezone_h" | "timezone_m") => {
             return Err(SqlError::new("0A000", format!("unit \"{unit}\" not supported for type {ty}")));
         }
         other => return Err(unknown_unit(other, ty)),
@@ -101,8 +137,9 @@ pub(super) fn singular(unit: &str) -> &str {
         "hours" | "hour" | "h" | "hr" | "hrs" => "hour",
         "minutes" | "min" | "mins" | "m" => "minute",
         "seconds" | "sec" | "secs" | "s" => "second",
+        "quarters" | "qtr" => "quarter",
         "millisecond" | "ms" | "msec" | "msecs" => "milliseconds",
-        "microsecond" | "us" | "usec" | "usecs" => "microseconds",
+        "microsecond" | "us" | "usec" | "usecs" | "microsec" => "microseconds",
         "days" | "d" => "day",
         "weeks" | "w" => "week",
         "months" | "mon" | "mons" => "month",

@@ -4,15 +4,15 @@
 //! picks the row whose arguments fit. A NULL argument gives NULL without calling the code.
 
 use super::error::{Result, SqlError};
-use super::fields::{date_part, date_trunc, extract, extract_interval, no_field, unknown_unit};
+use super::fields::{date_part, date_trunc, extract_interval, no_field, numeric_part, unknown_unit};
 use super::interval::Interval;
 use super::types::Type;
-use super::{datetime, interval, json, numeric, pattern, value};
+use super::{datetime, interval, json, numeric, pattern, transcendental, value};
 use crate::engine::{Value, ValueRef};
 use Type::{Bytea, Float8, Int4, Int8, Numeric, Text, Timestamp, Timestamptz};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bigdecimal::RoundingMode;
+use bigdecimal::{RoundingMode, Signed};
 
 /// One overload of a function.
 pub struct Scalar {
@@ -133,7 +133,10 @@ const SCALARS: &[Scalar] = &[
         Ok(int(text(a, 0)?.chars().next().map_or(0, |c| i64::from(u32::from(c)))))
     }),
     row("chr", &[Int4], Text, |a| {
-        let code = u32::try_from(number(a, 0)).ok().filter(|code| *code > 0).and_then(char::from_u32);
+        if number(a, 0) == 0 {
+            return Err(SqlError::new("54000", "null character not permitted"));
+        }
+        let code = u32::try_from(number(a, 0)).ok().and_then(char::from_u32);
         text_result(code.ok_or_else(|| SqlError::new("22023", "requested character not valid"))?.to_string())
     }),
     row("starts_with", &[Text, Text], Type::Bool, |a| {
@@ -145,7 +148,7 @@ const SCALARS: &[Scalar] = &[
             && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
         text_result(if plain { name.to_owned() } else { super::quote(name) })
     }),
-    row("quote_literal", &[Text], Text, |a| text_result(format!("'{}'", text(a, 0)?.replace('\'', "''")))),
+    row("quote_literal", &[Text], Text, |a| text_result(quoted(text(a, 0)?))),
     row("translate", &[Text, Text, Text], Text, |a| {
         let (from, to): (Vec<char>, Vec<char>) =
             (text(a, 1)?.chars().collect(), text(a, 2)?.chars().collect());
@@ -192,13 +195,27 @@ const SCALARS: &[Scalar] = &[
     }),
     row("encode", &[Bytea, Text], Text, |a| match text(a, 1)? {
         "hex" => text_result(value::output(Bytea.into(), a[0])[2..].to_owned()),
-        "base64" => text_result(STANDARD.encode(bytes(a, 0))),
+        "base64" => {
+            // Lines of 76 characters, as in mail.
+            let encoded = STANDARD.encode(bytes(a, 0)).into_bytes();
+            let lines: Vec<String> =
+                encoded.chunks(76).map(|line| String::from_utf8_lossy(line).into_owned()).collect();
+            text_result(lines.join("\n"))
+        }
+        "escape" => {
+            let escaped = bytes(a, 0).iter().map(|byte| match byte {
+                b'\\' => "\\\\".to_owned(),
+                0 | 128.. => format!("\\{byte:03o}"),
+                byte => char::from(*byte).to_string(),
+            });
+            text_result(escaped.collect())
+        }
         other => Err(unknown_encoding(other)),
     }),
     row("decode", &[Text, Text], Bytea, |a| match text(a, 1)? {
         "hex" => value::input(Bytea.into(), &format!("\\x{}", text(a, 0)?), true),
         "base64" => {
-            let packed: String = text(a, 0)?.split_whitespace().collect();
+            let packed: String = text(a, 0)?.split_ascii_whitespace().collect();
             let decoded = STANDARD.decode(packed);
             decoded.map(Value::Blob).map_err(|_| SqlError::new("22023", "invalid base64 end sequence"))
         }
@@ -206,11 +223,13 @@ const SCALARS: &[Scalar] = &[
     }),
     row("div", &[Numeric, Numeric], Numeric, |a| {
         let (a, b) = (numeric::stored(text(a, 0)?)?, numeric::stored(text(a, 1)?)?);
-        decimal(&numeric::divide(&a, &b)?.with_scale_round(0, RoundingMode::Down))
+        decimal(&numeric::truncated_quotient(&a, &b, 0)?)
     }),
     row("make_date", &[Int4, Int4, Int4], Type::Date, |a| {
         let part = |index| i8::try_from(number(a, index)).ok();
-        let year = i16::try_from(number(a, 0)).ok();
+        // There is no year 0: -1 comes before 1.
+        let year = number(a, 0) + i64::from(number(a, 0) < 0);
+        let year = i16::try_from(year).ok().filter(|_| number(a, 0) != 0);
         let date = year.zip(part(1)).zip(part(2));
         let date = date.and_then(|((year, month), day)| jiff::civil::Date::new(year, month, day).ok());
         let message = || {
@@ -225,13 +244,11 @@ const SCALARS: &[Scalar] = &[
     row("json_array_length", &[Type::Json], Int4, |a| array_length(text(a, 0)?)),
     row("jsonb_array_length", &[Type::Jsonb], Int4, |a| array_length(text(a, 0)?)),
     row("abs", &[Float8], Float8, |a| Ok(Value::Real(real(a, 0).abs()))),
-    row("abs", &[Numeric], Numeric, |a| decimal(&numeric::stored(text(a, 0)?)?.abs())),
+    row("abs", &[Numeric], Numeric, |a| decimal(&exact(a, 0)?.abs())),
     row("sign", &[Float8], Float8, |a| {
         Ok(Value::Real(if real(a, 0) == 0.0 { 0.0 } else { real(a, 0).signum() }))
     }),
-    row("sign", &[Numeric], Numeric, |a| {
-        decimal(&bigdecimal::Signed::signum(&numeric::stored(text(a, 0)?)?))
-    }),
+    row("sign", &[Numeric], Numeric, |a| decimal(&numeric::stored(text(a, 0)?)?.signum())),
     row("round", &[Numeric], Numeric, |a| decimal(&numeric::round(&numeric::stored(text(a, 0)?)?, 0))),
     row("round", &[Numeric, Int4], Numeric, |a| rounded(a, RoundingMode::HalfUp)),
     row("round", &[Float8], Float8, |a| Ok(Value::Real(real(a, 0).round_ties_even()))),
@@ -244,6 +261,9 @@ const SCALARS: &[Scalar] = &[
         decimal(&numeric::stored(text(a, 0)?)?.with_scale_round(0, RoundingMode::Ceiling))
     }),
     row("ceil", &[Float8], Float8, |a| Ok(Value::Real(real(a, 0).ceil()))),
+    row("ceiling", &[Numeric], Numeric, |a| {
+        decimal(&numeric::stored(text(a, 0)?)?.with_scale_round(0, RoundingMode::Ceiling))
+    }),
     row("ceiling", &[Float8], Float8, |a| Ok(Value::Real(real(a, 0).ceil()))),
     row("floor", &[Numeric], Numeric, |a| {
         decimal(&numeric::stored(text(a, 0)?)?.with_scale_round(0, RoundingMode::Floor))
@@ -251,17 +271,39 @@ const SCALARS: &[Scalar] = &[
     row("floor", &[Float8], Float8, |a| Ok(Value::Real(real(a, 0).floor()))),
     row("sqrt", &[Float8], Float8, |a| {
         let x = real(a, 0);
-        if x < 0.0 {
-            Err(SqlError::new("2201F", "cannot take square root of a negative number"))
-        } else {
-            Ok(Value::Real(x.sqrt()))
-        }
+        if x < 0.0 { Err(negative_root()) } else { Ok(Value::Real(x.sqrt())) }
     }),
-    row("power", &[Float8, Float8], Float8, |a| finite(real(a, 0).powf(real(a, 1)))),
-    row("pow", &[Float8, Float8], Float8, |a| finite(real(a, 0).powf(real(a, 1)))),
-    row("exp", &[Float8], Float8, |a| finite(real(a, 0).exp())),
+    row("sqrt", &[Numeric], Numeric, |a| {
+        let x = exact(a, 0)?;
+        if x.is_negative() { Err(negative_root()) } else { decimal(&numeric::square_root(&x)) }
+    }),
+    row("power", &[Float8, Float8], Float8, float_power),
+    row("pow", &[Float8, Float8], Float8, float_power),
+    row("power", &[Numeric, Numeric], Numeric, |a| {
+        decimal(&transcendental::power(&exact(a, 0)?, &exact(a, 1)?)?)
+    }),
+    row("pow", &[Numeric, Numeric], Numeric, |a| {
+        decimal(&transcendental::power(&exact(a, 0)?, &exact(a, 1)?)?)
+    }),
+    row("exp", &[Float8], Float8, |a| {
+        let x = real(a, 0);
+        let result = x.exp();
+        if result == 0.0 && x.is_finite() { Err(underflow()) } else { bounded_by(result, &[x]) }
+    }),
+    row("exp", &[Numeric], Numeric, |a| decimal(&transcendental::exp(&exact(a, 0)?)?)),
     row("ln", &[Float8], Float8, |a| logarithm(real(a, 0), f64::ln)),
+    row("ln", &[Numeric], Numeric, |a| decimal(&transcendental::ln(&exact(a, 0)?)?)),
     row("log", &[Float8], Float8, |a| logarithm(real(a, 0), f64::log10)),
+    row("log", &[Numeric], Numeric, |a| {
+        decimal(&transcendental::log(&bigdecimal::BigDecimal::from(10), &exact(a, 0)?)?)
+    }),
+    row("log10", &[Float8], Float8, |a| logarithm(real(a, 0), f64::log10)),
+    row("log10", &[Numeric], Numeric, |a| {
+        decimal(&transcendental::log(&bigdecimal::BigDecimal::from(10), &exact(a, 0)?)?)
+    }),
+    row("log", &[Numeric, Numeric], Numeric, |a| {
+        decimal(&transcendental::log(&exact(a, 0)?, &exact(a, 1)?)?)
+    }),
     row("pi", &[], Float8, |_| Ok(Value::Real(std::f64::consts::PI))),
     row("sin", &[Float8], Float8, |a| Ok(Value::Real(real(a, 0).sin()))),
     row("cos", &[Float8], Float8, |a| Ok(Value::Real(real(a, 0).cos()))),
@@ -297,11 +339,11 @@ const SCALARS: &[Scalar] = &[
     row("interval_mul", &[Type::Interval, Float8], Type::Interval, |a| shown(span(a, 0)?.times(real(a, 1))?)),
     row("interval_div", &[Type::Interval, Float8], Type::Interval, |a| match real(a, 1) {
         0.0 => Err(SqlError::new("22012", "division by zero")),
-        divisor => shown(span(a, 0)?.times(1.0 / divisor)?),
+        divisor => shown(span(a, 0)?.over(divisor)?),
     }),
-    row("justify_days", &[Type::Interval], Type::Interval, |a| shown(span(a, 0)?.justify_days())),
-    row("justify_hours", &[Type::Interval], Type::Interval, |a| shown(span(a, 0)?.justify_hours())),
-    row("justify_interval", &[Type::Interval], Type::Interval, |a| shown(span(a, 0)?.justify())),
+    row("justify_days", &[Type::Interval], Type::Interval, |a| shown(span(a, 0)?.justify_days()?)),
+    row("justify_hours", &[Type::Interval], Type::Interval, |a| shown(span(a, 0)?.justify_hours()?)),
+    row("justify_interval", &[Type::Interval], Type::Interval, |a| shown(span(a, 0)?.justify()?)),
     row("age", &[Timestamp, Timestamp], Type::Interval, |a| {
         shown(interval::age(number(a, 0), number(a, 1))?)
     }),
@@ -337,11 +379,15 @@ const SCALARS: &[Scalar] = &[
             let message = format!("unit \"{field}\" not supported for type date");
             return Err(SqlError::new("0A000", message));
         }
-        let part = extract(&field, number(a, 1) * datetime::DAY, "date")?;
-        text_result(part.split_once('.').map_or(part.clone(), |(whole, _)| whole.to_owned()))
+        match numeric_part(&field, datetime::convert(Type::Date, Timestamp, number(a, 1)), "date")? {
+            Value::Text(part) => {
+                text_result(part.split_once('.').map_or(part.clone(), |(whole, _)| whole.to_owned()))
+            }
+            other => Ok(other),
+        }
     }),
     row("extract", &[Text, Timestamp], Numeric, |a| {
-        text_result(extract(text(a, 0)?, number(a, 1), "timestamp without time zone")?)
+        numeric_part(text(a, 0)?, number(a, 1), "timestamp without time zone")
     }),
     row("date_trunc", &[Text, Type::Interval], Type::Interval, |a| {
         let unit = text(a, 0)?.to_ascii_lowercase();
@@ -357,8 +403,15 @@ const SCALARS: &[Scalar] = &[
     row("date_trunc", &[Text, Timestamp], Timestamp, |a| {
         date_trunc(text(a, 0)?, number(a, 1), "timestamp without time zone").map(int)
     }),
-    row("to_timestamp", &[Float8], Timestamptz, |a| {
-        Ok(int((real(a, 0) * 1e6).round() as i64 - datetime::EPOCH_DAYS * datetime::DAY))
+    row("to_timestamp", &[Float8], Timestamptz, |a| match real(a, 0) {
+        f64::INFINITY => Ok(int(i64::MAX)),
+        f64::NEG_INFINITY => Ok(int(i64::MIN)),
+        seconds => {
+            let micros = (seconds * 1e6).round() as i64;
+            let micros = micros.saturating_sub(datetime::EPOCH_DAYS * datetime::DAY);
+            let known = datetime::date_of(micros.div_euclid(datetime::DAY)).map(|_| int(micros));
+            known.ok_or_else(|| SqlError::new("22008", format!("timestamp out of range: \"{seconds}\"")))
+        }
     }),
     row("json_typeof", &[Type::Json], Text, |a| json_typeof(text(a, 0)?)),
     row("jsonb_typeof", &[Type::Jsonb], Text, |a| json_typeof(text(a, 0)?)),
@@ -427,12 +480,46 @@ fn size_pretty(bytes: i64) -> String {
     format!("{size} PB")
 }
 
-fn finite(number: f64) -> Result<Value> {
-    if number.is_finite() {
-        Ok(Value::Real(number))
-    } else {
-        Err(SqlError::new("22003", "value out of range: overflow"))
+fn exact(args: &[ValueRef<'_>], index: usize) -> Result<bigdecimal::BigDecimal> {
+    numeric::stored(text(args, index)?)
+}
+
+/// A text as a literal; one with a backslash says that it is to be read with escapes.
+fn quoted(text: &str) -> String {
+    let escapes = if text.contains('\\') { "E" } else { "" };
+    format!("{escapes}'{}'", text.replace('\'', "''").replace('\\', "\\\\"))
+}
+
+fn negative_root() -> SqlError {
+    SqlError::new("2201F", "cannot take square root of a negative number")
+}
+
+fn underflow() -> SqlError {
+    SqlError::new("22003", "value out of range: underflow")
+}
+
+/// A result that is finite if everything is that it was made of.
+fn bounded_by(result: f64, of: &[f64]) -> Result<Value> {
+    if result.is_infinite() && of.iter().all(|x| x.is_finite()) {
+        return Err(SqlError::new("22003", "value out of range: overflow"));
     }
+    Ok(Value::Real(result))
+}
+
+fn float_power(args: &[ValueRef<'_>]) -> Result<Value> {
+    let (base, exponent) = (real(args, 0), real(args, 1));
+    if base == 0.0 && exponent < 0.0 {
+        return Err(SqlError::new("2201F", "zero raised to a negative power is undefined"));
+    }
+    if base < 0.0 && base.is_finite() && exponent.is_finite() && exponent.fract() != 0.0 {
+        let message = "a negative number raised to a non-integer power yields a complex result";
+        return Err(SqlError::new("2201F", message));
+    }
+    let result = base.powf(exponent);
+    if result == 0.0 && base != 0.0 && base.is_finite() && exponent.is_finite() {
+        return Err(underflow());
+    }
+    bounded_by(result, &[base, exponent])
 }
 
 fn logarithm(x: f64, log: fn(f64) -> f64) -> Result<Value> {
@@ -500,8 +587,8 @@ fn unknown_encoding(name: &str) -> SqlError {
 
 fn array_length(text: &str) -> Result<Value> {
     match json::parse(text)? {
-        serde_json::Value::Array(items) => Ok(int(items.len() as i64)),
-        serde_json::Value::Object(_) => Err(SqlError::new("22023", "cannot get array length of a non-array")),
+        json::Json::Array(items) => Ok(int(items.len() as i64)),
+        json::Json::Object(_) => Err(SqlError::new("22023", "cannot get array length of a non-array")),
         _ => Err(SqlError::new("22023", "cannot get array length of a scalar")),
     }
 }
@@ -515,6 +602,10 @@ pub fn format(args: &[Option<&str>]) -> Result<Value> {
     while let Some((before, after)) = rest.split_once('%') {
         out.push_str(before);
         let digits = after.bytes().take_while(u8::is_ascii_digit).count();
+        if after[digits..].starts_with('$') && after[..digits].parse() == Ok(0) {
+            let message = "format specifies argument 0, but arguments are numbered from 1";
+            return Err(SqlError::new("22023", message));
+        }
         let (index, after) = match after[digits..].strip_prefix('$') {
             Some(tail) if digits > 0 => (after[..digits].parse().unwrap_or(usize::MAX), tail),
             _ => (next, after),
@@ -537,7 +628,7 @@ pub fn format(args: &[Option<&str>]) -> Result<Value> {
             ('I', None) => {
                 return Err(SqlError::new("22004", "null values cannot be formatted as an SQL identifier"));
             }
-            ('L', Some(text)) => out.push_str(&format!("'{}'", text.replace('\'', "''"))),
+            ('L', Some(text)) => out.push_str(&quoted(text)),
             ('L', None) => out.push_str("NULL"),
             (other, _) => {
                 return Err(SqlError::new(
@@ -570,12 +661,12 @@ fn pad(args: &[ValueRef<'_>], fill: &str, at_start: bool) -> Result<Value> {
 
 fn json_typeof(text: &str) -> Result<Value> {
     let name = match json::parse(text)? {
-        serde_json::Value::Null => "null",
-        serde_json::Value::Bool(_) => "boolean",
-        serde_json::Value::Number(_) => "number",
-        serde_json::Value::String(_) => "string",
-        serde_json::Value::Array(_) => "array",
-        serde_json::Value::Object(_) => "object",
+        json::Json::Null => "null",
+        json::Json::Bool(_) => "boolean",
+        json::Json::Number(_) => "number",
+        json::Json::String(_) => "string",
+        json::Json::Array(_) => "array",
+        json::Json::Object(_) => "object",
     };
     text_result(name.to_owned())
 }

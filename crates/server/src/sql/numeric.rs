@@ -74,10 +74,24 @@ pub fn divide(a: &BigDecimal, b: &BigDecimal) -> Result<BigDecimal> {
     let ((weight_a, first_a), (weight_b, first_b)) = (weight(a), weight(b));
     let quotient_weight = weight_a - weight_b - i64::from(first_a <= first_b);
     let scale = (QUOTIENT_DIGITS - quotient_weight * 4).max(scale(a)).max(scale(b)).clamp(0, 1000);
-    // One integer division: both are brought to integers, the dividend with one digit to round by.
+    divide_to(a, b, scale)
+}
+
+/// Divides to so many digits after the point.
+pub fn divide_to(a: &BigDecimal, b: &BigDecimal, scale: i64) -> Result<BigDecimal> {
+    // One digit more, to round by.
+    Ok(round(&truncated_quotient(a, b, scale + 1)?, scale))
+}
+
+/// The quotient without what follows so many digits after the point.
+pub fn truncated_quotient(a: &BigDecimal, b: &BigDecimal, scale: i64) -> Result<BigDecimal> {
+    if b.is_zero() {
+        return Err(SqlError::new("22012", "division by zero"));
+    }
+    // One integer division: both are brought to integers.
     let (a_digits, a_exponent) = a.as_bigint_and_exponent();
     let (b_digits, b_exponent) = b.as_bigint_and_exponent();
-    let shift = scale + 1 + b_exponent - a_exponent;
+    let shift = scale + b_exponent - a_exponent;
     let (mut dividend, mut divisor) = (a_digits, b_digits);
     let ten = BigInt::from(10);
     let power = u32::try_from(shift.unsigned_abs()).unwrap_or(u32::MAX);
@@ -86,17 +100,28 @@ pub fn divide(a: &BigDecimal, b: &BigDecimal) -> Result<BigDecimal> {
     } else {
         divisor *= ten.pow(power)
     }
-    Ok(round(&BigDecimal::new(dividend / divisor, scale + 1), scale))
+    Ok(BigDecimal::new(dividend / divisor, scale))
 }
 
 /// The square root, with as many digits as a quotient would show; of a negative number zero.
 pub fn sqrt(value: &BigDecimal) -> BigDecimal {
     let (weight, _) = weight(value);
     // The root of a number of 2n digits has n, in groups of four.
-    let digits = (weight + 1) * 2;
-    let shown = (QUOTIENT_DIGITS - digits).max(scale(value)).clamp(0, 1000);
-    let root = value.sqrt().unwrap_or_default();
-    round(&root, shown)
+    root(value, QUOTIENT_DIGITS - (weight + 1) * 2)
+}
+
+/// `sqrt` of a numeric, with the digits that Postgres' function of that name shows.
+pub fn square_root(value: &BigDecimal) -> BigDecimal {
+    let (weight, _) = weight(value);
+    root(value, QUOTIENT_DIGITS - (weight * 2 + 1))
+}
+
+fn root(value: &BigDecimal, digits: i64) -> BigDecimal {
+    let shown = digits.max(scale(value)).clamp(0, 1000);
+    // The whole root of 100^n times as much has n digits of the fraction, and one more to round by.
+    let (whole, _) = round(value, 2 * (shown + 1)).into_bigint_and_exponent();
+    let root = if whole.sign() == Sign::Plus { whole.sqrt() } else { BigInt::default() };
+    round(&BigDecimal::new(root, shown + 1), shown)
 }
 
 /// The digits after the point.
@@ -111,7 +136,7 @@ fn weight(value: &BigDecimal) -> (i64, u32) {
 }
 
 /// Sign, base-10000 digits without outer zeros, and the weight of the first.
-fn groups(value: &BigDecimal) -> (Sign, Vec<u16>, i64) {
+pub(super) fn groups(value: &BigDecimal) -> (Sign, Vec<u16>, i64) {
     let (digits, exponent) = value.as_bigint_and_exponent();
     let sign = digits.sign();
     let mut text = digits.magnitude().to_string();

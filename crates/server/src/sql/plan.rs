@@ -182,6 +182,8 @@ pub enum Steps {
 pub enum Step {
     /// SQLite text.
     Sql(String),
+    /// The text that fills a new table with the rows of a query.
+    Fill(String),
     /// The text of a table in SQLite's schema.
     Rewrite {
         /// The table's key.

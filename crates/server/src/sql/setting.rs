@@ -3,7 +3,7 @@
 use super::error::{Result, SqlError};
 use super::plan::{Action, Plan};
 use super::zone::Zone;
-use super::{expr_text, fold, interval};
+use super::{expr_text, fold, spans};
 use sqlparser::ast::{ContextModifier, Expr, Set};
 
 /// The plan of SET.
@@ -44,8 +44,9 @@ fn zone(value: &Expr) -> Result<Option<String>> {
     match value {
         Expr::Identifier(ident) if ["local", "default"].contains(&fold(ident).as_str()) => Ok(None),
         Expr::Interval(interval) => {
-            let unit = interval.leading_field.as_ref().map(|unit| unit.to_string().to_ascii_lowercase());
-            let parsed = interval::parse(&text(&interval.value), unit.as_deref())?;
+            let (first, last) = (interval.leading_field.as_ref(), interval.last_field.as_ref());
+            let typmod = spans::literal_typmod(first, last, None).unwrap_or(-1);
+            let parsed = spans::parse(&text(&interval.value), typmod)?;
             let seconds = i32::try_from(parsed.micros / 1_000_000).ok();
             let seconds = seconds.filter(|_| parsed.months == 0 && parsed.days == 0);
             let message = "interval time zone must not have months or days";

@@ -319,6 +319,16 @@ impl Type {
         }
     }
 
+    /// How SQLite sorts its values: arrays by their elements in turn. Columns are not declared so, because equal
+    /// arrays are equal texts.
+    pub fn ordering(self) -> Option<&'static str> {
+        match self.element() {
+            Some(element) if element.is_number() => Some("sb_numbers"),
+            Some(_) => Some("sb_array"),
+            None => self.collation(),
+        }
+    }
+
     /// A whole number.
     pub fn is_integer(self) -> bool {
         matches!(self, Int2 | Int4 | Int8 | Oid | Regclass | Regtype | Regnamespace)
@@ -367,6 +377,7 @@ impl std::fmt::Display for Typed {
             (_, -1) => write!(f, "{}", self.ty),
             (Numeric, typmod) => write!(f, "numeric({},{})", (typmod - 4) >> 16, (typmod - 4) & 0xffff),
             (Varchar | Bpchar, typmod) => write!(f, "{}({})", self.ty, typmod - 4),
+            (Interval, typmod) => write!(f, "interval{}", super::spans::shown(typmod)),
             (Time, typmod) => write!(f, "time({typmod}) without time zone"),
             (Timetz, typmod) => write!(f, "time({typmod}) with time zone"),
             (Timestamp, typmod) => write!(f, "timestamp({typmod}) without time zone"),
@@ -415,7 +426,9 @@ pub fn declared(data_type: &DataType) -> Result<Typed> {
         DataType::Timestamp(precision, zone) => {
             instant(if without_zone(*zone) { Timestamp } else { Timestamptz }, *precision)
         }
-        DataType::Interval { .. } => plain(Interval),
+        DataType::Interval { fields, precision } => {
+            Ok(Typed { ty: Interval, typmod: super::spans::typmod(fields.as_ref(), *precision) })
+        }
         DataType::Uuid => plain(Uuid),
         DataType::JSON => plain(Json),
         DataType::JSONB => plain(Jsonb),

@@ -2,7 +2,7 @@
 
 use super::error::{Result, SqlError};
 use super::types::{Type, Typed};
-use super::{array, datetime, interval, json, labels, numeric, timetz};
+use super::{array, datetime, interval, json, labels, numeric, spans, timetz};
 use crate::engine::{Value, ValueRef};
 use bytes::{BufMut, BytesMut};
 use std::borrow::Cow;
@@ -31,7 +31,7 @@ pub fn input(to: Typed, text: &str, explicit: bool) -> Result<Value> {
         Type::Date | Type::Time | Type::Timetz | Type::Timestamp | Type::Timestamptz => {
             Value::Integer(datetime::parse(to.ty, text)?)
         }
-        Type::Interval => Value::Text(interval::parse(text, None)?.to_string()),
+        Type::Interval => Value::Text(spans::parse(text, to.typmod)?.to_string()),
         Type::Uuid => Value::Text(uuid(text).ok_or_else(|| invalid(to.ty, text))?),
         Type::Json => Value::Text(json::check(text)?),
         Type::Jsonb => Value::Text(json::normalise(text)?),
@@ -57,6 +57,9 @@ pub fn modify(value: Value, to: Typed, explicit: bool) -> Result<Value> {
         }
         (Type::Time | Type::Timestamp | Type::Timestamptz, Value::Integer(micros)) => {
             Ok(Value::Integer(datetime::apply_typmod(micros, to.typmod)))
+        }
+        (Type::Interval, Value::Text(text)) if to.typmod >= 0 => {
+            Ok(Value::Text(spans::kept(interval::stored(&text)?, to.typmod).to_string()))
         }
         (Type::Timetz, Value::Integer(packed)) => {
             let (clock, east) = timetz::unpack(packed);
@@ -349,7 +352,11 @@ fn float(ty: Type, text: &str) -> Result<f64> {
         return Err(no_nan());
     }
     let named = trimmed.trim_start_matches(['-', '+']).starts_with(['i', 'I', 'n', 'N']);
-    if number.is_infinite() && !named {
+    let vanished = || {
+        let digits = trimmed.split(['e', 'E']).next().unwrap_or_default();
+        number == 0.0 && digits.contains(|c: char| ('1'..='9').contains(&c))
+    };
+    if (number.is_infinite() && !named) || vanished() {
         return Err(SqlError::new("22003", format!("\"{trimmed}\" is out of range for type {ty}")));
     }
     narrow(ty, number)
@@ -421,7 +428,19 @@ fn bytea(text: &str) -> Result<Vec<u8>> {
 fn uuid(text: &str) -> Option<String> {
     let inner = text.trim();
     let inner = inner.strip_prefix('{').and_then(|t| t.strip_suffix('}')).unwrap_or(inner);
-    let digits: String = inner.chars().filter(|c| *c != '-').collect::<String>().to_ascii_lowercase();
+    // A hyphen may stand after any group of four digits, and nowhere else.
+    let mut digits = String::with_capacity(32);
+    let mut hyphen = true;
+    for c in inner.chars() {
+        match c {
+            '-' if !hyphen && digits.len().is_multiple_of(4) && digits.len() < 32 => hyphen = true,
+            '-' => return None,
+            c => {
+                digits.push(c.to_ascii_lowercase());
+                hyphen = false;
+            }
+        }
+    }
     if digits.len() != 32 || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
         return None;
     }

@@ -125,7 +125,38 @@ impl Compiler<'_> {
             _ => return Err(SqlError::unsupported(format!("operator {op} with ANY or ALL"))),
         };
         let left = self.expr(left)?;
-        let array = self.expr(inner)?;
+        let (source, element) = match inner {
+            Expr::Subquery(query) => {
+                let (sql, columns) = self.query(query)?;
+                let [column] = columns.as_slice() else {
+                    return Err(SqlError::syntax("subquery has too many columns"));
+                };
+                let source = format!("(WITH \"w\"(\"value\") AS ({sql}) SELECT \"value\" FROM \"w\")");
+                (source, column.typed.ty)
+            }
+            _ => self.quantified_array(&left, inner)?,
+        };
+        let (left, item) = self.matched(left, &word, Frag::new("\"value\"", element))?;
+        let test = format!("{} {word} {}", left.comparable(), item.comparable());
+        let exists = |condition: &str| format!("EXISTS (SELECT 1 FROM {source} WHERE {condition})");
+        let sql = match (word.as_str(), all) {
+            // In this form an index on the left side can be used.
+            ("=", false) => format!("({} IN (SELECT {} FROM {source}))", left.comparable(), item.sql),
+            ("<>", true) => format!("({} NOT IN (SELECT {} FROM {source}))", left.comparable(), item.sql),
+            // What decides comes first; else one comparison with NULL makes all unknown.
+            _ => {
+                let decides = exists(&if all { format!("NOT ({test})") } else { test.clone() });
+                let unknown = exists(&format!("({test}) IS NULL"));
+                let (met, unmet) = if all { (0, 1) } else { (1, 0) };
+                format!("(CASE WHEN {decides} THEN {met} WHEN {unknown} THEN NULL ELSE {unmet} END)")
+            }
+        };
+        Ok(Frag::new(sql, Type::Bool))
+    }
+
+    /// The elements of the array beside ANY or ALL as a table; a NULL array counts as one unknown element.
+    fn quantified_array(&mut self, left: &Frag, array: &Expr) -> Result<(String, Type)> {
+        let array = self.expr(array)?;
         let array = if array.untyped() {
             let ty = if left.untyped() { Type::Text } else { left.ty() };
             let ty = if ty == Type::Varchar { Type::Text } else { ty };
@@ -137,23 +168,9 @@ impl Compiler<'_> {
             .ty()
             .element()
             .ok_or_else(|| SqlError::new("42809", "op ANY/ALL (array) requires array on right side"))?;
-        let (left, item) = self.matched(left, &word, Frag::new("\"value\"", element))?;
-        let source = format!("json_each(sb_array_values({}, {}))", array.sql, element.oid());
-        let sql = match (word.as_str(), all) {
-            // In this form an index on the left side can be used.
-            ("=", false) => format!("({} IN (SELECT {} FROM {source}))", left.comparable(), item.sql),
-            (_, false) => format!(
-                "EXISTS (SELECT 1 FROM {source} WHERE {} {word} {})",
-                left.comparable(),
-                item.comparable()
-            ),
-            (_, true) => format!(
-                "NOT EXISTS (SELECT 1 FROM {source} WHERE ({} {word} {}) IS NOT TRUE)",
-                left.comparable(),
-                item.comparable()
-            ),
-        };
-        Ok(Frag::new(sql, Type::Bool))
+        let values = format!("sb_array_values({}, {})", array.sql, element.oid());
+        let values = if array.not_null { values } else { format!("coalesce({values}, '[null]')") };
+        Ok((format!("json_each({values})"), element))
     }
 
     /// `||` with an array on either side.

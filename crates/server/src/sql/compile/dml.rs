@@ -247,7 +247,20 @@ impl Compiler<'_> {
 
     fn assignments(&mut self, assignments: &[Assignment], relation: &Relation) -> Result<String> {
         let mut items = Vec::new();
+        let mut set: Vec<String> = Vec::new();
         for assignment in assignments {
+            let names = match &assignment.target {
+                AssignmentTarget::ColumnName(name) => std::slice::from_ref(name),
+                AssignmentTarget::Tuple(names) => names,
+            };
+            for name in names {
+                let (_, column) = relation_name(name)?;
+                if set.contains(&column) {
+                    let message = format!("multiple assignments to same column \"{column}\"");
+                    return Err(SqlError::syntax(message).at(walk::start_of(name)));
+                }
+                set.push(column);
+            }
             let name = match &assignment.target {
                 AssignmentTarget::ColumnName(name) => name,
                 AssignmentTarget::Tuple(names) => {
@@ -288,9 +301,11 @@ impl Compiler<'_> {
                     items.push(self.assign(Frag::new(name.clone(), output.typed), column)?);
                     names.push(name);
                 }
-                let (names, items) = (names.join(", "), items.join(", "));
+                let singles: Vec<String> =
+                    names.iter().map(|name| format!("sb_single({name}) AS {name}")).collect();
+                let (names, items, singles) = (names.join(", "), items.join(", "), singles.join(", "));
                 Ok(format!(
-                    "({}) = (WITH \"w\" ({names}) AS ({sql}) SELECT {items} FROM \"w\")",
+                    "({}) = (WITH \"w\" ({names}) AS ({sql}) SELECT {items} FROM (SELECT {singles} FROM \"w\"))",
                     quoted.join(", ")
                 ))
             }

@@ -1,12 +1,13 @@
 //! Expressions.
 
+use super::bare::is_aggregate;
 use super::{Compiler, Frag, Shape, cast_call, literal, place, qualified};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::types::{Type, Typed};
-use crate::sql::{fold, interval, quote, value, walk};
+use crate::sql::{fold, quote, spans, value, walk};
 use sqlparser::ast::{
-    CastKind, CeilFloorKind, DataType, DateTimeField, Expr, Ident, TrimWhereField, UnaryOperator,
-    Value as Literal,
+    CastKind, CeilFloorKind, DataType, DateTimeField, Expr, GroupByExpr, Ident, LimitClause, Query,
+    SelectItem, SetExpr, TrimWhereField, UnaryOperator, Value as Literal,
 };
 
 /// Whether a type's values are functions or operators by their numbers.
@@ -90,7 +91,13 @@ impl Compiler<'_> {
             Expr::Subquery(query) => {
                 let (sql, columns) = self.query(query)?;
                 match columns.as_slice() {
-                    [column] => Ok(Frag::new(format!("({sql})"), column.typed)),
+                    [column] if is_single(query) => Ok(Frag::new(format!("({sql})"), column.typed)),
+                    // SQLite would take the first row of several.
+                    [column] => {
+                        let sql =
+                            format!("(WITH \"w\"(\"v\") AS ({sql}) SELECT sb_single(\"v\") FROM \"w\")");
+                        Ok(Frag::new(sql, column.typed))
+                    }
                     _ => Err(SqlError::syntax("subquery must return only one column")),
                 }
             }
@@ -160,8 +167,10 @@ impl Compiler<'_> {
             Expr::Array(array) => self.array(&array.elem),
             Expr::CompoundFieldAccess { root, access_chain } => self.subscript(root, access_chain),
             Expr::Interval(interval) => {
-                let unit = interval.last_field.as_ref().or(interval.leading_field.as_ref());
-                let unit = unit.map(|unit| unit.to_string().to_ascii_lowercase());
+                let (first, last) = (interval.leading_field.as_ref(), interval.last_field.as_ref());
+                let digits = interval.fractional_seconds_precision.or(interval.leading_precision);
+                let typmod = spans::literal_typmod(first, last, digits)
+                    .ok_or_else(|| SqlError::syntax(format!("syntax error in `{interval}`")))?;
                 let text = match &*interval.value {
                     Expr::Value(value) => match &value.value {
                         Literal::Number(text, _) => Some(text.clone()),
@@ -170,9 +179,9 @@ impl Compiler<'_> {
                     _ => None,
                 };
                 let text = text.ok_or_else(|| SqlError::unsupported("interval of anything but a literal"))?;
-                let parsed = interval::parse(&text, unit.as_deref())?;
+                let parsed = spans::parse(&text, typmod)?;
                 let sql = literal(&crate::engine::Value::Text(parsed.to_string()));
-                Ok(Frag { not_null: true, ..Frag::new(sql, Type::Interval) })
+                Ok(Frag { not_null: true, ..Frag::new(sql, Typed { ty: Type::Interval, typmod }) })
             }
             Expr::AtTimeZone { timestamp, time_zone } => self.call_exprs("timezone", &[time_zone, timestamp]),
             other => Err(SqlError::unsupported(format!("expression {}", shorten(&other.to_string())))),
@@ -404,6 +413,23 @@ impl Compiler<'_> {
         }
         Ok(Frag::new(sql + " END)", ty))
     }
+}
+
+/// Whether a query has one row at most, by the way it is written.
+fn is_single(query: &Query) -> bool {
+    let one =
+        |expr: &Expr| matches!(expr, Expr::Value(value) if value.value == Literal::Number("1".into(), false));
+    let limited = match &query.limit_clause {
+        Some(LimitClause::LimitOffset { limit: Some(limit), .. }) => one(limit),
+        _ => false,
+    };
+    let SetExpr::Select(select) = &*query.body else { return limited };
+    let ungrouped = matches!(&select.group_by, GroupByExpr::Expressions(list, _) if list.is_empty());
+    let aggregate = match select.projection.as_slice() {
+        [SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }] => is_aggregate(expr),
+        _ => false,
+    };
+    limited || (ungrouped && aggregate)
 }
 
 /// A number's type is the smallest that holds it.

@@ -41,10 +41,18 @@ impl Compiler<'_> {
             });
         }
         let over = function.over.as_ref().map(|window| self.over(window)).transpose()?.unwrap_or_default();
+        if let Some(scope) = self.scopes.last_mut() {
+            scope.windows |= !over.is_empty();
+        }
         let filter = match &function.filter {
             Some(filter) => format!(" FILTER (WHERE {})", self.condition("FILTER", filter)?),
             None => String::new(),
         };
+        if distinct && (order.contains(" DESC") || order.contains(" NULLS FIRST")) && collects(&name) {
+            // Distinct values are collected in their own order.
+            let message = format!("{name} of DISTINCT values in another order than the ascending one");
+            return Err(SqlError::unsupported(message).at(place));
+        }
         let result = match self.aggregate(&name, &frags, star, distinct)? {
             Some(frag) => {
                 if over.is_empty() {
@@ -121,7 +129,7 @@ impl Compiler<'_> {
             }
             ("min" | "max", 1) => {
                 let ty = if ty == Type::Varchar { Type::Text } else { ty };
-                one(format!("{name}({word}{})", first.comparable()), ty)
+                one(format!("{name}({word}{})", first.ordered()), ty)
             }
             ("bool_and" | "every", 1) if ty == Type::Bool => one(format!("min({sql})"), Type::Bool),
             ("stddev" | "stddev_samp" | "stddev_pop" | "variance" | "var_samp" | "var_pop", 1)
@@ -149,7 +157,7 @@ impl Compiler<'_> {
             }
             ("json_agg" | "jsonb_agg", 1) if !distinct => {
                 let item = self.for_json(first)?;
-                let sql = format!("sb_json_agg({}, {})", item.sql, item.ty().oid());
+                let sql = format!("sb_{name}({}, {})", item.sql, item.ty().oid());
                 one(sql, if name == "json_agg" { Type::Json } else { Type::Jsonb })
             }
             ("array_agg", 1) => {
@@ -237,7 +245,16 @@ impl Compiler<'_> {
                         arg.untyped() || arg.ty() == *want || (!exact && super::implicit(arg.ty(), *want))
                     })
             });
-            let fitting: Vec<_> = fitting.collect();
+            let mut fitting: Vec<_> = fitting.collect();
+            // The one that takes more arguments as they are wins.
+            let as_they_are = |scalar: &&functions::Scalar| {
+                args.iter()
+                    .zip(scalar.args)
+                    .filter(|(arg, want)| !arg.untyped() && arg.ty() == **want)
+                    .count()
+            };
+            let most = fitting.iter().map(as_they_are).max();
+            fitting.retain(|scalar| Some(as_they_are(scalar)) == most);
             // What has no type yet is text where that fits, and else of its category's preferred type.
             let turned = |wanted: fn(&Type) -> bool| {
                 let suits = |scalar: &&&functions::Scalar| {
@@ -283,6 +300,11 @@ impl Compiler<'_> {
                 let moment = self.call(name, Vec::new())?;
                 let rounded = Typed { ty: moment.ty(), typmod: digits };
                 Ok(Some(cast_call(&moment, rounded, true)))
+            }
+            // A date is an instant of the session's zone there.
+            ("date_trunc", [unit, date]) if date.ty() == Type::Date => {
+                let instant = self.coerce(date.clone(), Type::Timestamptz)?;
+                self.call(name, vec![unit.clone(), instant]).map(Some)
             }
             ("quote_literal", [value]) if !value.untyped() && !value.ty().is_string() => {
                 let value = self.as_text(value.clone())?;
@@ -436,7 +458,12 @@ impl Compiler<'_> {
             {
                 Ok(Some(match name {
                     "sign" => Frag::new(format!("CAST(sign({}) AS REAL)", value.sql), Type::Float8),
-                    "abs" => Frag::new(format!("{name}({})", value.sql), value.typed),
+                    // The least number has no positive like.
+                    "abs" => {
+                        let negative = format!("sb_sub(0, {}, {})", value.sql, value.ty().oid());
+                        let sql = format!("(CASE WHEN {0} < 0 THEN {negative} ELSE {0} END)", value.sql);
+                        Frag::new(sql, value.typed)
+                    }
                     _ => Frag { typed: Type::Float8.into(), ..cast_call(value, Type::Float8.into(), false) },
                 }))
             }
@@ -462,12 +489,20 @@ impl Compiler<'_> {
                 let normalised = name.starts_with("jsonb");
                 Ok(Some(if normalised { cast_call(&built, Type::Jsonb.into(), true) } else { built }))
             }
-            ("row_to_json", [row]) if row.ty() == Type::Json => Ok(Some(row.clone())),
+            ("row_to_json", [row]) if row.ty() == Type::Record && row.sql.starts_with(ROW_DOCUMENT) => {
+                Ok(Some(Frag { typed: Type::Json.into(), ..row.clone() }))
+            }
             ("to_json" | "to_jsonb", [value]) => {
                 let value = self.settle(value.clone())?;
                 let value = self.for_json(value)?;
-                let ty = if name == "to_json" { Type::Json } else { Type::Jsonb };
-                Ok(Some(Frag::new(format!("sb_to_json({}, {})", value.sql, value.ty().oid()), ty)))
+                let made = Frag::new(format!("sb_to_json({}, {})", value.sql, value.ty().oid()), Type::Json);
+                let nested =
+                    value.ty() == Type::Record || value.ty() == Type::Json || value.ty().element().is_some();
+                Ok(Some(match name {
+                    "to_json" => made,
+                    "to_jsonb" if nested => cast_call(&made, Type::Jsonb.into(), true),
+                    _ => Frag { typed: Type::Jsonb.into(), ..made },
+                }))
             }
             _ => Ok(None),
         }
@@ -519,6 +554,14 @@ impl Compiler<'_> {
     }
 }
 
+/// Whether an aggregate puts the values of its group in a row, so that their order shows.
+fn collects(name: &str) -> bool {
+    matches!(name, "string_agg" | "array_agg")
+}
+
+/// How a table's row begins as a document.
+const ROW_DOCUMENT: &str = "sb_json_build(2, ";
+
 /// Functions whose argument may be a table's alias, which means its row.
 fn takes_row(name: &str) -> bool {
     matches!(name, "row_to_json" | "to_json" | "to_jsonb" | "json_agg" | "jsonb_agg")
@@ -534,7 +577,7 @@ impl Compiler<'_> {
             return Ok(None);
         }
         let Some(table) = tables().find(|table| table.alias == name) else { return Ok(None) };
-        let (mut list, mut columns) = (vec!["2".to_owned()], Vec::new());
+        let (mut list, mut columns) = (Vec::new(), Vec::new());
         for column in &table.columns {
             let sql = column.sql.clone().unwrap_or_else(|| super::qualified(&table.alias, &column.name));
             let key = literal(&Value::Text(column.name.clone()));
@@ -544,7 +587,7 @@ impl Compiler<'_> {
             let frag = self.for_json(frag)?;
             list.extend([Type::Text.oid().to_string(), key, frag.ty().oid().to_string(), frag.sql]);
         }
-        Ok(Some(Frag::new(format!("sb_json_build({})", list.join(", ")), Type::Json)))
+        Ok(Some(Frag::new(format!("{ROW_DOCUMENT}{})", list.join(", ")), Type::Record)))
     }
 }
 

@@ -63,7 +63,7 @@ fn sets_of(expr: &Expr) -> Vec<Vec<Expr>> {
 /// The query of one set.
 fn branch(select: &Select, set: &[Expr], keys: &[Expr]) -> Select {
     let mut branch = select.clone();
-    let group = if set.is_empty() { vec![Expr::Value(Value::Null.into())] } else { set.to_vec() };
+    let group = if set.is_empty() { vec![Expr::Tuple(Vec::new())] } else { set.to_vec() };
     branch.group_by = GroupByExpr::Expressions(group, Vec::new());
     for item in &mut branch.projection {
         if let SelectItem::UnnamedExpr(expr) = item {

@@ -107,7 +107,8 @@ impl Compiler<'_> {
             }
             ("strip_nulls", [document]) => {
                 let document = self.coerce(document.clone(), ty)?.sql;
-                Frag::new(format!("sb_json_strip({document})"), ty)
+                let name = if ty == Type::Jsonb { "sb_json_strip" } else { "sb_json_strip_written" };
+                Frag::new(format!("{name}({document})"), ty)
             }
             ("pretty", [document]) if ty == Type::Jsonb => {
                 let document = self.coerce(document.clone(), ty)?.sql;

@@ -9,6 +9,7 @@
 //! 3. An untyped literal or parameter takes its type from what it meets, as in Postgres.
 
 mod array;
+mod bare;
 mod dml;
 mod enumeration;
 mod expr;
@@ -193,6 +194,8 @@ struct Scope {
     merged: Vec<String>,
     /// The level groups or aggregates.
     aggregates: bool,
+    /// The level has window functions.
+    windows: bool,
     /// What the set-returning calls among the result columns are in one row, in their order.
     sets: std::collections::VecDeque<Frag>,
 }
@@ -256,6 +259,14 @@ impl Frag {
     /// The text, with the collation that makes decimals and intervals compare by what they mean.
     fn comparable(&self) -> String {
         match self.ty().collation() {
+            Some(name) => format!("({}) COLLATE {name}", self.sql),
+            None => self.sql.clone(),
+        }
+    }
+
+    /// The text, with the collation by which its values are larger and smaller.
+    fn ordered(&self) -> String {
+        match self.ty().ordering() {
             Some(name) => format!("({}) COLLATE {name}", self.sql),
             None => self.sql.clone(),
         }

@@ -47,6 +47,14 @@ impl Compiler<'_> {
             | Op::PGBitwiseShiftRight
             | Op::PGBitwiseXor => {
                 let (a, b) = (self.expr(left)?, self.expr(right)?);
+                let shift = matches!(op, Op::PGBitwiseShiftLeft | Op::PGBitwiseShiftRight);
+                if shift && a.ty().is_integer() && !a.untyped() && a.ty() != Type::Int8 {
+                    // Within the type's width, the count taken by that width.
+                    let b = self.coerce(b, Type::Int4)?;
+                    let ty = a.ty();
+                    let name = if *op == Op::PGBitwiseShiftLeft { "sb_shl" } else { "sb_shr" };
+                    return Ok(Frag::new(format!("{name}({}, {}, {})", a.sql, b.sql, ty.oid()), ty));
+                }
                 let (operands, ty) = self.unify("operand", vec![a, b])?;
                 if !ty.is_integer() {
                     return Err(no_operator(&op.to_string(), ty, ty));
@@ -99,7 +107,10 @@ impl Compiler<'_> {
         }
         let (a, b) = (self.expr(left)?, self.expr(right)?);
         let (a, b) = self.matched(a, op, b)?;
-        Ok(Frag::new(format!("({} {op} {})", a.comparable(), b.comparable()), Type::Bool))
+        // Decimals in arrays are equal whatever their digits; other equal arrays are equal texts.
+        let by_order = op.starts_with(['<', '>']) && op != "<>" || a.ty() == Type::NumericArray;
+        let side = |frag: &Frag| if by_order { frag.ordered() } else { frag.comparable() };
+        Ok(Frag::new(format!("({} {op} {})", side(&a), side(&b)), Type::Bool))
     }
 
     /// Rows compare by their first fields that differ.
@@ -186,6 +197,8 @@ impl Compiler<'_> {
             _ => self.matched(a, op, b)?,
         };
         let ty = wider(a.ty(), b.ty()).filter(|ty| ty.is_number()).ok_or_else(|| no_operator(op, x, y))?;
+        // Beside anything but its like a float is a double.
+        let ty = if ty == Type::Float4 && a.ty() != b.ty() { Type::Float8 } else { ty };
         if ty.is_float() && op == "%" {
             return Err(no_operator(op, x, y));
         }

@@ -3,7 +3,9 @@
 use super::{Compiler, Output, qualified, relation_name};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::{fold, quote, types};
-use sqlparser::ast::{DataType, Expr, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, Value};
+use sqlparser::ast::{
+    DataType, Expr, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, TrimWhereField, Value,
+};
 
 impl Compiler<'_> {
     /// A list of result expressions, each with its name.
@@ -79,9 +81,17 @@ pub(super) fn output_name(expr: &Expr) -> String {
         Expr::Function(function) => {
             function.name.0.last().and_then(|part| part.as_ident()).map(fold).unwrap_or_default()
         }
-        Expr::Cast { expr, data_type, .. } => match output_name(expr) {
-            name if name != "?column?" => name,
-            _ => type_name(data_type),
+        // The outermost type, unless what is cast has a name of its own.
+        Expr::Cast { expr, data_type, .. } => match &**expr {
+            Expr::Cast { .. } | Expr::TypedString(_) | Expr::Value(_) | Expr::Interval(_)
+                if !has_name(expr) =>
+            {
+                type_name(data_type)
+            }
+            expr => match output_name(expr) {
+                name if name != "?column?" => name,
+                _ => type_name(data_type),
+            },
         },
         Expr::TypedString(typed) => type_name(&typed.data_type),
         Expr::Case { else_result, .. } => match else_result.as_deref().map(output_name) {
@@ -93,8 +103,14 @@ pub(super) fn output_name(expr: &Expr) -> String {
         Expr::CompoundFieldAccess { root, .. } => output_name(root),
         Expr::Extract { .. } => "extract".to_owned(),
         Expr::Position { .. } => "position".to_owned(),
+        Expr::Substring { shorthand: true, .. } => "substr".to_owned(),
         Expr::Substring { .. } => "substring".to_owned(),
+        Expr::Trim { trim_where: Some(TrimWhereField::Leading), .. } => "ltrim".to_owned(),
+        Expr::Trim { trim_where: Some(TrimWhereField::Trailing), .. } => "rtrim".to_owned(),
         Expr::Trim { .. } => "btrim".to_owned(),
+        Expr::Overlay { .. } => "overlay".to_owned(),
+        Expr::Interval(_) => "interval".to_owned(),
+        Expr::AtTimeZone { .. } => "timezone".to_owned(),
         Expr::Ceil { .. } => "ceil".to_owned(),
         Expr::Floor { .. } => "floor".to_owned(),
         Expr::Value(value) if matches!(value.value, Value::Boolean(_)) => "bool".to_owned(),
@@ -107,6 +123,16 @@ pub(super) fn output_name(expr: &Expr) -> String {
             _ => "?column?".to_owned(),
         },
         _ => "?column?".to_owned(),
+    }
+}
+
+/// Whether it is not only a literal in one type or another.
+fn has_name(expr: &Expr) -> bool {
+    match expr {
+        Expr::Cast { expr, .. } => has_name(expr),
+        Expr::Nested(inner) => has_name(inner),
+        Expr::Value(_) | Expr::TypedString(_) | Expr::Interval(_) => false,
+        _ => true,
     }
 }
 

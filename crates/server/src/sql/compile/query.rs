@@ -5,8 +5,8 @@ use crate::sql::error::{Result, SqlError};
 use crate::sql::types::Type;
 use crate::sql::{fold, quote, walk};
 use sqlparser::ast::{
-    Distinct, Expr, GroupByExpr, LimitClause, OrderByExpr, OrderByKind, OrderBySort, Query, Select,
-    SelectItem, SetExpr, Statement, Value, WindowSpec,
+    Distinct, Expr, GroupByExpr, LimitClause, OrderByExpr, OrderByKind, OrderBySort, Query, Select, SetExpr,
+    Statement, Value, WindowSpec,
 };
 
 impl Compiler<'_> {
@@ -133,6 +133,10 @@ impl Compiler<'_> {
                     let frag = Frag::new((index + 1).to_string(), columns[index].typed);
                     terms.push(order_term(&frag, term)?);
                 }
+                // SQLite takes neither ORDER BY nor LIMIT behind VALUES.
+                if matches!(body, SetExpr::Values(_)) {
+                    sql = format!("SELECT * FROM ({sql})");
+                }
                 if !terms.is_empty() {
                     sql = format!("{sql} ORDER BY {}", terms.join(", "));
                 }
@@ -194,8 +198,18 @@ impl Compiler<'_> {
         }
         let selection = select.selection.as_ref().map(|expr| self.condition("WHERE", expr)).transpose()?;
         let sets = self.set_items(select)?;
+        let stepped = sets.is_some();
         from.extend(sets);
         let (items, columns) = self.projection(&select.projection)?;
+        let aggregates = self.scopes.last().is_some_and(|scope| scope.aggregates);
+        let distinct_on = matches!(select.distinct, Some(Distinct::On(_)));
+        let windows = self.scopes.last().is_some_and(|scope| scope.windows);
+        if stepped && (aggregates || windows || distinct_on || !is_ungrouped(select)) {
+            // The rows would have to step after the groups and windows are made.
+            let message =
+                "a function that returns rows beside an aggregate, a window, GROUP BY or DISTINCT ON";
+            return Err(SqlError::unsupported(message).at(select.select_token.0.span.start));
+        }
         if let Some(scope) = self.scopes.last_mut() {
             scope.sets.clear();
         }
@@ -219,11 +233,15 @@ impl Compiler<'_> {
         let group = self.group_by(select, &columns)?;
         sql += &group;
         if let Some(having) = &select.having {
-            if group.is_empty() {
+            let aggregates = self.scopes.last().is_some_and(|scope| scope.aggregates);
+            let condition = self.condition("HAVING", having)?;
+            // SQLite wants an aggregate among the results, or a group.
+            if group.is_empty() && !aggregates {
                 sql += " GROUP BY NULL";
             }
-            sql += &format!(" HAVING {}", self.condition("HAVING", having)?);
+            sql += &format!(" HAVING {condition}");
         }
+        self.check_grouping(select, order, &columns)?;
         let mut windows = Vec::new();
         for window in &select.named_window {
             let sqlparser::ast::NamedWindowExpr::WindowSpec(spec) = &window.1 else {
@@ -302,6 +320,11 @@ impl Compiler<'_> {
         if !modifiers.is_empty() {
             return Err(SqlError::unsupported("this modifier of GROUP BY"));
         }
+        // `()` is all rows as one group: there is one even of no rows, if an aggregate makes it.
+        if matches!(list.as_slice(), [Expr::Tuple(none)] if none.is_empty()) {
+            let aggregates = self.scopes.last().is_some_and(|scope| scope.aggregates);
+            return Ok(if aggregates { String::new() } else { " GROUP BY NULL".to_owned() });
+        }
         let mut keys = Vec::new();
         for expr in list {
             if let Expr::Rollup(_) | Expr::Cube(_) | Expr::GroupingSets(_) = expr {
@@ -317,51 +340,7 @@ impl Compiler<'_> {
             };
             keys.push(key);
         }
-        self.check_grouping(select, list)?;
         Ok(if keys.is_empty() { String::new() } else { format!(" GROUP BY {}", keys.join(", ")) })
-    }
-
-    /// Refuses a bare column beside an aggregate, which SQLite would answer with any row's value.
-    fn check_grouping(&self, select: &Select, keys: &[Expr]) -> Result<()> {
-        let grouped = !keys.is_empty() || self.scopes.last().is_some_and(|scope| scope.aggregates);
-        if !grouped {
-            return Ok(());
-        }
-        // Grouping by a primary key determines the other columns: leave such statements alone.
-        let key_columns =
-            keys.iter().any(|key| matches!(key, Expr::CompoundIdentifier(_) | Expr::Function(_)));
-        let ordinals = keys.iter().any(|key| matches!(key, Expr::Value(_)));
-        for item in &select.projection {
-            let (SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) = item else {
-                continue;
-            };
-            let Expr::Identifier(ident) = expr else { continue };
-            let name = fold(ident);
-            let in_keys = keys.iter().any(|key| matches!(key, Expr::Identifier(key) if fold(key) == name));
-            let owner = self
-                .scopes
-                .last()
-                .and_then(|s| s.tables.iter().find(|t| t.columns.iter().any(|c| c.name == name)));
-            let Some(owner) = owner else { continue };
-            if in_keys || ordinals || key_columns || self.has_key(&owner.alias, keys) {
-                continue;
-            }
-            let message = format!(
-                "column \"{}.{name}\" must appear in the GROUP BY clause or be used in an aggregate function",
-                owner.alias
-            );
-            return Err(SqlError::new("42803", message).at(ident.span.start));
-        }
-        Ok(())
-    }
-
-    fn has_key(&self, table: &str, keys: &[Expr]) -> bool {
-        let Some(relation) = self.context.find(None, table) else { return !keys.is_empty() };
-        let primary = relation.constraints.iter().find(|constraint| constraint.kind == 'p');
-        let named = |column: &String| {
-            keys.iter().any(|k| matches!(k, Expr::Identifier(ident) if fold(ident) == *column))
-        };
-        primary.is_some_and(|primary| primary.columns.iter().all(named))
     }
 
     /// The inside of OVER ( … ).
@@ -463,7 +442,7 @@ fn quoted(columns: &[Output]) -> String {
 }
 
 /// The output column that a bare name or a number in ORDER BY or GROUP BY means.
-fn output_index(expr: &Expr, columns: &[Output]) -> Result<Option<usize>> {
+pub(super) fn output_index(expr: &Expr, columns: &[Output]) -> Result<Option<usize>> {
     match expr {
         Expr::Identifier(ident) => {
             let name = fold(ident);
@@ -481,6 +460,10 @@ fn output_index(expr: &Expr, columns: &[Output]) -> Result<Option<usize>> {
     }
 }
 
+fn is_ungrouped(select: &Select) -> bool {
+    matches!(&select.group_by, GroupByExpr::Expressions(list, _) if list.is_empty())
+}
+
 /// A sort term; NULLs are the largest values in Postgres and the smallest in SQLite.
 pub(super) fn order_term(frag: &Frag, term: &OrderByExpr) -> Result<String> {
     if term.with_fill.is_some() {
@@ -490,7 +473,7 @@ pub(super) fn order_term(frag: &Frag, term: &OrderByExpr) -> Result<String> {
         return Err(SqlError::unsupported(format!("ORDER BY … USING {operator}")));
     }
     let descending = matches!(term.options.sort, Some(OrderBySort::Desc));
-    let collate = frag.ty().collation().map(|name| format!(" COLLATE {name}")).unwrap_or_default();
+    let collate = frag.ty().ordering().map(|name| format!(" COLLATE {name}")).unwrap_or_default();
     let direction = if descending { " DESC" } else { "" };
     let nulls = match term.options.nulls_first {
         None if frag.not_null => "",

@@ -148,7 +148,9 @@ impl Maker<'_, '_> {
     }
 
     pub(super) fn refuse_nulls(&mut self, relation: &Relation, column: &str) {
-        let sql = format!("SELECT 1 FROM {} WHERE {} IS NULL LIMIT 1", stored(&relation.name), quote(column));
+        // SQLite would not look where IS NULL is asked of a column that is declared NOT NULL by now.
+        let (table, column_sql) = (stored(&relation.name), quote(column));
+        let sql = format!("SELECT 1 FROM {table} WHERE typeof({column_sql}) = 'null' LIMIT 1");
         let message = format!("column \"{column}\" of relation \"{}\" contains null values", relation.base());
         self.steps.push(Step::Refuse { sql, error: SqlError::new("23502", message) });
     }

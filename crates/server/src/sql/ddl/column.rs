@@ -20,6 +20,11 @@ impl Maker<'_, '_> {
         let index = relation.columns.iter().position(|column| column.name == name);
         let index = index.ok_or_else(|| missing(relation, &name).at(ident.span.start))?;
         match op {
+            AlterColumnOperation::SetDefault { .. } if relation.columns[index].identity.is_some() => {
+                let message =
+                    format!("column \"{name}\" of relation \"{}\" is an identity column", relation.base());
+                Err(SqlError::syntax(message))
+            }
             AlterColumnOperation::SetDefault { value } => {
                 relation.columns[index].default = Some(default_text(value));
                 self.compiler.default_of(&relation.columns[index].clone()).map(|_| ())
@@ -61,6 +66,15 @@ impl Maker<'_, '_> {
                         "column \"{name}\" of relation \"{}\" must be declared NOT NULL before identity can be added",
                         relation.shown()
                     );
+                    return Err(SqlError::new("55000", message));
+                }
+                let old = &relation.columns[index];
+                if old.identity.is_some() || old.default.is_some() {
+                    let what = match old.identity {
+                        Some(_) => "is already an identity column",
+                        None => "already has a default value",
+                    };
+                    let message = format!("column \"{name}\" of relation \"{}\" {what}", relation.base());
                     return Err(SqlError::new("55000", message));
                 }
                 let always = matches!(generated_as, Some(GeneratedAs::Always));

@@ -276,6 +276,9 @@ impl Maker<'_, '_> {
     }
 
     fn create_index(&mut self, create: &CreateIndex) -> Result<&'static str> {
+        if create.nulls_distinct == Some(false) {
+            return Err(SqlError::unsupported("an index with NULLS NOT DISTINCT"));
+        }
         let table = self.compiler.target_with_rows(&create.table_name)?;
         self.must_own(&table)?;
         self.compiler.open_columns("", &names_of(&table));
@@ -457,7 +460,13 @@ fn sequence_of(name: &str, ty: Type, options: &[SequenceOptions]) -> Result<Sequ
             SequenceOptions::MinValue(value) => min = value.as_ref().map(number).transpose()?,
             SequenceOptions::MaxValue(value) => max = value.as_ref().map(number).transpose()?,
             SequenceOptions::Cycle(no) => cycle = !no,
-            SequenceOptions::Cache(_) => {}
+            SequenceOptions::Cache(expr) => {
+                let cache = number(expr)?;
+                if cache <= 0 {
+                    let message = format!("CACHE ({cache}) must be greater than zero");
+                    return Err(SqlError::new("22023", message));
+                }
+            }
         }
     }
     if increment == 0 {

@@ -8,10 +8,12 @@ use crate::sql::catalog::{
 use crate::sql::compile::{Compiler, relation_name};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::plan::{Sequence, Step};
+use crate::sql::types::Type;
 use crate::sql::{fold, walk};
 use sqlparser::ast::{
-    ColumnDef, ColumnOption, CreateTable, CreateTableLikeKind, DeferrableInitial, Expr, ForeignKeyConstraint,
-    GeneratedAs, Ident, OnCommit, ReferentialAction, TableConstraint,
+    ColumnDef, ColumnOption, ConstraintReferenceMatchKind, CreateTable, CreateTableLikeKind,
+    DeferrableInitial, Expr, ForeignKeyConstraint, GeneratedAs, Ident, NullsDistinctOption, OnCommit,
+    ReferentialAction, TableConstraint,
 };
 
 impl Maker<'_, '_> {
@@ -32,7 +34,7 @@ impl Maker<'_, '_> {
         let schema = if create.temporary { Some(TEMPORARY.to_owned()) } else { schema };
         let key = self.new_key(schema.as_deref(), &name).map_err(|error| error.at(place))?;
         if !self.free(&key, create.if_not_exists)? {
-            return Ok("CREATE TABLE");
+            return Ok(if create.query.is_some() { "CREATE TABLE AS" } else { "CREATE TABLE" });
         }
         let mut relation = self.relation(&key, Kind::Table);
         relation.on_commit = match create.on_commit {
@@ -47,7 +49,7 @@ impl Maker<'_, '_> {
                 relation.columns.push(column(&name, output.typed));
             }
             self.make_table(&relation)?;
-            self.sql(format!("INSERT INTO {} {sql}", stored(&key)));
+            self.steps.push(Step::Fill(format!("INSERT INTO {} {sql}", stored(&key))));
             self.put(relation);
             return Ok("CREATE TABLE");
         }
@@ -121,6 +123,33 @@ impl Maker<'_, '_> {
                 other => return Err(SqlError::unsupported(format!("column option {other}"))),
             }
         }
+        let wrong = |code, what: &str| {
+            let message = format!("{what} for column \"{}\" of table \"{}\"", column.name, relation.base());
+            Err(SqlError::new(code, message).at(definition.name.span.start))
+        };
+        let count = |wanted: fn(&ColumnOption) -> bool| {
+            definition.options.iter().filter(|option| wanted(&option.option)).count()
+        };
+        let given = count(|option| matches!(option, ColumnOption::Default(_)));
+        let made = count(|option| matches!(option, ColumnOption::Generated { generation_expr: Some(_), .. }));
+        let own = count(|option| matches!(option, ColumnOption::Generated { generation_expr: None, .. }));
+        match (given + usize::from(serial), own, made) {
+            (_, 2.., _) => return wrong("42601", "multiple identity specifications"),
+            (_, _, 2..) => return wrong("42601", "multiple generation clauses specified"),
+            (1.., 1, _) => return wrong("42601", "both default and identity specified"),
+            (1.., _, 1) => return wrong("42601", "both default and generation expression specified"),
+            (_, 1, 1) => return wrong("42601", "both identity and generation expression specified"),
+            _ => {}
+        }
+        if column.identity.is_some() && !matches!(typed.ty, Type::Int2 | Type::Int4 | Type::Int8) {
+            let message = "identity column type must be smallint, integer, or bigint";
+            return Err(SqlError::new("22023", message).at(definition.name.span.start));
+        }
+        if (own == 1 || count(|option| matches!(option, ColumnOption::NotNull)) > 0)
+            && count(|option| matches!(option, ColumnOption::Null)) > 0
+        {
+            return wrong("42601", "conflicting NULL/NOT NULL declarations");
+        }
         if let Some(source) = column.default.as_ref().filter(|_| column.generated) {
             let other = relation.columns.iter().filter(|other| other.generated);
             if let Some(other) = other.map(|other| &other.name).find(|name| Compiler::reads(source, name)) {
@@ -172,6 +201,9 @@ impl Maker<'_, '_> {
             let named = option.name.as_ref();
             match &option.option {
                 ColumnOption::PrimaryKey(_) => self.key(relation, named, 'p', own)?,
+                ColumnOption::Unique(key) if key.nulls_distinct == NullsDistinctOption::NotDistinct => {
+                    return Err(SqlError::unsupported("UNIQUE NULLS NOT DISTINCT"));
+                }
                 ColumnOption::Unique(_) => self.key(relation, named, 'u', own)?,
                 ColumnOption::Check(check) => {
                     self.check(relation, named, &check.expr, Some(&definition.name))?;
@@ -191,6 +223,9 @@ impl Maker<'_, '_> {
         match constraint {
             TableConstraint::PrimaryKey(key) => {
                 self.key(relation, key.name.as_ref(), 'p', &index_columns(&key.columns)?)
+            }
+            TableConstraint::Unique(key) if key.nulls_distinct == NullsDistinctOption::NotDistinct => {
+                Err(SqlError::unsupported("UNIQUE NULLS NOT DISTINCT"))
             }
             TableConstraint::Unique(key) => {
                 self.key(relation, key.name.as_ref(), 'u', &index_columns(&key.columns)?)
@@ -288,6 +323,13 @@ impl Maker<'_, '_> {
         columns: &[Ident],
     ) -> Result<()> {
         let names = self.constraint_columns(relation, columns)?;
+        // Of one column MATCH FULL says no more than MATCH SIMPLE.
+        if key.match_kind == Some(ConstraintReferenceMatchKind::Full) && names.len() > 1 {
+            return Err(SqlError::unsupported("MATCH FULL on several columns"));
+        }
+        if key.match_kind == Some(ConstraintReferenceMatchKind::Partial) {
+            return Err(SqlError::unsupported("MATCH PARTIAL"));
+        }
         let (schema, foreign) = relation_name(&key.foreign_table)?;
         let place = walk::start_of(&key.foreign_table);
         let itself = foreign == relation.base() && schema.as_deref().is_none_or(|s| s == relation.schema());

@@ -1,8 +1,11 @@
 //! What jsonb's operators and functions do with documents.
 
 use super::super::error::{Result, SqlError};
-use serde_json::{Map, Value};
+use super::Json as Value;
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
+
+type Map = BTreeMap<String, Value>;
 
 /// The order of jsonb: null, strings, numbers, booleans, arrays, objects; more members come later.
 pub fn compare(a: &Value, b: &Value) -> Ordering {
@@ -16,10 +19,7 @@ pub fn compare(a: &Value, b: &Value) -> Ordering {
     };
     match (a, b) {
         (Value::String(a), Value::String(b)) => a.cmp(b),
-        (Value::Number(a), Value::Number(b)) => match (a.as_i64(), b.as_i64()) {
-            (Some(a), Some(b)) => a.cmp(&b),
-            _ => a.as_f64().unwrap_or(0.0).total_cmp(&b.as_f64().unwrap_or(0.0)),
-        },
+        (Value::Number(a), Value::Number(b)) => a.cmp(b),
         (Value::Bool(a), Value::Bool(b)) => a.cmp(b),
         (Value::Array(a), Value::Array(b)) => a.len().cmp(&b.len()).then_with(|| {
             let mut pairs = a.iter().zip(b).map(|(a, b)| compare(a, b));
@@ -37,7 +37,7 @@ pub fn compare(a: &Value, b: &Value) -> Ordering {
 }
 
 /// The members of an object in jsonb's order: short keys first.
-pub fn sorted(map: &Map<String, Value>) -> Vec<(&String, &Value)> {
+pub fn sorted(map: &Map) -> Vec<(&String, &Value)> {
     let mut entries: Vec<_> = map.iter().collect();
     entries.sort_by_key(|(key, _)| (key.len(), *key));
     entries
@@ -68,19 +68,8 @@ pub fn has_key(document: &Value, key: &str) -> bool {
     }
 }
 
-/// `#>`: the value at the end of a path of keys and positions.
-pub fn at_path<'v>(document: &'v Value, path: &[Option<String>]) -> Option<&'v Value> {
-    path.iter().try_fold(document, |value, step| {
-        let step = step.as_deref()?;
-        match value {
-            Value::Object(map) => map.get(step),
-            Value::Array(items) => items.get(position(items.len(), step)?),
-            _ => None,
-        }
-    })
-}
-
-fn position(length: usize, step: &str) -> Option<usize> {
+/// The index that a step of a path means, if there is one.
+pub fn position(length: usize, step: &str) -> Option<usize> {
     let number = step.parse::<i64>().ok()?;
     let number = if number < 0 { i64::try_from(length).ok()? + number } else { number };
     usize::try_from(number).ok().filter(|index| *index < length)
@@ -246,7 +235,7 @@ pub fn pretty(document: &Value, indent: usize, out: &mut String) {
             out.push_str("{\n");
             for (index, (key, item)) in sorted(map).into_iter().enumerate() {
                 out.push_str(if index > 0 { ",\n" } else { "" });
-                out.push_str(&format!("{inner}{}: ", Value::String(key.clone())));
+                out.push_str(&format!("{inner}{}: ", super::quoted(key)));
                 pretty(item, indent + 4, out);
             }
             out.push_str(&format!("\n{outer}}}"));

@@ -10,6 +10,8 @@ use crate::sql::types::Type;
 use crate::sql::types::Type::{Float8, Int4, Numeric, Text, Timestamp, Timestamptz};
 use crate::sql::zone::{self, Zone};
 
+const WITH_ZONE: &str = "timestamp with time zone";
+
 /// See above.
 pub(in crate::sql) const FUNCTIONS: &[Scalar] = &[
     zoned("to_char", &[Timestamptz, Text], Text, |a| {
@@ -28,8 +30,14 @@ pub(in crate::sql) const FUNCTIONS: &[Scalar] = &[
     zoned("age", &[Timestamptz, Timestamptz], Type::Interval, |a| {
         zone::with(|zone| shown(interval::age(zone.local(number(a, 0)), zone.local(number(a, 1)))?))
     }),
-    zoned("extract", &[Text, Timestamptz], Numeric, |a| text_result(extract(a)?)),
-    zoned("date_part", &[Text, Timestamptz], Float8, |a| Ok(Value::Real(extract(a)?.parse().unwrap_or(0.0)))),
+    zoned("extract", &[Text, Timestamptz], Numeric, |a| match number(a, 1) {
+        instant if datetime::is_infinite(instant) => fields::numeric_part(text(a, 0)?, instant, WITH_ZONE),
+        _ => text_result(extract(a)?),
+    }),
+    zoned("date_part", &[Text, Timestamptz], Float8, |a| match number(a, 1) {
+        instant if datetime::is_infinite(instant) => fields::date_part(text(a, 0)?, instant, WITH_ZONE),
+        _ => Ok(Value::Real(extract(a)?.parse().unwrap_or(0.0))),
+    }),
     zoned("date_trunc", &[Text, Timestamptz], Timestamptz, |a| {
         zone::with(|zone| truncated(text(a, 0)?, number(a, 1), zone))
     }),
@@ -115,17 +123,17 @@ fn extract(args: &[ValueRef<'_>]) -> Result<String> {
     let (offset, local) = zone::with(|zone| (zone.offset(instant), zone.local(instant)));
     Ok(match field.as_str() {
         "timezone" => offset.to_string(),
-        "timezone_hour" => (offset / 3600).to_string(),
-        "timezone_minute" => (offset / 60 % 60).to_string(),
-        "epoch" => fields::extract("epoch", instant, "timestamp with time zone")?,
-        field => fields::extract(field, local, "timestamp with time zone")?,
+        "timezone_hour" | "timezone_h" => (offset / 3600).to_string(),
+        "timezone_minute" | "timezone_m" => (offset / 60 % 60).to_string(),
+        "epoch" => fields::extract("epoch", instant, WITH_ZONE)?,
+        field => fields::extract(field, local, WITH_ZONE)?,
     })
 }
 
 /// Up to the hour the clock stays as it is; a day begins when the zone's clocks say so.
 fn truncated(field: &str, instant: i64, zone: &Zone) -> Result<Value> {
     let local = zone.local(instant);
-    let start = fields::date_trunc(field, local, "timestamp with time zone")?;
+    let start = fields::date_trunc(field, local, WITH_ZONE)?;
     let field = field.to_ascii_lowercase();
     let field = fields::singular(&field);
     let within_day = ["microseconds", "milliseconds", "second", "minute", "hour"].contains(&field);
