@@ -265,7 +265,7 @@ pub fn flags(workspace: &Workspace, sh: &Shell, rustflags: &[String]) -> Result<
     let (rust_sources, rust_commit) = facts::rust_sources(sh)?;
     let mut map: Vec<(PathBuf, String)> = vec![(workspace.root.clone(), "/scratchbird".into())];
     map.extend(facts::cargo_home().map(|home| (home, "/cargo".into())));
-    map.extend(workspace.registry_sources.iter().map(|dir| (dir.clone(), "/cargo/registry".into())));
+    map.extend(workspace.registry_sources()?.into_iter().map(|dir| (dir, "/cargo/registry".into())));
     map.push((rust_sources, format!("/rustc/{rust_commit}")));
     // Where one folder lies in another the last match wins, in rustc and gcc alike: the outer one first.
     map.sort_by_key(|(from, _)| from.as_os_str().len());
