@@ -270,7 +270,8 @@ pub fn flags(workspace: &Workspace, sh: &Shell, rustflags: &[String]) -> Result<
     // Where one folder lies in another the last match wins, in rustc and gcc alike: the outer one first.
     map.sort_by_key(|(from, _)| from.as_os_str().len());
     let mut rust_flags = rustflags.to_vec();
-    let mut c_flags = Vec::new();
+    // No panic passes through C: rusqlite catches it in the functions that SQLite calls. Tables for that are left out.
+    let mut c_flags = vec!["-fno-asynchronous-unwind-tables".to_owned()];
     for (from, to) in map {
         let from =
             from.to_str().with_context(|| format!("{}: is no UTF-8 path", from.display()))?.to_string();

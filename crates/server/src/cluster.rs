@@ -16,6 +16,7 @@
 
 use crate::auth::scram;
 use crate::engine::{Database, Gate, Global, Interrupt, Role, Snapshot, Tickets, wal};
+use crate::session::Changed;
 use crate::sql::catalog::Relation;
 use crate::sql::error::{Result, SqlError};
 use std::collections::HashMap;
@@ -340,22 +341,24 @@ impl Cluster {
         self.global().database_records()
     }
 
-    /// Changes who may do what with a database, if the caller says so once it has seen what holds.
-    pub fn change_access(
-        &self,
-        name: &str,
-        change: impl FnOnce(&mut Relation) -> Result<bool>,
-    ) -> Result<bool> {
-        let global = self.global();
-        let found = global.database_records()?.into_iter().find(|database| database.name == name);
-        let missing = || SqlError::new("3D000", format!("database \"{name}\" does not exist"));
-        let mut database = found.ok_or_else(missing)?;
-        if !change(&mut database)? {
-            return Ok(false);
+    /// Makes sure that rights which a transaction has changed are still what it found.
+    ///
+    /// # Errors
+    /// 40001 if another transaction was faster, or the database is gone.
+    pub fn check_access(&self, changes: &[Changed]) -> Result<()> {
+        if changes.is_empty() {
+            return Ok(());
         }
-        let result = global.set_access(&database);
+        unchanged(&self.global(), changes)
+    }
+
+    /// Changes who may do what with databases: all of it, or nothing.
+    pub fn change_access(&self, changes: &[Changed]) -> Result<()> {
+        let global = self.global();
+        unchanged(&global, changes)?;
+        let result = global.set_access(changes.iter().map(|changed| &changed.record));
         drop(global);
-        self.changed(result).map(|()| true)
+        self.changed(result)
     }
 
     /// Adds or changes a role.
@@ -530,6 +533,20 @@ impl Cluster {
     fn databases(&self) -> MutexGuard<'_, HashMap<String, Arc<Database>>> {
         self.databases.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn unchanged(global: &Global, changes: &[Changed]) -> Result<()> {
+    let records = global.database_records()?;
+    let still = |changed: &Changed| {
+        let found = records.iter().find(|record| record.oid == changed.record.oid);
+        found.is_some_and(|record| record.grants == changed.before)
+    };
+    if changes.iter().all(still) {
+        return Ok(());
+    }
+    let message =
+        "could not serialize access: another transaction has changed the rights of the same database";
+    Err(SqlError::new("40001", message))
 }
 
 /// Removes a database's file and its logs.

@@ -246,6 +246,10 @@ fn statements() -> Vec<(&'static str, Vec<String>)> {
     features.push(("definitions", lines(include_str!("differential/definitions.sql"))));
     features.push(("enumerations", lines(include_str!("differential/enumerations.sql"))));
     features.push(("zones", lines(include_str!("differential/zones.sql"))));
+    features.push(("clocks and periods", lines(include_str!("differential/clocks.sql"))));
+    features.push(("sums", lines(include_str!("differential/sums.sql"))));
+    features.push(("materialized views", lines(include_str!("differential/materialized.sql"))));
+    features.push(("generated columns", lines(include_str!("differential/generated.sql"))));
     features.push(("unusual numbers", lines(include_str!("differential/unusual.sql"))));
     features
 }

@@ -67,3 +67,54 @@ fn sessions_are_seen_cancelled_and_ended() {
         }
     });
 }
+
+#[test]
+fn what_a_session_does_is_seen_by_its_role_and_by_superusers() {
+    let node = Node::start(&[]);
+    run(async {
+        let admin = node.connect().await;
+        let made = "CREATE ROLE wren LOGIN PASSWORD 'tweet'; CREATE ROLE lark LOGIN PASSWORD 'trill'";
+        for statement in made.split("; ") {
+            assert_eq!(state(&admin, statement).await, "00000");
+        }
+        assert_eq!(
+            text(&admin, "SELECT query FROM pg_stat_activity WHERE pid <> pg_backend_pid()").await,
+            ""
+        );
+        let as_role = |name: &str, password: &str| {
+            let mut config = node.config();
+            config.user(name).password(password).application_name(format!("{name}'s program"));
+            config
+        };
+        let wren = common::connect(&as_role("wren", "tweet")).await.unwrap();
+        let lark = common::connect(&as_role("lark", "trill")).await.unwrap();
+        let seen = "SELECT application_name, state, query, client_addr, client_port > 0, xact_start IS NULL, \
+            query_start >= backend_start AND state_change >= query_start, query_start <= now() \
+            FROM pg_stat_activity WHERE usename = 'wren'";
+        let steps = [
+            ("SELECT 1", "idle|SELECT 1|127.0.0.1|t|t|t|t"),
+            ("BEGIN", "idle in transaction|BEGIN|127.0.0.1|t|f|t|t"),
+            ("SELECT 1/0", "idle in transaction (aborted)|SELECT 1/0|127.0.0.1|t|f|t|t"),
+            ("ROLLBACK", "idle|ROLLBACK|127.0.0.1|t|t|t|t"),
+            // Nobody reads a password here.
+            ("ALTER ROLE wren PASSWORD 'chirp'", "idle|ALTER ROLE|127.0.0.1|t|t|t|t"),
+        ];
+        for (statement, expected) in steps {
+            state(&wren, statement).await;
+            assert_eq!(text(&admin, seen).await, format!("wren's program|{expected}"), "{statement}");
+        }
+        assert_eq!(state(&wren, "SET application_name = 'nest'").await, "00000");
+        assert!(text(&admin, seen).await.starts_with("nest|"));
+        // A prepared statement too, and of a long one the beginning.
+        let long = format!("SELECT $1::int4 AS {}", "é".repeat(600));
+        wren.query_one(&long, &[&1]).await.unwrap();
+        let kept = "SELECT length(query) < 1024, query LIKE 'SELECT $1::int4 AS éé%' FROM pg_stat_activity \
+            WHERE usename = 'wren'";
+        assert_eq!(text(&admin, kept).await, "t|t");
+        let shown =
+            "SELECT usename, query, state FROM pg_stat_activity WHERE usename IN ('wren', 'lark') ORDER BY 1";
+        let shown = text(&lark, shown).await;
+        assert!(shown.contains("wren|<insufficient privilege>|"), "{shown}");
+        assert!(shown.contains("lark|SELECT usename"), "{shown}");
+    });
+}

@@ -87,6 +87,71 @@ fn only_what_was_granted_is_allowed() {
 }
 
 #[test]
+fn what_was_prepared_as_one_role_is_planned_anew_as_another() {
+    let node = Node::start(&[]);
+    run(async {
+        let (one, two) = (node.connect().await, node.connect().await);
+        for sql in ["CREATE TABLE secret (x int)", "CREATE ROLE clerk", "CREATE ROLE boss"] {
+            one.batch_execute(sql).await.unwrap();
+        }
+        one.batch_execute("GRANT SELECT ON secret TO boss").await.unwrap();
+        let (mine, theirs) = (
+            one.prepare("SELECT x FROM secret").await.unwrap(),
+            two.prepare("SELECT x FROM secret").await.unwrap(),
+        );
+        let code = async |client: &tokio_postgres::Client, statement| match client.query(statement, &[]).await
+        {
+            Ok(_) => "00000".to_owned(),
+            Err(error) => error.code().unwrap().code().to_owned(),
+        };
+        for (role, expect) in [("clerk", "42501"), ("boss", "00000"), ("clerk", "42501"), ("NONE", "00000")] {
+            one.batch_execute(&format!("SET ROLE {role}")).await.unwrap();
+            assert_eq!(code(&one, &mine).await, expect, "{role}");
+            assert_eq!(state(&one, "SELECT x FROM secret").await, expect, "{role}");
+            assert_eq!(code(&two, &theirs).await, "00000");
+        }
+    });
+}
+
+#[test]
+fn rights_on_a_database_wait_for_the_commit() {
+    let node = Node::start(&[]);
+    run(async {
+        let (one, two) = (node.connect().await, node.connect().await);
+        for sql in ["CREATE ROLE clerk", "REVOKE ALL ON DATABASE scratchbird FROM PUBLIC"] {
+            one.batch_execute(sql).await.unwrap();
+        }
+        let asked = "SELECT has_database_privilege('clerk', current_database(), 'TEMP')";
+        let grant = "GRANT TEMP ON DATABASE scratchbird TO clerk";
+        one.batch_execute(&format!("BEGIN; CREATE TABLE t (x int); {grant}")).await.unwrap();
+        assert_eq!((text(&one, asked).await, text(&two, asked).await), ("t".to_owned(), "f".to_owned()));
+        one.batch_execute("COMMIT").await.unwrap();
+        assert_eq!(text(&two, asked).await, "t");
+        // An error takes it back with all the rest.
+        let revoke = "REVOKE TEMP ON DATABASE scratchbird FROM clerk";
+        assert_eq!(state(&one, &format!("{revoke}; SELECT 1/0")).await, "22012");
+        assert_eq!(text(&two, asked).await, "t");
+        // Who comes second is told, and has changed nothing.
+        one.batch_execute(&format!("BEGIN; CREATE TABLE u (x int); {revoke}")).await.unwrap();
+        two.batch_execute("GRANT CREATE ON DATABASE scratchbird TO clerk").await.unwrap();
+        assert_eq!(state(&one, "COMMIT").await, "40001");
+        assert_eq!(text(&one, asked).await, "t");
+        assert_eq!(state(&one, "SELECT * FROM u").await, "42P01");
+        // A table's rights are given on as a database's are.
+        let list = "SELECT relacl FROM pg_class WHERE relname = 't'";
+        one.batch_execute("CREATE ROLE boss").await.unwrap();
+        one.batch_execute("GRANT SELECT, UPDATE ON t TO boss WITH GRANT OPTION").await.unwrap();
+        one.batch_execute("SET ROLE boss; GRANT SELECT ON t TO clerk; RESET ROLE").await.unwrap();
+        let expect = "{scratchbird=arwdDxt/scratchbird,boss=r*w*/scratchbird,clerk=r/boss}";
+        assert_eq!(text(&one, list).await, expect);
+        assert_eq!(state(&one, "REVOKE SELECT ON t FROM boss").await, "2BP01");
+        one.batch_execute("REVOKE SELECT ON t FROM boss CASCADE").await.unwrap();
+        let expect = "{scratchbird=arwdDxt/scratchbird,boss=w*/scratchbird}";
+        assert_eq!(text(&one, list).await, expect);
+    });
+}
+
+#[test]
 fn who_may_connect_is_asked_at_the_start() {
     let node = Node::start(&[]);
     run(async {

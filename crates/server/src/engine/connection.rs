@@ -100,8 +100,9 @@ impl Connection {
         &self.database.name
     }
 
-    /// Gives back the memory of compiled statements and cached pages.
-    pub fn shrink(&self) -> Result<()> {
+    /// Gives back the memory of compiled statements, definitions and cached pages.
+    pub fn shrink(&mut self) -> Result<()> {
+        self.drop_definitions();
         self.sqlite.flush_prepared_statement_cache();
         self.sqlite.release_memory().map_err(|error| self.error(&error))
     }

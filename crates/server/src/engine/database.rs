@@ -6,7 +6,7 @@ use super::interrupt::Interrupt;
 use super::write_lock::WriteLock;
 use super::{vacuum, wal};
 use crate::log;
-use crate::sql::catalog::is_temporary;
+use crate::sql::catalog::{Catalog, is_temporary};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::plan::Sequence;
 use rusqlite::config::DbConfig;
@@ -18,8 +18,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// How long a checkpoint waits for the write lock: it comes again.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long a checkpoint waits for the write lock: it comes again, and on a primary nothing is captured meanwhile.
+/// Whoever waits so goes before other writers, so a transaction of usual length is outwaited.
+const PATIENCE: Duration = Duration::from_millis(100);
 /// What a new database holds: the catalogue that SQLite's own schema can't be.
 const BOOTSTRAP: &str = "
     CREATE TABLE __sb_catalog (name TEXT PRIMARY KEY, definition TEXT NOT NULL) STRICT, WITHOUT ROWID;
@@ -42,11 +43,22 @@ pub struct Database {
     pub tickets: Tickets,
     /// Counts the committed changes of definitions, so that connections know when to read them again.
     pub(super) generation: AtomicU64,
+    /// The definitions of a generation, which all sessions share.
+    pub(super) definitions: Mutex<(u64, Arc<Catalog>)>,
     pub(super) sequences: Mutex<HashMap<String, Sequence>>,
     writer: WriteLock,
     log: Log,
     /// One connection stays open, so that the WAL is not removed with the last client.
     keeper: Mutex<Sqlite>,
+}
+
+/// The write lock, given back when this is dropped: after a panic too.
+struct Turn<'a>(&'a Database);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.unlock_writer();
+    }
 }
 
 impl Database {
@@ -71,6 +83,7 @@ impl Database {
             gate,
             tickets: Tickets::default(),
             generation: AtomicU64::new(0),
+            definitions: Mutex::new((u64::MAX, Arc::default())),
             sequences: Mutex::new(read_sequences(&keeper)?),
             writer: WriteLock::default(),
             log: Log::open(path)?,
@@ -107,19 +120,20 @@ impl Database {
 
     /// Does something while nobody writes.
     pub fn exclusively<T>(&self, work: impl FnOnce() -> T) -> T {
-        while !self.writer.take_first(PATIENCE) {}
-        let result = work();
-        self.unlock_writer();
-        result
+        loop {
+            if let Some(_turn) = self.turn() {
+                return work();
+            }
+        }
     }
 
-    /// Does something while nobody writes, unless a transaction goes on for longer than a second.
+    /// Does something while nobody writes, unless a transaction goes on for longer than a checkpoint waits.
     pub fn exclusively_soon<T>(&self, work: impl FnOnce() -> T) -> Option<T> {
-        self.writer.take_first(PATIENCE).then(|| {
-            let result = work();
-            self.unlock_writer();
-            result
-        })
+        self.turn().map(|_turn| work())
+    }
+
+    fn turn(&self) -> Option<Turn<'_>> {
+        self.writer.take_first(PATIENCE).then(|| Turn(self))
     }
 
     pub(super) fn unlock_writer(&self) {

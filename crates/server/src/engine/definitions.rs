@@ -21,13 +21,21 @@ impl Connection {
     pub fn catalog(&mut self) -> Result<Arc<Catalog>> {
         let generation = self.database.generation.load(Ordering::SeqCst);
         if self.seen != Some(generation) && !self.changed_definitions {
+            // Outside a transaction all see the same, unless they have tables of their own.
+            let common = !self.in_transaction() && !self.has_temporary()?;
+            let known = lock(&self.database.definitions).clone();
+            if common && known.0 == generation {
+                self.catalog = known.1;
+                self.seen = Some(generation);
+                return Ok(Arc::clone(&self.catalog));
+            }
             let read = |table: &str| -> rusqlite::Result<Vec<String>> {
                 let mut statement = self.sqlite.prepare_cached(&format!("SELECT definition FROM {table}"))?;
                 statement.query_map([], |row| row.get(0))?.collect()
             };
             let mut catalog = Catalog::default();
             let mut texts = read(catalog_of("")).map_err(|error| self.error(&error))?;
-            if self.has_temporary()? {
+            if !common && self.has_temporary()? {
                 texts.extend(read("temp.__sb_temporary").map_err(|error| self.error(&error))?);
             }
             for text in texts {
@@ -36,14 +44,20 @@ impl Connection {
                 catalog.relations.insert(relation.name.clone(), relation);
             }
             self.catalog = Arc::new(catalog);
+            if common {
+                *lock(&self.database.definitions) = (generation, Arc::clone(&self.catalog));
+            }
             self.seen = Some(generation);
         }
         Ok(Arc::clone(&self.catalog))
     }
 
-    /// Reads the definitions again before the next statement.
-    pub fn forget_definitions(&mut self) {
-        self.seen = None;
+    /// Lets go of the definitions until the next statement, outside a transaction.
+    pub(super) fn drop_definitions(&mut self) {
+        if !self.changed_definitions {
+            self.seen = None;
+            self.catalog = Arc::default();
+        }
     }
 
     /// Whether the session has, or had, temporary tables.
@@ -68,9 +82,8 @@ impl Connection {
         Ok(tables)
     }
 
-    /// Carries out changes of definitions; gives back what the client should know.
-    pub fn apply(&mut self, steps: &[Step]) -> Result<Vec<String>> {
-        let mut notices = Vec::new();
+    /// Carries out changes of definitions; what the client should know is the caller's to say.
+    pub fn apply(&mut self, steps: &[Step]) -> Result<()> {
         for step in steps {
             match step {
                 Step::Sql(sql) => {
@@ -101,10 +114,10 @@ impl Connection {
                         lock(&self.state).touched.insert(name.clone());
                     }
                 }
-                Step::Notice(text) => notices.push(text.clone()),
+                Step::Notice(_) | Step::Warning(_) => {}
             }
         }
-        Ok(notices)
+        Ok(())
     }
 
     /// Replaces a table's text in SQLite's schema. The next statement reads the schema again, here and in

@@ -7,7 +7,7 @@ use super::{Value, ValueRef};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::types::{Type, Typed};
 use crate::sql::value::{cast, out_of_range};
-use crate::sql::{array, datetime, extension, functions, interval, labels, numeric, pattern, zone};
+use crate::sql::{array, datetime, extension, fields, functions, interval, labels, numeric, pattern, zone};
 use bigdecimal::{BigDecimal, Zero};
 use rusqlite::Connection as Sqlite;
 use rusqlite::functions::{Context, FunctionFlags};
@@ -30,7 +30,7 @@ pub fn register(
             strict(sqlite, &name, scalar, PURE, |args| zone::in_utc(|| (scalar.eval)(args)))?;
         }
     }
-    for (name, arity, eval) in array::FUNCTIONS {
+    for (name, arity, eval) in array::FUNCTIONS.iter().chain(fields::WITH_NULLS) {
         sqlite.create_scalar_function(*name, *arity, PURE, move |context| {
             let args: Vec<ValueRef<'_>> = (0..context.len()).map(|index| context.get_raw(index)).collect();
             eval(&args).map_err(packed)

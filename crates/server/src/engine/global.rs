@@ -111,11 +111,15 @@ impl Global {
         read().map_err(|error| simple(&error))?.into_iter().map(record).collect()
     }
 
-    /// Notes who may do what with a database. An option of its own, not a column: so a replica that is older or newer
+    /// Notes who may do what with databases, all at once. An option of its own, not a column: so a replica that is older or newer
     /// than its primary reads the same tables.
-    pub fn set_access(&self, database: &Relation) -> Result<()> {
-        let text = serde_json::json!(database.grants).to_string();
-        self.set_option(&format!("access {}", database.oid), &text)
+    pub fn set_access<'r>(&self, databases: impl Iterator<Item = &'r Relation>) -> Result<()> {
+        let transaction = self.sqlite.unchecked_transaction().map_err(|error| simple(&error))?;
+        for database in databases {
+            let text = serde_json::json!(database.grants).to_string();
+            self.set_option(&format!("access {}", database.oid), &text)?;
+        }
+        transaction.commit().map_err(|error| simple(&error))
     }
 
     /// Adds a role, or changes what is known of it; its number stays.

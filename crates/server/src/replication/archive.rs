@@ -48,7 +48,7 @@ pub fn run(server: &Server) {
             Err(error) => {
                 replication.archive_failures.fetch_add(1, Ordering::SeqCst);
                 if !complained {
-                    server_log::error(&format!("archiving fails for now: {}", error.message));
+                    complain(&error);
                     complained = true;
                 }
             }
@@ -58,6 +58,11 @@ pub fn run(server: &Server) {
         }
         std::thread::sleep(ROUND);
     }
+}
+
+/// Says that something could not be archived; it stays in the log until it can be.
+pub fn complain(error: &SqlError) {
+    server_log::error(&format!("archiving fails for now: {}", error.message));
 }
 
 /// Archives every finished segment, makes a copy if the last one is old, and removes what is older than wanted.

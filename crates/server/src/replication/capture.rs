@@ -334,7 +334,7 @@ pub fn end(server: &Server) -> Result<()> {
     lock(&server.replication.capture).sources.clear();
     // What can't be archived now stays in the log, and the next start tries again.
     if let Err(error) = archive::segments(server) {
-        server_log::error(&format!("archiving fails for now: {}", error.message));
+        archive::complain(&error);
     }
     Ok(())
 }

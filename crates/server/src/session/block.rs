@@ -1,10 +1,9 @@
 //! DO: its statements, one after the other, in the transaction of the whole.
 
 use super::Session;
-use super::execute::Rows;
+use super::execute::{Rows, needs_to_be_alone};
 use crate::sql::block::Part;
 use crate::sql::error::{Result, SqlError};
-use crate::sql::plan::Action;
 use sqlparser::ast::{Expr, Statement};
 
 impl Session {
@@ -31,7 +30,7 @@ impl Session {
 
     fn run_part(&mut self, statement: &Statement) -> Result<()> {
         let plan = self.plan(statement, &[])?;
-        if matches!(plan.action, Action::Cluster(_) | Action::Vacuum { .. }) {
+        if needs_to_be_alone(&plan.action) {
             let message = format!("{} cannot be executed from a function", plan.tag);
             return Err(SqlError::new("25001", message));
         }

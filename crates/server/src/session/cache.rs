@@ -51,7 +51,7 @@ impl Session {
         let params = numbers.into_iter().map(Value::Integer).collect::<Vec<_>>();
         let key = (key, vec![Type::Int4.oid(); params.len()]);
         let catalog = self.connection.catalog().ok()?;
-        if let Some(prepared) = self.plans.get(&key).filter(|prepared| prepared.fits(&catalog)) {
+        if let Some(prepared) = self.plans.get(&key).filter(|prepared| prepared.fits(&catalog, self.epoch)) {
             return Some((prepared, params));
         }
         // Whatever is wrong with it is told by the long way, which knows the places in the text.

@@ -14,12 +14,15 @@ impl Session {
             let message = "cannot change roles or databases in a read-only transaction";
             return Err(SqlError::new("25006", message).hint(self.server.replication.why_closed()));
         }
-        if self.transaction != Transaction::Idle {
+        let access = matches!(change, ClusterChange::Access { .. });
+        if matches!(self.transaction, Transaction::Open { read_only: true, .. }) && access {
+            return Err(SqlError::new("25006", "cannot execute GRANT or REVOKE in a read-only transaction"));
+        }
+        if self.transaction != Transaction::Idle && !access {
             let what = match change {
                 ClusterChange::CreateDatabase { .. } | ClusterChange::DropDatabase { .. } => {
                     "CREATE or DROP DATABASE"
                 }
-                ClusterChange::Access { .. } => "GRANT or REVOKE on a database",
                 _ => "a change of roles",
             };
             return Err(SqlError::new("25001", format!("{what} cannot run inside a transaction block")));
@@ -27,15 +30,15 @@ impl Session {
         // A user may change its own password, and nothing else.
         let own = matches!(change, ClusterChange::AlterRole { name, role } if *name == self.user
             && role.superuser.is_none() && role.login.is_none() && role.replication.is_none());
-        // Rights are given by whoever owns the database.
-        let own = own || matches!(change, ClusterChange::Access { .. });
-        if !self.superuser && !own {
+        // Who may give rights is a question of the database.
+        if !self.superuser && !own && !access {
             return Err(SqlError::new("42501", "permission denied: only superusers may do this"));
         }
         let cluster = &self.server.cluster;
         cluster.gate.check()?;
         self.make_change(change)?;
-        self.server.cluster.settle(&self.seat.interrupt)
+        // Rights wait for the commit.
+        if access { Ok(()) } else { self.server.cluster.settle(&self.seat.interrupt) }
     }
 
     fn make_change(&mut self, change: &ClusterChange) -> Result<()> {
@@ -95,63 +98,10 @@ impl Session {
                 still_needed(name, &cluster.database_records()?)?;
                 if cluster.drop_role(name)? || *if_exists { Ok(()) } else { Err(missing(name)) }
             }
-            ClusterChange::Access { databases, grantees, letters, give } => {
-                self.change_access(databases, grantees, letters, *give)
+            ClusterChange::Access { databases, grantees, change } => {
+                self.change_access(databases, grantees, change)
             }
         }
-    }
-
-    /// GRANT and REVOKE on databases; as in Postgres, who owns none of them is warned, or refused if it has no right.
-    fn change_access(
-        &mut self,
-        databases: &[String],
-        grantees: &[String],
-        letters: &str,
-        give: bool,
-    ) -> Result<()> {
-        let cluster = &self.server.cluster;
-        let mut names = Vec::new();
-        for grantee in grantees {
-            let name = match grantee.as_str() {
-                "current_user" | "current_role" => self.user.as_str(),
-                "session_user" => self.login.0.as_str(),
-                "public" => "",
-                name => name,
-            };
-            if !name.is_empty() && cluster.role(name)?.is_none() {
-                return Err(SqlError::new("42704", format!("role \"{name}\" does not exist")));
-            }
-            names.push(name.to_owned());
-        }
-        let mine = closure(&cluster.members()?, &self.user);
-        for name in databases {
-            let changed = cluster.change_access(name, |database| {
-                if self.superuser || mine.contains(&database.owner) {
-                    names.iter().for_each(|grantee| database.grant(grantee, letters, give));
-                    return Ok(true);
-                }
-                let has = |letter: char| mine.iter().any(|role| database.allows(role, letter));
-                if database.kind.privileges().chars().any(has) {
-                    return Ok(false);
-                }
-                Err(SqlError::new("42501", format!("permission denied for database {name}")))
-            })?;
-            match (changed, give) {
-                (true, _) => {}
-                (_, true) => {
-                    self.wire.notice(
-                        "WARNING",
-                        "01007",
-                        &format!("no privileges were granted for \"{name}\""),
-                    )?;
-                }
-                (_, false) => {
-                    let message = format!("no privileges could be revoked for \"{name}\"");
-                    self.wire.notice("WARNING", "01006", &message)?;
-                }
-            }
-        }
-        Ok(())
     }
 }
 

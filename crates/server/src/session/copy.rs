@@ -7,7 +7,7 @@ use crate::sql::error::{Result, SqlError};
 use crate::sql::plan::{CopyFormat, CopyIn, CopyOut};
 use crate::sql::value;
 use pgwire::messages::PgWireFrontendMessage as Frontend;
-use pgwire::messages::copy::{CopyData, CopyDone, CopyInResponse, CopyOutResponse};
+use pgwire::messages::copy::{CopyDone, CopyInResponse, CopyOutResponse};
 use std::borrow::Cow;
 
 impl Session {
@@ -59,21 +59,21 @@ impl Session {
             return self.copy_out_binary(copy);
         }
         if copy.format.header {
-            let names: Vec<Option<String>> = copy.columns.iter().map(|c| Some(c.name.clone())).collect();
-            self.wire.put(&CopyData::new(record(&names, &copy.format).into()))?;
+            let mut line = String::new();
+            let names = copy.columns.iter().map(|column| Some(Cow::Borrowed(column.name.as_str())));
+            record(&mut line, names, &copy.format);
+            self.wire.copy_line(&line)?;
         }
         let Self { connection, wire, .. } = self;
-        let mut count = 0_u64;
+        let (mut count, mut line) = (0_u64, String::new());
         connection.run(&copy.sql, &[], &mut |row| {
             count += 1;
-            let shown = row.iter().zip(&copy.columns);
-            let fields: Vec<Option<String>> = shown
-                .map(|(value, column)| {
-                    (*value != ValueRef::Null).then(|| value::output(column.typed, *value))
-                })
-                .collect();
-            wire.put(&CopyData::new(record(&fields, &copy.format).into()))?;
-            Ok(true)
+            line.clear();
+            let fields = row.iter().zip(&copy.columns).map(|(value, column)| {
+                (*value != ValueRef::Null).then(|| value::shown(column.typed, *value))
+            });
+            record(&mut line, fields, &copy.format);
+            wire.copy_line(&line).map(|()| true)
         })?;
         self.wire.put(&CopyDone::new())?;
         Ok(format!("COPY {count}"))
@@ -120,10 +120,14 @@ fn store(
     Ok(())
 }
 
-/// One row as a line, with its line feed.
-fn record(fields: &[Option<String>], format: &CopyFormat) -> String {
-    let mut line = String::new();
-    for (index, field) in fields.iter().enumerate() {
+/// Adds one row as a line, with its line feed.
+fn record<'t>(
+    line: &mut String,
+    fields: impl ExactSizeIterator<Item = Option<Cow<'t, str>>>,
+    format: &CopyFormat,
+) {
+    let lone = fields.len() == 1;
+    for (index, field) in fields.enumerate() {
         if index > 0 {
             line.push(format.delimiter);
         }
@@ -133,13 +137,17 @@ fn record(fields: &[Option<String>], format: &CopyFormat) -> String {
                 let special =
                     |c: char| c == format.delimiter || c == format.quote || matches!(c, '\n' | '\r');
                 // A lone `\.` would end the data.
-                let alone = fields.len() == 1 && text == "\\.";
-                if *text == format.null || text.contains(special) || alone {
+                let alone = lone && text == "\\.";
+                if text == format.null.as_str() || text.contains(special) || alone {
                     let quote = format.quote.to_string();
                     line.push_str(&format!("{quote}{}{quote}", text.replace(&quote, &quote.repeat(2))));
                 } else {
-                    line.push_str(text);
+                    line.push_str(&text);
                 }
+            }
+            // All that is escaped but for the delimiter are these, and most texts have none of them.
+            Some(text) if !text.contains(|c| c <= '\r' || c == '\\' || c == format.delimiter) => {
+                line.push_str(&text);
             }
             Some(text) => {
                 for c in text.chars() {
@@ -162,7 +170,7 @@ fn record(fields: &[Option<String>], format: &CopyFormat) -> String {
             }
         }
     }
-    line + "\n"
+    line.push('\n');
 }
 
 /// Bytes that have come, cut into records.
@@ -317,7 +325,8 @@ mod tests {
         let fields: Vec<Option<String>> = fields.into_iter().chain([None]).collect();
         for csv in [false, true] {
             let copy = copy(csv);
-            let line = record(&fields, &copy.format);
+            let mut line = String::new();
+            record(&mut line, fields.iter().map(|field| field.as_deref().map(Cow::Borrowed)), &copy.format);
             let line = line.trim_end_matches('\n');
             let read = if csv { csv_fields(line, &copy) } else { text_fields(line, &copy) };
             let read: Vec<Option<String>> =

@@ -9,7 +9,7 @@ use crate::log;
 use crate::sql::catalog::{OnCommit, TEMPORARY};
 use crate::sql::compile::{Context, Output};
 use crate::sql::error::{Result, SqlError};
-use crate::sql::plan::{Action, Class, Plan, plan};
+use crate::sql::plan::{Action, Class, ClusterChange, Plan, Step, plan};
 use crate::sql::system::closure;
 use crate::sql::types::{Type, Typed};
 use crate::sql::{quote, value};
@@ -35,7 +35,7 @@ impl Session {
         if !plan.params.is_empty() {
             return Err(SqlError::new("42P02", "there is no parameter $1"));
         }
-        if matches!(plan.action, Action::Cluster(_) | Action::Vacuum { .. }) && !alone {
+        if needs_to_be_alone(&plan.action) && !alone {
             return Err(SqlError::new(
                 "25001",
                 format!("{} cannot run inside a transaction block", plan.tag),
@@ -127,6 +127,9 @@ impl Session {
                 server: &self.server,
                 connection: &self.connection,
                 parameters: &self.parameters,
+                superuser: self.superuser,
+                memberships: &memberships,
+                access: &self.access,
             },
         };
         work(&context)
@@ -141,6 +144,9 @@ impl Session {
         rows: &mut Rows<'_>,
     ) -> Result<String> {
         let started = Instant::now();
+        if plan.class == Class::Secret {
+            self.seat.activity.hides(plan.tag);
+        }
         self.server.metrics.statement(plan.tag);
         self.connection.interrupt.arm(self.parameters.timeout("statement_timeout"));
         let result = self.execute_armed(plan, params, rows);
@@ -188,8 +194,15 @@ impl Session {
                 self.text_row(&plan.columns, &shown, rows)?;
             }
             Action::Ddl(steps) => {
-                for notice in self.connection.apply(steps)? {
-                    self.wire.notice("NOTICE", "00000", &notice)?;
+                self.connection.apply(steps)?;
+                for step in steps {
+                    match step {
+                        Step::Notice(text) => self.wire.notice("NOTICE", "00000", text)?,
+                        Step::Warning(warning) => {
+                            self.wire.notice("WARNING", warning.code, &warning.message)?
+                        }
+                        _ => {}
+                    }
                 }
             }
             Action::Begin { snapshot, read_only } => match self.transaction {
@@ -221,11 +234,13 @@ impl Session {
             Action::Release(name) => {
                 let index = self.find_savepoint(name, "RELEASE SAVEPOINT")?;
                 self.connection.release_savepoint(name)?;
+                self.access.release(index);
                 self.savepoints.truncate(index);
             }
             Action::RollbackTo(name) => {
                 let index = self.find_savepoint(name, "ROLLBACK TO SAVEPOINT")?;
                 self.connection.rollback_to(name)?;
+                self.access.roll_back_to(index);
                 self.savepoints.truncate(index + 1);
                 self.transaction = Transaction::Open { snapshot: false, read_only: false };
             }
@@ -363,12 +378,15 @@ impl Session {
                 }
             }
         }
-        self.connection.commit()
+        self.server.cluster.check_access(&self.access.last())?;
+        self.connection.commit()?;
+        self.commit_access()
     }
 
     fn end_transaction(&mut self, committed: bool) -> Result<()> {
         self.transaction = Transaction::Idle;
         self.savepoints.clear();
+        self.access.clear();
         self.portals.clear();
         self.cursors.retain(|_, cursor| cursor.hold && committed);
         self.server.advisory.release(self.seat.pid, true);
@@ -432,6 +450,15 @@ impl Session {
     }
 }
 
+/// Whether a statement is a transaction of its own.
+pub(super) fn needs_to_be_alone(action: &Action) -> bool {
+    match action {
+        Action::Cluster(change) => !matches!(change, ClusterChange::Access { .. }),
+        Action::Vacuum { .. } => true,
+        _ => false,
+    }
+}
+
 /// A plan as a document in Postgres' form. Each output has a name of its own, so that the node below can tell which of
 /// them an outer join may leave out.
 fn explained(steps: &[String], outputs: &[(String, bool)]) -> serde_json::Value {
@@ -462,7 +489,7 @@ pub(super) fn encode(columns: &[Output], formats: &[i16], line: &[ValueRef<'_>])
         }
         let typed = columns.get(index).map_or(Typed::from(Type::Text), |column| column.typed);
         if format_of(formats, index) == 0 {
-            let text = value::output(typed, *value);
+            let text = value::shown(typed, *value);
             data.put_i32(i32::try_from(text.len()).map_err(|_| SqlError::new("54000", "value is too big"))?);
             data.put_slice(text.as_bytes());
             continue;

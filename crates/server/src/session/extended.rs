@@ -27,12 +27,14 @@ pub(super) struct Prepared {
     pub(super) plan: Option<Arc<Plan>>,
     /// The definitions that the plan was made with.
     catalog: Arc<sql::catalog::Catalog>,
+    /// The session's count of what else plans depend on.
+    epoch: u64,
 }
 
 impl Prepared {
-    /// Whether the plan was made with these definitions.
-    pub(super) fn fits(&self, catalog: &Arc<sql::catalog::Catalog>) -> bool {
-        Arc::ptr_eq(&self.catalog, catalog)
+    /// Whether the plan was made with these definitions, in this epoch of its session.
+    pub(super) fn fits(&self, catalog: &Arc<sql::catalog::Catalog>, epoch: u64) -> bool {
+        Arc::ptr_eq(&self.catalog, catalog) && self.epoch == epoch
     }
 
     /// Whether the plan may be kept for another run.
@@ -74,7 +76,7 @@ impl Session {
         }
         let key = (parse.query.clone(), parse.type_oids.clone());
         let catalog = self.connection.catalog()?;
-        let prepared = match self.plans.get(&key).filter(|prepared| prepared.fits(&catalog)) {
+        let prepared = match self.plans.get(&key).filter(|prepared| prepared.fits(&catalog, self.epoch)) {
             Some(prepared) => {
                 if let Some(statement) = &prepared.statement {
                     self.check_failed(statement)?;
@@ -136,12 +138,13 @@ impl Session {
         };
         let params = plan.as_ref().map(|plan| plan.params.clone()).unwrap_or_default();
         let catalog = self.connection.catalog()?;
-        Ok(Prepared { text: text.to_owned(), statement, params, plan, catalog })
+        Ok(Prepared { text: text.to_owned(), statement, params, plan, catalog, epoch: self.epoch })
     }
 
     fn bind(&mut self, bind: &Bind) -> Result<()> {
         let name = bind.statement_name.clone().unwrap_or_default();
         let prepared = self.prepared(&name)?;
+        self.seat.activity.begins(&prepared.text);
         let given = bind.parameters.len();
         if given != prepared.params.len() {
             let message = format!(
@@ -175,7 +178,7 @@ impl Session {
         let catalog = self.connection.catalog()?;
         let Some(statement) = &prepared.statement else { return Ok(None) };
         let volatile = prepared.plan.as_ref().is_some_and(|plan| plan.volatile);
-        if prepared.fits(&catalog) && !volatile {
+        if prepared.fits(&catalog, self.epoch) && !volatile {
             return Ok(prepared.plan.clone());
         }
         let declared: Vec<Option<Type>> = prepared.params.iter().map(|ty| Some(*ty)).collect();
@@ -190,6 +193,7 @@ impl Session {
             params: prepared.params.clone(),
             plan: Some(Arc::clone(&plan)),
             catalog,
+            epoch: self.epoch,
         };
         self.statements.insert(name.to_owned(), Arc::new(renewed));
         Ok(Some(plan))

@@ -4,6 +4,8 @@
 //! answers into a buffer that is sent when the cycle ends (Sync, Flush, ReadyForQuery). There is no
 //! async runtime; the engine blocks anyway, and a thread of its own keeps one client's work in one place.
 
+mod access;
+mod activity;
 mod advisory;
 mod backup;
 mod block;
@@ -24,6 +26,7 @@ mod stream;
 mod vacuum;
 mod wire;
 
+pub use access::Changed;
 pub use server::{Seat, Server};
 pub use stream::Stream;
 pub use wire::{Incoming, Wire};
@@ -43,7 +46,6 @@ use pgwire::messages::response::{EmptyQueryResponse, TransactionStatus};
 use settings::Saved;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// A client that doesn't take its results for this long is given up.
@@ -78,9 +80,13 @@ struct Session {
     login: (String, bool),
     transaction: Transaction,
     savepoints: Vec<String>,
+    /// What GRANT and REVOKE on databases have changed in this transaction.
+    access: access::Pending,
     statements: HashMap<String, Arc<Prepared>>,
     portals: HashMap<String, Portal>,
     plans: Plans,
+    /// Counts the changes of what names mean and what may be done: see `replan`.
+    epoch: u64,
     cursors: HashMap<String, Cursor>,
     /// The parameters to return to when the transaction ends.
     saved: Option<Saved>,
@@ -158,7 +164,7 @@ impl Session {
     fn cycle(&mut self) -> Result<()> {
         self.wire.ready(TransactionStatus::Idle)?;
         loop {
-            self.seat.busy.store(false, Ordering::SeqCst);
+            self.seat.activity.set_busy(false);
             if self.seat.interrupt.terminated() {
                 return Err(terminated());
             }
@@ -186,7 +192,7 @@ impl Session {
                 }
                 Err(Incoming::Malformed(why)) => return Err(SqlError::fatal("08P01", why)),
             };
-            self.seat.busy.store(true, Ordering::SeqCst);
+            self.seat.activity.set_busy(true);
             self.resting = false;
             match message {
                 Frontend::Terminate(_) => return Ok(()),
@@ -231,6 +237,7 @@ impl Session {
 
     /// A simple query: every statement in turn, all in one implicit transaction.
     fn simple(&mut self, text: &str) -> Result<()> {
+        self.seat.activity.begins(text);
         if let Some((prepared, params)) = self.remembered(text) {
             return match self.prepared_statement(&prepared, &params, text) {
                 Ok(()) => Ok(()),
@@ -285,6 +292,7 @@ impl Session {
             Transaction::Open { .. } => TransactionStatus::Transaction,
             Transaction::Failed => TransactionStatus::Error,
         };
+        self.seat.activity.ends(&self.transaction);
         self.wire.ready(status)
     }
 
@@ -298,6 +306,7 @@ impl Session {
         match self.transaction {
             Transaction::Idle => {
                 self.connection.rollback();
+                self.access.clear();
                 self.settle_notifications(false);
             }
             Transaction::Open { .. } => {

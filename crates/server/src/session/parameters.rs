@@ -99,6 +99,11 @@ impl Parameters {
         known.chain(self.values.iter().map(|(name, value)| (name.as_ref(), value.as_str()))).collect()
     }
 
+    /// What the client calls itself.
+    pub fn application_name(&self) -> &str {
+        self.get("application_name").unwrap_or_default()
+    }
+
     /// What the client is told at its start.
     pub fn reported(&self) -> impl Iterator<Item = (&str, &str)> {
         let told = KNOWN.iter().filter(|(_, _, told, _)| *told);

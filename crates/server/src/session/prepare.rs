@@ -2,9 +2,8 @@
 
 use super::Session;
 use crate::sql::error::{Result, SqlError};
-use crate::sql::fold;
-use sqlparser::ast::{CastKind, DataType, Expr, Ident, ObjectName, Statement, Value, visit_expressions_mut};
-use std::ops::ControlFlow;
+use crate::sql::{fold, walk};
+use sqlparser::ast::{CastKind, DataType, Expr, Ident, ObjectName, Statement, Value};
 use std::sync::Arc;
 
 impl Session {
@@ -56,7 +55,7 @@ impl Session {
                 format: None,
             });
         }
-        let _ = visit_expressions_mut(&mut statement, |expr| {
+        walk::change_exprs(&mut statement, &mut |expr| {
             if let Expr::Value(value) = expr
                 && let Value::Placeholder(placeholder) = &value.value
                 && let Some(index) = placeholder.strip_prefix('$').and_then(|n| n.parse::<usize>().ok())
@@ -64,7 +63,6 @@ impl Session {
             {
                 *expr = value.clone();
             }
-            ControlFlow::<()>::Continue(())
         });
         Ok(statement)
     }

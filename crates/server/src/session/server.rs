@@ -1,5 +1,7 @@
 //! What all sessions share: the cluster, the settings, and who is connected.
 
+use super::access::Pending;
+use super::activity::Activity;
 use super::advisory::Advisory;
 use super::notify::Channels;
 use super::parameters::Parameters;
@@ -45,7 +47,7 @@ struct Entry {
     secret: i32,
     interrupt: Arc<Interrupt>,
     stream: Arc<Stream>,
-    busy: Arc<AtomicBool>,
+    activity: Arc<Activity>,
     user: String,
     /// `None` for a replica.
     database: Option<String>,
@@ -59,8 +61,8 @@ pub struct Seat {
     pub secret: i32,
     /// Stops the session's statement.
     pub interrupt: Arc<Interrupt>,
-    /// Whether a statement runs.
-    pub busy: Arc<AtomicBool>,
+    /// What others see of it.
+    pub activity: Arc<Activity>,
     server: Arc<Server>,
 }
 
@@ -126,18 +128,18 @@ impl Server {
         getrandom::fill(&mut secret)
             .map_err(|error| SqlError::fatal("58000", format!("no random numbers: {error}")))?;
         let secret = i32::from_ne_bytes(secret);
-        let (interrupt, busy) = (Arc::<Interrupt>::default(), Arc::<AtomicBool>::default());
+        let (interrupt, activity) = (Arc::<Interrupt>::default(), Arc::<Activity>::default());
         let entry = Entry {
             secret,
             interrupt: Arc::clone(&interrupt),
             stream: Arc::clone(stream),
-            busy: Arc::clone(&busy),
+            activity: Arc::clone(&activity),
             user: user.to_owned(),
             database: database.map(str::to_owned),
         };
         sessions.insert(pid, entry);
         self.metrics.connection();
-        Ok(Seat { pid, secret, interrupt, busy, server: Arc::clone(self) })
+        Ok(Seat { pid, secret, interrupt, activity, server: Arc::clone(self) })
     }
 
     /// A cancel request. Whoever doesn't know the secret gets no answer either.
@@ -150,7 +152,7 @@ impl Server {
     /// How many clients run a statement, and how many wait.
     pub fn load(&self) -> (usize, usize) {
         let sessions = self.sessions();
-        let active = sessions.values().filter(|entry| entry.busy.load(Ordering::SeqCst)).count();
+        let active = sessions.values().filter(|entry| entry.activity.is_busy()).count();
         (active, sessions.len() - active)
     }
 
@@ -208,7 +210,7 @@ impl Server {
     /// Cancels what still runs while the server stops.
     pub fn hurry(&self) {
         for entry in self.sessions().values() {
-            if entry.busy.load(Ordering::SeqCst) {
+            if entry.activity.is_busy() {
                 entry.interrupt.raise(Reason::Terminate);
             }
         }
@@ -239,6 +241,12 @@ pub struct Surroundings<'a> {
     pub connection: &'a Connection,
     /// This session's parameters.
     pub parameters: &'a Parameters,
+    /// Whether it may see what all others do.
+    pub superuser: bool,
+    /// The roles whose sessions it may look into.
+    pub memberships: &'a [String],
+    /// What this transaction has changed of who may do what with databases.
+    pub access: &'a Pending,
 }
 
 impl system::Cluster for Surroundings<'_> {
@@ -260,7 +268,9 @@ impl system::Cluster for Surroundings<'_> {
     }
 
     fn databases(&self) -> Vec<Relation> {
-        self.server.cluster.database_records().unwrap_or_default()
+        let mut records = self.server.cluster.database_records().unwrap_or_default();
+        records.iter_mut().for_each(|record| self.access.overlay(record));
+        records
     }
 
     fn sessions(&self) -> Vec<system::Activity> {
@@ -270,9 +280,12 @@ impl system::Cluster for Surroundings<'_> {
             user: entry.user.clone(),
             replica: entry.database.is_none(),
             database: entry.database.clone().unwrap_or_default(),
-            active: entry.busy.load(Ordering::SeqCst),
+            address: entry.stream.peer_address(),
+            seen: (self.superuser || self.memberships.contains(&entry.user)).then(|| entry.activity.seen()),
         };
-        sessions.iter().map(activity).collect()
+        let mut sessions: Vec<system::Activity> = sessions.iter().map(activity).collect();
+        sessions.sort_unstable_by_key(|session| session.pid);
+        sessions
     }
 
     fn standbys(&self) -> Vec<system::Standby> {

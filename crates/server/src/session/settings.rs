@@ -37,7 +37,7 @@ impl Session {
             self.replan();
         }
         match told {
-            Some((name, value)) => self.wire.parameter(&name, &value),
+            Some((name, value)) => self.tell(&name, &value),
             None => Ok(()),
         }
     }
@@ -68,12 +68,20 @@ impl Session {
         self.parameters = settled;
         zone::enter(self.parameters.time_zone());
         self.replan();
-        changed.iter().try_for_each(|(name, value)| self.wire.parameter(name, value))
+        changed.iter().try_for_each(|(name, value)| self.tell(name, value))
+    }
+
+    /// A parameter that the client is told of, and others of the client's name, has changed.
+    fn tell(&mut self, name: &str, value: &str) -> Result<()> {
+        if name == "application_name" {
+            self.seat.activity.is_called(value);
+        }
+        self.wire.parameter(name, value)
     }
 
     /// What names mean, or what may be done, has changed: every plan is made anew before its next run.
     pub(super) fn replan(&mut self) {
         self.plans.clear();
-        self.connection.forget_definitions();
+        self.epoch += 1;
     }
 }

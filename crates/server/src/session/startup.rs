@@ -176,6 +176,8 @@ impl Greeting {
                 superuser: self.role.superuser,
                 transaction: Transaction::Idle,
                 savepoints: Vec::new(),
+                access: Default::default(),
+                epoch: 0,
                 statements: HashMap::new(),
                 portals: HashMap::new(),
                 plans: Default::default(),
@@ -204,6 +206,7 @@ impl Greeting {
         let name = name.cloned().unwrap_or_else(|| self.role.name.clone());
         let serve = |wire: &mut Wire| -> Result<()> {
             let seat = server.seat(&wire.stream, &self.role.name, None, self.role.superuser)?;
+            seat.activity.is_called(&name);
             wire.put(&Authentication::Ok)?;
             wire.parameter("server_version", crate::sql::POSTGRES_VERSION)?;
             wire.put(&BackendKeyData::new(seat.pid, SecretKey::I32(seat.secret)))?;
@@ -248,6 +251,7 @@ impl Greeting {
                 wire.notice("WARNING", "22023", &format!("parameter \"{name}\" can't be \"{value}\" here"))?;
             }
         }
+        seat.activity.is_called(parameters.application_name());
         zone::enter(parameters.time_zone());
         for (name, value) in parameters.reported() {
             wire.parameter(name, value)?;

@@ -4,7 +4,7 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
 use rustls::Connection;
 use std::io::{Error, ErrorKind, Read, Result, Write};
-use std::net::{IpAddr, Shutdown, TcpStream};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
 use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -146,6 +146,14 @@ impl Stream {
     pub fn address(&self) -> Option<IpAddr> {
         match &self.socket {
             Socket::Tcp(stream) => stream.peer_addr().ok().map(|address| address.ip().to_canonical()),
+            Socket::Unix(_) => None,
+        }
+    }
+
+    /// The client's address and port; none on a Unix socket, or once it is gone.
+    pub fn peer_address(&self) -> Option<SocketAddr> {
+        match &self.socket {
+            Socket::Tcp(stream) => stream.peer_addr().ok(),
             Socket::Unix(_) => None,
         }
     }

@@ -172,7 +172,7 @@ pub fn recv_array(element: Type, bytes: &[u8]) -> Option<String> {
 
 /// The functions over arrays that SQLite is taught: name, number of arguments, code. NULL as the first
 /// argument gives NULL, except in `sb_array`.
-type Function = (&'static str, i32, fn(&[ValueRef<'_>]) -> Result<Value>);
+pub type Function = (&'static str, i32, fn(&[ValueRef<'_>]) -> Result<Value>);
 
 /// See [`Function`]; the engine registers them.
 pub const FUNCTIONS: &[Function] = &[

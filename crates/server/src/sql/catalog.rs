@@ -43,6 +43,11 @@ pub fn extension_key(name: &str) -> String {
     format!("{MARK}{MARK}{name}")
 }
 
+/// The name, for SQLite alone, of the query behind a materialized view: no relation's.
+pub fn query_key(key: &str) -> String {
+    format!("{key}{MARK}{MARK}query")
+}
+
 /// A key's schema and name; a schema's own key has an empty schema.
 pub fn split(key: &str) -> (&str, &str) {
     key.split_once(MARK).unwrap_or((PUBLIC, key))
@@ -105,14 +110,32 @@ pub enum OnCommit {
 pub struct Grant {
     /// The role; empty for everybody.
     pub grantee: String,
-    /// The letters of Postgres' access control lists.
+    /// The letters of Postgres' access control lists, each with a star behind it if it may be given on.
     pub privileges: String,
+    /// The role that gave it; empty for the owner.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub grantor: String,
 }
 
 impl Grant {
     /// What everybody may do with a new database.
     pub fn of_new_database() -> Vec<Self> {
-        vec![Self { grantee: String::new(), privileges: "Tc".to_owned() }]
+        vec![Self::to_everybody("Tc")]
+    }
+
+    /// What everybody may do.
+    pub fn to_everybody(privileges: &str) -> Self {
+        Self { grantee: String::new(), privileges: privileges.to_owned(), grantor: String::new() }
+    }
+
+    /// Whether it holds the privilege of a letter.
+    pub fn has(&self, letter: char) -> bool {
+        self.privileges.contains(letter)
+    }
+
+    /// Whether that one may be given on.
+    pub fn gives(&self, letter: char) -> bool {
+        self.privileges.split_once(letter).is_some_and(|(_, rest)| rest.starts_with('*'))
     }
 }
 
@@ -123,6 +146,11 @@ pub enum Kind {
     Table,
     /// A view.
     View,
+    /// A materialized view.
+    Materialized {
+        /// Whether it has been filled; else it can't be read.
+        populated: bool,
+    },
     /// An index; unique or not.
     Index {
         /// Whether it refuses duplicates.
@@ -148,6 +176,7 @@ impl Kind {
         match self {
             Self::Table => "table",
             Self::View => "view",
+            Self::Materialized { .. } => "materialized view",
             Self::Index { .. } => "index",
             Self::Sequence => "sequence",
             Self::Schema | Self::Dropped => "schema",
@@ -159,7 +188,17 @@ impl Kind {
 
     /// Whether it shares the name space of tables.
     pub fn is_relation(self) -> bool {
-        matches!(self, Self::Table | Self::View | Self::Index { .. } | Self::Sequence)
+        self.has_rows() || matches!(self, Self::Index { .. } | Self::Sequence)
+    }
+
+    /// Whether it can be read as a table.
+    pub fn has_rows(self) -> bool {
+        self.is_query() || self == Self::Table
+    }
+
+    /// Whether a query says what is in it.
+    pub fn is_query(self) -> bool {
+        matches!(self, Self::View | Self::Materialized { .. })
     }
 
     /// The letters of an owner's privileges, in the order in which Postgres shows them.
@@ -297,29 +336,13 @@ impl Relation {
     /// Whether a role that is no superuser may do what a letter stands for.
     pub fn allows(&self, user: &str, privilege: char) -> bool {
         let to = |grant: &&Grant| grant.grantee.is_empty() || grant.grantee == user;
-        self.owner == user || self.grants.iter().filter(to).any(|grant| grant.privileges.contains(privilege))
+        self.owner == user || self.grants.iter().filter(to).any(|grant| grant.has(privilege))
     }
 
-    /// Gives a role the privileges of some letters, or takes them; the owner has all of them anyway.
-    pub fn grant(&mut self, grantee: &str, letters: &str, give: bool) {
-        if grantee == self.owner {
-            return;
-        }
-        let index = self.grants.iter().position(|grant| grant.grantee == grantee);
-        let index = index.unwrap_or_else(|| {
-            self.grants.push(Grant { grantee: grantee.to_owned(), privileges: String::new() });
-            self.grants.len() - 1
-        });
-        let before = std::mem::take(&mut self.grants[index].privileges);
-        let keep = |letter: &char| {
-            if give {
-                before.contains(*letter) || letters.contains(*letter)
-            } else {
-                before.contains(*letter) && !letters.contains(*letter)
-            }
-        };
-        self.grants[index].privileges = self.kind.privileges().chars().filter(keep).collect();
-        self.grants.retain(|grant| !grant.privileges.is_empty());
+    /// Whether a role that is no superuser may give on what a letter stands for.
+    pub fn may_give(&self, user: &str, privilege: char) -> bool {
+        let mut own = self.grants.iter().filter(|grant| grant.grantee == user);
+        self.owner == user || own.any(|grant| grant.gives(privilege))
     }
 
     /// Something without columns and rights.

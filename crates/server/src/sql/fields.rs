@@ -4,17 +4,51 @@ use super::datetime;
 use super::error::{Result, SqlError};
 use super::interval::{self, Interval};
 use super::numeric;
-use crate::engine::Value;
+use crate::engine::{Value, ValueRef};
 use bigdecimal::BigDecimal;
+
+/// Functions that take NULL for an answer too.
+pub const WITH_NULLS: &[super::array::Function] = &[("sb_overlaps", 4, |a| {
+    let end = |index: usize| if let ValueRef::Integer(end) = a[index] { Some(end) } else { None };
+    let period = |start, end| match (start, end) {
+        (None, None) => None,
+        (None, Some(end)) => Some((end, None)),
+        (Some(start), Some(end)) if end < start => Some((end, Some(start))),
+        (Some(start), end) => Some((start, end)),
+    };
+    let (first, second) = (period(end(0), end(1)), period(end(2), end(3)));
+    let Some((mut first, mut second)) = first.zip(second) else { return Ok(Value::Null) };
+    if second.0 < first.0 {
+        std::mem::swap(&mut first, &mut second);
+    }
+    Ok(match (first, second) {
+        ((a, Some(_)), (b, Some(_))) if a == b => Value::Integer(1),
+        ((a, _), (b, _)) if a == b => Value::Null,
+        ((_, None), _) => Value::Null,
+        ((_, Some(end)), (start, _)) if start < end => Value::Integer(1),
+        (_, (_, None)) => Value::Null,
+        _ => Value::Integer(0),
+    })
+})];
 
 /// The error for a unit that a type doesn't have.
 pub(super) fn unknown_unit(unit: &str, ty: &str) -> SqlError {
     SqlError::new("22023", format!("unit \"{unit}\" not recognized for type {ty}"))
 }
 
+/// The same for `extract`, which knows those that other types have.
+pub(super) fn no_field(unit: &str, ty: &str) -> SqlError {
+    let known = "millennium century decade year isoyear quarter month week day dow isodow doy julian timezone \
+                 timezone_hour timezone_minute";
+    if known.split(' ').any(|known| known == unit) {
+        return SqlError::new("0A000", format!("unit \"{unit}\" not supported for type {ty}"));
+    }
+    unknown_unit(unit, ty)
+}
+
 pub(super) fn extract_interval(field: &str, span: Interval) -> Result<String> {
     let field = field.to_ascii_lowercase();
-    span.field(&field).ok_or_else(|| unknown_unit(&field, "interval"))
+    span.field(&field).ok_or_else(|| no_field(&field, "interval"))
 }
 
 pub(super) fn date_part(field: &str, micros: i64, ty: &str) -> Result<Value> {

@@ -4,7 +4,7 @@
 //! picks the row whose arguments fit. A NULL argument gives NULL without calling the code.
 
 use super::error::{Result, SqlError};
-use super::fields::{date_part, date_trunc, extract, extract_interval, unknown_unit};
+use super::fields::{date_part, date_trunc, extract, extract_interval, no_field, unknown_unit};
 use super::interval::Interval;
 use super::types::Type;
 use super::{datetime, interval, json, numeric, pattern, value};
@@ -61,7 +61,11 @@ pub(super) const fn zoned(name: &'static str, args: &'static [Type], returns: Ty
 
 /// Every scalar function that needs nothing of the session.
 pub fn all() -> impl Iterator<Item = &'static Scalar> {
-    SCALARS.iter().chain(super::zone::functions::FUNCTIONS).chain(super::extension::FUNCTIONS)
+    SCALARS
+        .iter()
+        .chain(super::zone::functions::FUNCTIONS)
+        .chain(super::timetz::FUNCTIONS)
+        .chain(super::extension::FUNCTIONS)
 }
 
 const SCALARS: &[Scalar] = &[
@@ -324,7 +328,7 @@ const SCALARS: &[Scalar] = &[
             field @ ("hour" | "minute" | "second" | "milliseconds" | "microseconds" | "epoch") => {
                 text_result(extract_interval(field, clock)?)
             }
-            other => Err(unknown_unit(other, "time without time zone")),
+            other => Err(no_field(other, "time without time zone")),
         }
     }),
     row("extract", &[Text, Type::Date], Numeric, |a| {

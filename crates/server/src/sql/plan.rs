@@ -5,6 +5,7 @@ use super::catalog::Relation;
 use super::compile::query::changing;
 use super::compile::{Before, Compiler, Context, Output};
 use super::error::{Result, SqlError};
+use super::rights::Change;
 use super::types::{Type, Typed};
 use super::{copying, ddl, fold, setting};
 use sqlparser::ast::{
@@ -205,6 +206,8 @@ pub enum Step {
     RestartSequence(String),
     /// Something the client should know.
     Notice(String),
+    /// Something that was asked for and not done.
+    Warning(SqlError),
 }
 
 /// A sequence's definition and state.
@@ -313,10 +316,8 @@ pub enum ClusterChange {
         databases: Vec<String>,
         /// Who gets or loses it; empty for everybody.
         grantees: Vec<String>,
-        /// The letters of the privileges.
-        letters: String,
-        /// Whether it is given.
-        give: bool,
+        /// What changes.
+        change: Change,
     },
     /// DROP ROLE
     DropRole {
@@ -440,7 +441,10 @@ fn build(statement: &Statement, context: &Context<'_>, compiler: &mut Compiler<'
         }
         Statement::Set(set) => match ddl::altered_sequence(set, context, compiler)? {
             Some(steps) => Ok(Plan::ddl(steps, "ALTER SEQUENCE")),
-            None => setting::plan(set),
+            None => match ddl::refreshed(set, context, compiler)? {
+                Some(steps) => Ok(Plan::ddl(steps, "REFRESH MATERIALIZED VIEW")),
+                None => setting::plan(set),
+            },
         },
         Statement::Reset(reset) => match &reset.reset {
             Reset::ConfigurationParameter(name) if name.to_string().eq_ignore_ascii_case("role") => {
@@ -478,7 +482,7 @@ fn build(statement: &Statement, context: &Context<'_>, compiler: &mut Compiler<'
         }
         Statement::Vacuum(vacuum) => {
             if let Some(table) = &vacuum.table_name {
-                compiler.target(table)?;
+                compiler.target_with_rows(table)?;
             }
             Ok(Plan::new(Action::Vacuum { full: vacuum.full, analyze: vacuum.reindex }, "VACUUM"))
         }
@@ -594,6 +598,6 @@ mod tests {
         );
         check("SELECT load_extension('x')", "42883 at Some(8)");
         check("PRAGMA writable_schema = 1", "0A000 at None");
-        check("ATTACH DATABASE 'x' AS y", "0A000 at None");
+        check("ATTACH DATABASE 'x' AS y", "0A000 at Some(17)");
     }
 }

@@ -242,7 +242,7 @@ fn finish_fetch(tokens: &mut Vec<TokenWithSpan>, start: usize, moving: bool) {
 }
 
 fn needs_statements(tokens: &[TokenWithSpan]) -> bool {
-    let marks = [Keyword::SEQUENCE, Keyword::IDENTITY, Keyword::VACUUM, Keyword::DO];
+    let marks = [Keyword::SEQUENCE, Keyword::IDENTITY, Keyword::VACUUM, Keyword::DO, Keyword::MATERIALIZED];
     tokens.iter().any(|token| match &token.token {
         Token::Word(word) => marks.contains(&word.keyword) || word.value.eq_ignore_ascii_case("elsif"),
         _ => false,
@@ -266,5 +266,7 @@ fn by_statement(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>> {
 }
 
 fn one(statement: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>> {
-    super::block::adapt(super::vacuum::adapt(super::sequences::adapt(statement))?)
+    super::block::adapt(super::vacuum::adapt(super::materialized::adapt(super::sequences::adapt(
+        statement,
+    ))?)?)
 }

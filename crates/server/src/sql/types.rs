@@ -38,6 +38,8 @@ pub enum Type {
     Date,
     /// time without time zone
     Time,
+    /// time with time zone
+    Timetz,
     /// timestamp without time zone
     Timestamp,
     /// timestamp with time zone
@@ -92,6 +94,8 @@ pub enum Type {
     TimestampArray,
     /// An array of the type before the word.
     TimestamptzArray,
+    /// time with time zone[]
+    TimetzArray,
     /// An array of the type before the word.
     IntervalArray,
     /// An array of the type before the word.
@@ -127,8 +131,8 @@ use Type::{
     Float4Array, Float8, Float8Array, Int2, Int2Array, Int2vector, Int4, Int4Array, Int8, Int8Array,
     Interval, IntervalArray, Json, JsonArray, Jsonb, JsonbArray, Name, NameArray, Numeric, NumericArray, Oid,
     OidArray, Record, RecordArray, Regclass, Regnamespace, Regtype, Text, TextArray, Time, TimeArray,
-    Timestamp, TimestampArray, Timestamptz, TimestamptzArray, Unknown, Uuid, UuidArray, Varchar,
-    VarcharArray, Void,
+    Timestamp, TimestampArray, Timestamptz, TimestamptzArray, Timetz, TimetzArray, Unknown, Uuid, UuidArray,
+    Varchar, VarcharArray, Void,
 };
 
 /// What the catalogues say about a type.
@@ -176,6 +180,7 @@ pub const TYPES: &[TypeInfo] = &[
     row(Bytea, 17, "bytea", "bytea", -1, "BLOB", 'U'),
     row(Date, 1082, "date", "date", 4, "INTEGER", 'D'),
     row(Time, 1083, "time", "time without time zone", 8, "INTEGER", 'D'),
+    row(Timetz, 1266, "timetz", "time with time zone", 12, "INTEGER", 'D'),
     row(Timestamp, 1114, "timestamp", "timestamp without time zone", 8, "INTEGER", 'D'),
     row(Timestamptz, 1184, "timestamptz", "timestamp with time zone", 8, "INTEGER", 'D'),
     row(Interval, 1186, "interval", "interval", 16, "TEXT", 'T'),
@@ -201,6 +206,7 @@ pub const TYPES: &[TypeInfo] = &[
     row(BpcharArray, 1014, "_bpchar", "character[]", -1, "TEXT", 'A'),
     row(DateArray, 1182, "_date", "date[]", -1, "TEXT", 'A'),
     row(TimeArray, 1183, "_time", "time without time zone[]", -1, "TEXT", 'A'),
+    row(TimetzArray, 1270, "_timetz", "time with time zone[]", -1, "TEXT", 'A'),
     row(TimestampArray, 1115, "_timestamp", "timestamp without time zone[]", -1, "TEXT", 'A'),
     row(TimestamptzArray, 1185, "_timestamptz", "timestamp with time zone[]", -1, "TEXT", 'A'),
     row(IntervalArray, 1187, "_interval", "interval[]", -1, "TEXT", 'A'),
@@ -357,6 +363,7 @@ impl std::fmt::Display for Typed {
             (Numeric, typmod) => write!(f, "numeric({},{})", (typmod - 4) >> 16, (typmod - 4) & 0xffff),
             (Varchar | Bpchar, typmod) => write!(f, "{}({})", self.ty, typmod - 4),
             (Time, typmod) => write!(f, "time({typmod}) without time zone"),
+            (Timetz, typmod) => write!(f, "time({typmod}) with time zone"),
             (Timestamp, typmod) => write!(f, "timestamp({typmod}) without time zone"),
             (Timestamptz, typmod) => write!(f, "timestamp({typmod}) with time zone"),
             _ => write!(f, "{}", self.ty),
@@ -397,7 +404,9 @@ pub fn declared(data_type: &DataType) -> Result<Typed> {
         DataType::Char(length) | DataType::Character(length) => characters(Bpchar, *length, 5),
         DataType::Bytea => plain(Bytea),
         DataType::Date => plain(Date),
-        DataType::Time(precision, zone) if without_zone(*zone) => instant(Time, *precision),
+        DataType::Time(precision, zone) => {
+            instant(if without_zone(*zone) { Time } else { Timetz }, *precision)
+        }
         DataType::Timestamp(precision, zone) => {
             instant(if without_zone(*zone) { Timestamp } else { Timestamptz }, *precision)
         }

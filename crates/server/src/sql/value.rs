@@ -2,9 +2,10 @@
 
 use super::error::{Result, SqlError};
 use super::types::{Type, Typed};
-use super::{array, datetime, interval, json, labels, numeric};
+use super::{array, datetime, interval, json, labels, numeric, timetz};
 use crate::engine::{Value, ValueRef};
 use bytes::{BufMut, BytesMut};
+use std::borrow::Cow;
 
 /// The value of a literal or a text parameter, as the type's input function reads it.
 pub fn input(to: Typed, text: &str, explicit: bool) -> Result<Value> {
@@ -27,7 +28,7 @@ pub fn input(to: Typed, text: &str, explicit: bool) -> Result<Value> {
             Value::Text(numeric::format(&parsed))
         }
         Type::Bytea => Value::Blob(bytea(text)?),
-        Type::Date | Type::Time | Type::Timestamp | Type::Timestamptz => {
+        Type::Date | Type::Time | Type::Timetz | Type::Timestamp | Type::Timestamptz => {
             Value::Integer(datetime::parse(to.ty, text)?)
         }
         Type::Interval => Value::Text(interval::parse(text, None)?.to_string()),
@@ -56,6 +57,10 @@ pub fn modify(value: Value, to: Typed, explicit: bool) -> Result<Value> {
         }
         (Type::Time | Type::Timestamp | Type::Timestamptz, Value::Integer(micros)) => {
             Ok(Value::Integer(datetime::apply_typmod(micros, to.typmod)))
+        }
+        (Type::Timetz, Value::Integer(packed)) => {
+            let (clock, east) = timetz::unpack(packed);
+            Ok(Value::Integer(timetz::pack(datetime::apply_typmod(clock, to.typmod), east)))
         }
         (ty, Value::Integer(number)) if ty.is_integer() => in_range(ty, number).map(Value::Integer),
         (_, value) => Ok(value),
@@ -111,10 +116,13 @@ pub fn cast(value: Value, from: Type, to: Typed, explicit: bool) -> Result<Value
         }
         (Type::Numeric, t, Value::Text(text)) if t.is_float() => Value::Real(float(t, &text)?),
         (
-            f @ (Type::Date | Type::Time | Type::Timestamp | Type::Timestamptz),
+            f @ (Type::Timestamp | Type::Timestamptz),
             t @ (Type::Date | Type::Time | Type::Timestamp | Type::Timestamptz),
             Value::Integer(n),
-        ) if !(f == Type::Date && t == Type::Time) => Value::Integer(datetime::convert(f, t, n)),
+        )
+        | (f @ Type::Date, t @ (Type::Timestamp | Type::Timestamptz), Value::Integer(n))
+        | (f @ (Type::Time | Type::Timestamptz), t @ Type::Timetz, Value::Integer(n))
+        | (f @ Type::Timetz, t @ Type::Time, Value::Integer(n)) => Value::Integer(datetime::convert(f, t, n)),
         (Type::Time, Type::Interval, Value::Integer(micros)) => {
             Value::Text(interval::Interval { micros, ..interval::Interval::default() }.to_string())
         }
@@ -126,14 +134,25 @@ pub fn cast(value: Value, from: Type, to: Typed, explicit: bool) -> Result<Value
     modify(cast, to, explicit)
 }
 
+/// [`output`], but borrowed where the value is kept as it is shown.
+pub fn shown(of: Typed, value: ValueRef<'_>) -> Cow<'_, str> {
+    match (of.ty, value) {
+        (Type::Text | Type::Varchar | Type::Numeric | Type::Uuid | Type::Jsonb, ValueRef::Text(text)) => {
+            String::from_utf8_lossy(text)
+        }
+        (_, value) => Cow::Owned(output(of, value)),
+    }
+}
+
 /// The text form of a value, as the type's output function writes it.
 pub fn output(of: Typed, value: ValueRef<'_>) -> String {
     match (of.ty, value) {
         (_, ValueRef::Null) => String::new(),
         (Type::Bool, ValueRef::Integer(flag)) => (if flag != 0 { "t" } else { "f" }).to_owned(),
-        (ty @ (Type::Date | Type::Time | Type::Timestamp | Type::Timestamptz), ValueRef::Integer(n)) => {
-            datetime::format(ty, n)
-        }
+        (
+            ty @ (Type::Date | Type::Time | Type::Timetz | Type::Timestamp | Type::Timestamptz),
+            ValueRef::Integer(n),
+        ) => datetime::format(ty, n),
         (ty, ValueRef::Integer(number)) if ty.is_float() => format_float(ty, number as f64),
         (_, ValueRef::Integer(number)) => number.to_string(),
         (ty, ValueRef::Real(number)) => format_float(ty, number),
@@ -172,6 +191,11 @@ pub fn send(of: Typed, value: ValueRef<'_>, out: &mut BytesMut) -> Result<()> {
         }
         (Type::Int8 | Type::Time | Type::Timestamp | Type::Timestamptz, ValueRef::Integer(n)) => {
             out.put_i64(n)
+        }
+        (Type::Timetz, ValueRef::Integer(n)) => {
+            let (clock, east) = timetz::unpack(n);
+            out.put_i64(clock);
+            out.put_i32(-east);
         }
         (Type::Float4, ValueRef::Real(x)) => out.put_f32(x as f32),
         (Type::Float8, ValueRef::Real(x)) => out.put_f64(x),
@@ -216,6 +240,13 @@ pub fn recv(ty: Type, bytes: &[u8]) -> Result<Value> {
         }
         Type::Int8 | Type::Time | Type::Timestamp | Type::Timestamptz => {
             Value::Integer(i64::from_be_bytes(bytes.try_into().map_err(|_| malformed())?))
+        }
+        Type::Timetz => {
+            let (clock, west) = bytes.split_at_checked(8).ok_or_else(malformed)?;
+            let clock = i64::from_be_bytes(clock.try_into().map_err(|_| malformed())?);
+            let west = i32::from_be_bytes(west.try_into().map_err(|_| malformed())?);
+            let legal = (0..=datetime::DAY).contains(&clock) && west.unsigned_abs() < 16 * 3600;
+            Value::Integer(if legal { timetz::pack(clock, -west) } else { return Err(malformed()) })
         }
         Type::Float4 | Type::Float8 => {
             let number = match ty {
@@ -281,13 +312,18 @@ pub fn format_float(ty: Type, number: f64) -> String {
     if number.is_infinite() {
         return (if number > 0.0 { "Infinity" } else { "-Infinity" }).to_owned();
     }
-    let scientific = if ty == Type::Float4 { format!("{:e}", number as f32) } else { format!("{number:e}") };
-    let exponent = scientific.split_once('e').and_then(|(_, e)| e.parse::<i32>().ok()).unwrap_or(0);
-    let limit = if ty == Type::Float4 { 6 } else { 15 };
-    if (-4..limit).contains(&exponent) {
+    let (magnitude, limit) = match ty {
+        Type::Float4 => (f64::from((number as f32).abs()), 1e6),
+        _ => (number.abs(), 1e15),
+    };
+    // The bounds are those of the type itself: the float next to 0.0001 is that number's.
+    let least = if ty == Type::Float4 { f64::from(1e-4_f32) } else { 1e-4 };
+    if magnitude == 0.0 || (least..limit).contains(&magnitude) {
         return if ty == Type::Float4 { (number as f32).to_string() } else { number.to_string() };
     }
-    let (mantissa, _) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    let scientific = if ty == Type::Float4 { format!("{:e}", number as f32) } else { format!("{number:e}") };
+    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    let exponent = exponent.parse::<i32>().unwrap_or(0);
     format!("{mantissa}e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.abs())
 }
 

@@ -63,8 +63,9 @@ pub fn write(client: &mut Client, out: &mut dyn Write) -> Result<()> {
             writeln!(out, "SELECT setval({}, {position});", sequence.reference)?;
         }
     }
-    dump.indexes(out)?;
+    dump.indexes('r', out)?;
     dump.views(out)?;
+    dump.indexes('m', out)?;
     dump.comments(out)?;
     dump.rights(out)?;
     dump.run("COMMIT")
@@ -230,12 +231,13 @@ impl Dump<'_> {
         Ok(found)
     }
 
-    fn indexes(&mut self, out: &mut dyn Write) -> Result<()> {
+    /// The indexes of all relations of a kind.
+    fn indexes(&mut self, kind: char, out: &mut dyn Write) -> Result<()> {
         // Those of keys come with the tables.
         let sql = format!(
             "SELECT pg_get_indexdef(i.indexrelid) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
-             JOIN pg_namespace n ON n.oid = c.relnamespace
-             WHERE {OWN} AND c.relname NOT IN (SELECT conname FROM pg_constraint WHERE contype IN ('p', 'u'))
+             JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_class r ON r.oid = i.indrelid
+             WHERE {OWN} AND r.relkind = '{kind}' AND c.relname NOT IN (SELECT conname FROM pg_constraint WHERE contype IN ('p', 'u'))
              ORDER BY i.indexrelid"
         );
         for row in self.rows(&sql)? {
@@ -246,12 +248,23 @@ impl Dump<'_> {
 
     fn views(&mut self, out: &mut dyn Write) -> Result<()> {
         let sql = format!(
-            "SELECT n.nspname, c.relname, pg_get_viewdef(c.oid) FROM pg_class c
-             JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'v' AND {OWN} ORDER BY c.oid"
+            "SELECT n.nspname, c.relname, pg_get_viewdef(c.oid), c.relkind, c.relispopulated, c.oid FROM pg_class c
+             JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('v', 'm') AND {OWN} ORDER BY c.oid"
         );
         for row in self.rows(&sql)? {
             let query = text(&row, 2).trim().trim_end_matches(';');
-            writeln!(out, "CREATE VIEW {} AS {query};", qualified(text(&row, 0), text(&row, 1)))?;
+            let (kind, data) = match (text(&row, 3), text(&row, 4)) {
+                ("v", _) => ("VIEW", ""),
+                (_, "t") => ("MATERIALIZED VIEW", " WITH DATA"),
+                _ => ("MATERIALIZED VIEW", " WITH NO DATA"),
+            };
+            let name = qualified(text(&row, 0), text(&row, 1));
+            let columns = self.rows(&format!(
+                "SELECT attname FROM pg_attribute WHERE attrelid = {} AND attnum > 0 ORDER BY attnum",
+                text(&row, 5)
+            ))?;
+            let columns: Vec<String> = columns.iter().map(|row| quote(text(row, 0))).collect();
+            writeln!(out, "CREATE {kind} {name} ({}) AS {query}{data};", columns.join(", "))?;
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ use std::io::{Error, Result, Write};
 fn noun(kind: &str) -> &'static str {
     match kind {
         "v" => "VIEW",
+        "m" => "MATERIALIZED VIEW",
         "S" => "SEQUENCE",
         "i" => "INDEX",
         _ => "TABLE",
@@ -72,10 +73,10 @@ impl Dump<'_> {
         let owned = self.owned()?;
         // Rights are given by those who have them: before the owner is another.
         for Owned { object, owner, list } in &owned {
-            grants(&object.replacen("VIEW ", "TABLE ", 1), owner, list, out)?;
+            grants(&as_table(object), owner, list, out)?;
         }
         for Owned { object, owner, .. } in owned.iter().filter(|owned| owned.owner != master) {
-            let object = object.replacen("VIEW ", "TABLE ", 1);
+            let object = as_table(object);
             writeln!(out, "ALTER {object} OWNER TO {};", quote(owner))?;
         }
         if !access.is_empty() {
@@ -91,7 +92,7 @@ impl Dump<'_> {
     fn owned(&mut self) -> Result<Vec<Owned>> {
         let relations = format!(
             "SELECT c.relkind, n.nspname, c.relname, pg_get_userbyid(c.relowner), c.relacl FROM pg_class c
-             JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'v', 'S') AND {OWN}
+             JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'v', 'm', 'S') AND {OWN}
              ORDER BY c.oid"
         );
         let schemas = format!(
@@ -111,22 +112,43 @@ impl Dump<'_> {
     }
 }
 
+/// GRANT and ALTER … OWNER TO take views for tables.
+fn as_table(object: &str) -> String {
+    let view = object.strip_prefix("MATERIALIZED ").unwrap_or(object);
+    view.strip_prefix("VIEW ").map_or_else(|| object.to_owned(), |name| format!("TABLE {name}"))
+}
+
 /// A GRANT for each item of an access control list but the owner's, who may do everything anyway.
 fn grants(object: &str, owner: &str, list: &str, out: &mut dyn Write) -> Result<()> {
     let items = if list.is_empty() { Vec::new() } else { array::parse(list).map_err(Error::other)? };
     let given = items.iter().flatten().filter_map(|item| given(item));
-    for (grantee, letters) in given.filter(|(grantee, _)| *grantee != owner) {
-        let words = PRIVILEGES.iter().filter(|(letter, _)| letters.contains(*letter));
-        let words: Vec<&str> = words.map(|(_, word)| *word).collect();
+    for (grantee, letters, grantor) in given.filter(|(grantee, ..)| *grantee != owner) {
         let to = if grantee.is_empty() { "PUBLIC".to_owned() } else { quote(grantee) };
-        writeln!(out, "GRANT {} ON {object} TO {to};", words.join(", "))?;
+        let by = (grantor != owner).then(|| quote(grantor));
+        if let Some(grantor) = &by {
+            writeln!(out, "SET ROLE {grantor};")?;
+        }
+        for option in [false, true] {
+            let ours = |letter: char| {
+                letters.split_once(letter).is_some_and(|(_, rest)| rest.starts_with('*') == option)
+            };
+            let words = PRIVILEGES.iter().filter(|(letter, _)| ours(*letter));
+            let words: Vec<&str> = words.map(|(_, word)| *word).collect();
+            if !words.is_empty() {
+                let on = if option { " WITH GRANT OPTION" } else { "" };
+                writeln!(out, "GRANT {} ON {object} TO {to}{on};", words.join(", "))?;
+            }
+        }
+        if by.is_some() {
+            writeln!(out, "RESET ROLE;")?;
+        }
     }
     Ok(())
 }
 
-/// The grantee and the letters of an item such as `wren=ar/owl`; no grantee is everybody.
-fn given(item: &str) -> Option<(&str, &str)> {
-    let (rights, _grantor) = item.rsplit_once('/')?;
+/// The grantee, the letters and the grantor of an item such as `wren=ar*/owl`; no grantee is everybody.
+fn given(item: &str) -> Option<(&str, &str, &str)> {
+    let (rights, grantor) = item.rsplit_once('/')?;
     let (grantee, letters) = rights.rsplit_once('=')?;
-    Some((grantee.trim_matches('"'), letters))
+    Some((grantee.trim_matches('"'), letters, grantor.trim_matches('"')))
 }

@@ -4,10 +4,10 @@ use super::{Compiler, Frag, Output, Shape, assignable, cast_call, literal, relat
 use crate::sql::catalog::{Column, Identity, Kind, Relation, stored};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::types::Type;
-use crate::sql::{fold, parse_expr, quote};
+use crate::sql::{fold, parse_expr, quote, walk};
 use sqlparser::ast::{
     Assignment, AssignmentTarget, ConflictTarget, Delete, Expr, FromTable, Insert, ObjectName,
-    OnConflictAction, OnInsert, SetExpr, Spanned, TableFactor, TableObject, TableWithJoins, Update,
+    OnConflictAction, OnInsert, SetExpr, TableFactor, TableObject, TableWithJoins, Update,
     UpdateTableFromKind,
 };
 
@@ -150,11 +150,12 @@ impl Compiler<'_> {
         let mut targets: Vec<&Column> = Vec::new();
         for name in names {
             let (_, column) = relation_name(name)?;
-            let found =
-                relation.column(&column).ok_or_else(|| no_column(relation, &column).at(name.span().start))?;
+            let found = relation
+                .column(&column)
+                .ok_or_else(|| no_column(relation, &column).at(walk::start_of(name)))?;
             if targets.contains(&found) {
                 let message = format!("column \"{column}\" specified more than once");
-                return Err(SqlError::new("42701", message).at(name.span().start));
+                return Err(SqlError::new("42701", message).at(walk::start_of(name)));
             }
             targets.push(found);
         }
@@ -257,7 +258,7 @@ impl Compiler<'_> {
             let (_, name_text) = relation_name(name)?;
             let column = relation
                 .column(&name_text)
-                .ok_or_else(|| no_column(relation, &name_text).at(name.span().start))?;
+                .ok_or_else(|| no_column(relation, &name_text).at(walk::start_of(name)))?;
             let value = self.assigned(&assignment.value, column)?;
             items.push(format!("{} = {value}", quote(&column.name)));
         }
@@ -359,21 +360,39 @@ impl Compiler<'_> {
     /// The table that a statement changes.
     pub(in crate::sql) fn target(&self, name: &ObjectName) -> Result<Relation> {
         let (schema, table) = relation_name(name)?;
-        let place = name.span().start;
+        let place = walk::start_of(name);
         if matches!(schema.as_deref(), Some("pg_catalog" | "information_schema")) {
             let message = format!("permission denied: \"{table}\" is a system catalog");
             return Err(SqlError::new("42501", message).at(place));
         }
-        let relation = self.context.find(schema.as_deref(), &table);
-        let relation = relation.ok_or_else(|| {
-            let shown = schema.map(|schema| format!("{schema}.{table}")).unwrap_or_else(|| table.clone());
-            SqlError::new("42P01", format!("relation \"{shown}\" does not exist")).at(place)
-        })?;
+        let relation = self.with_rows(name)?;
         match relation.kind {
             Kind::Table => Ok(relation.clone()),
             Kind::View => Err(SqlError::new("55000", format!("cannot change view \"{table}\"")).at(place)),
+            Kind::Materialized { .. } => {
+                let message = format!("cannot change materialized view \"{table}\"");
+                Err(SqlError::new("42809", message).at(place))
+            }
             _ => Err(SqlError::new("42809", format!("\"{table}\" is not a table")).at(place)),
         }
+    }
+
+    /// The table or materialized view of a name.
+    pub(in crate::sql) fn target_with_rows(&self, name: &ObjectName) -> Result<Relation> {
+        match self.with_rows(name) {
+            Ok(relation) if matches!(relation.kind, Kind::Materialized { .. }) => Ok(relation.clone()),
+            _ => self.target(name),
+        }
+    }
+
+    fn with_rows(&self, name: &ObjectName) -> Result<&Relation> {
+        let (schema, table) = relation_name(name)?;
+        let place = walk::start_of(name);
+        let relation = self.context.find(schema.as_deref(), &table);
+        relation.ok_or_else(|| {
+            let shown = schema.map(|schema| format!("{schema}.{table}")).unwrap_or_else(|| table.clone());
+            SqlError::new("42P01", format!("relation \"{shown}\" does not exist")).at(place)
+        })
     }
 
     fn aliased_target(&self, table: &TableWithJoins) -> Result<(Relation, String)> {
@@ -393,16 +412,16 @@ impl Compiler<'_> {
         if column.generated {
             let message = format!("cannot insert a non-DEFAULT value into column \"{}\"", column.name);
             let detail = format!("Column \"{}\" is a generated column.", column.name);
-            return Err(SqlError::new("428C9", message).detail(detail).at(expr.span().start));
+            return Err(SqlError::new("428C9", message).detail(detail).at(walk::start(expr)));
         }
         if column.identity == Some(Identity::Always) && !self.overriding {
             let message = format!("cannot insert a non-DEFAULT value into column \"{}\"", column.name);
             let detail =
                 format!("Column \"{}\" is an identity column defined as GENERATED ALWAYS.", column.name);
-            return Err(SqlError::new("428C9", message).detail(detail).at(expr.span().start));
+            return Err(SqlError::new("428C9", message).detail(detail).at(walk::start(expr)));
         }
         let frag = self.expr(expr)?;
-        self.assign(frag, column).map_err(|error| error.at(expr.span().start))
+        self.assign(frag, column).map_err(|error| error.at(walk::start(expr)))
     }
 
     /// Converts a fragment to a column's type, with the checks of an assignment.

@@ -87,7 +87,8 @@ fn enum_number(oid: i64) -> String {
 impl Compiler<'_> {
     /// The value of a literal, as its type's input function reads it.
     pub(super) fn read(&mut self, to: Typed, text: &str, explicit: bool) -> Result<Value> {
-        let moment = matches!(to.ty, Type::Date | Type::Time | Type::Timestamp | Type::Timestamptz);
+        let moment =
+            matches!(to.ty, Type::Date | Type::Time | Type::Timetz | Type::Timestamp | Type::Timestamptz);
         self.momentary |= moment && datetime::is_word(text);
         if !zone::is_utc() {
             self.literals.push((text.to_owned(), to.ty));

@@ -3,22 +3,22 @@
 use super::{Compiler, Frag, Shape, cast_call, literal, place, qualified};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::types::{Type, Typed};
-use crate::sql::{fold, interval, quote, value};
+use crate::sql::{fold, interval, quote, value, walk};
 use sqlparser::ast::{
-    CastKind, CeilFloorKind, DataType, DateTimeField, Expr, Ident, Spanned, TrimWhereField, UnaryOperator,
+    CastKind, CeilFloorKind, DataType, DateTimeField, Expr, Ident, TrimWhereField, UnaryOperator,
     Value as Literal,
 };
 
 impl Compiler<'_> {
     /// Compiles an expression, and names its place if it can't be compiled.
     pub(in crate::sql) fn expr(&mut self, expr: &Expr) -> Result<Frag> {
-        self.expr_inner(expr).map_err(|error| error.at(expr.span().start))
+        self.expr_inner(expr).map_err(|error| error.at(walk::start(expr)))
     }
 
     /// Compiles an expression and converts it to a type.
     pub(in crate::sql) fn expr_as(&mut self, expr: &Expr, to: Type) -> Result<Frag> {
         let frag = self.expr(expr)?;
-        self.coerce(frag, to).map_err(|error| error.at(expr.span().start))
+        self.coerce(frag, to).map_err(|error| error.at(walk::start(expr)))
     }
 
     /// Compiles a condition: WHERE, HAVING, ON, CASE WHEN, CHECK.
@@ -26,7 +26,7 @@ impl Compiler<'_> {
         let frag = self.expr(expr)?;
         if !frag.untyped() && frag.ty() != Type::Bool {
             let message = format!("argument of {what} must be type boolean, not type {}", frag.ty());
-            return Err(SqlError::new("42804", message).at(expr.span().start));
+            return Err(SqlError::new("42804", message).at(walk::start(expr)));
         }
         Ok(self.coerce(frag, Type::Bool)?.sql)
     }
@@ -265,9 +265,8 @@ impl Compiler<'_> {
         }
         match name {
             "current_user" | "session_user" | "user" | "current_role" | "current_catalog"
-            | "current_schema" | "current_timestamp" | "current_date" | "localtimestamp" | "localtime" => {
-                self.call(name, Vec::new()).ok()
-            }
+            | "current_schema" | "current_timestamp" | "current_date" | "localtimestamp" | "current_time"
+            | "localtime" => self.call(name, Vec::new()).ok(),
             _ => None,
         }
     }

@@ -2,12 +2,13 @@
 
 use super::{Compiler, Origin, Scope, ScopeColumn, ScopeTable, relation_name};
 use crate::sql::catalog::{Column, Kind, Relation, stored};
+use crate::sql::ddl::materialized::not_populated;
 use crate::sql::error::{Result, SqlError};
 use crate::sql::types::{Type, Typed};
-use crate::sql::{fold, quote};
+use crate::sql::{fold, quote, walk};
 use sqlparser::ast::{
     Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Join, JoinConstraint, JoinOperator, ObjectName,
-    Spanned, TableAlias, TableFactor, TableWithJoins,
+    TableAlias, TableFactor, TableWithJoins,
 };
 
 impl Compiler<'_> {
@@ -81,7 +82,7 @@ impl Compiler<'_> {
             TableFactor::Table { name, alias, args: None, sample: None, with_ordinality: false, .. } => {
                 let (schema, table) = relation_name(name)?;
                 let (sql, columns) =
-                    self.relation(schema.as_deref(), &table, true).map_err(|e| e.at(name.span().start))?;
+                    self.relation(schema.as_deref(), &table, true).map_err(|e| e.at(walk::start_of(name)))?;
                 let alias_name = alias.as_ref().map_or_else(|| table.clone(), |alias| fold(&alias.name));
                 if alias.as_ref().is_some_and(|alias| !alias.columns.is_empty()) {
                     let inner = format!("(SELECT * FROM {sql})");
@@ -401,6 +402,9 @@ impl Compiler<'_> {
             user.ok_or_else(|| SqlError::new("42P01", format!("relation \"{shown}\" does not exist")))?;
         if read {
             self.check(relation, 'r')?;
+        }
+        if let Some(empty) = self.context.unpopulated(relation, true).filter(|_| read && !self.defining) {
+            return Err(not_populated(empty));
         }
         let sql = stored(&relation.name);
         if let Kind::Index { .. } | Kind::Sequence = relation.kind {

@@ -4,16 +4,16 @@ use super::{Compiler, Frag, Shape, cast_call, literal, relation_name};
 use crate::engine::Value;
 use crate::sql::error::{Result, SqlError};
 use crate::sql::types::{Type, Typed};
-use crate::sql::{extension, fold, functions, quote};
+use crate::sql::{extension, fold, functions, quote, walk};
 use sqlparser::ast::{
     DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
-    FunctionArguments, Spanned, WindowType,
+    FunctionArguments, WindowType,
 };
 
 impl Compiler<'_> {
     pub(super) fn function(&mut self, function: &Function) -> Result<Frag> {
         let (_, name) = relation_name(&function.name)?;
-        let place = function.name.span().start;
+        let place = walk::start_of(&function.name);
         if !function.within_group.is_empty() {
             return self.ordered_set(&name, function).map_err(|error| error.at(place));
         }
@@ -102,12 +102,13 @@ impl Compiler<'_> {
                     format!("sb_sum({word}{})", cast_call(&first, Type::Numeric.into(), false).sql),
                     Type::Numeric,
                 ),
-                Type::Float4 | Type::Float8 => one(format!("sum({word}{sql})"), ty),
+                Type::Float4 => one(format!("sb_sum_real({word}{sql})"), ty),
+                Type::Float8 => one(format!("sb_sum_float({word}{sql})"), ty),
                 Type::Interval => one(format!("sb_interval_sum({word}{sql})"), ty),
                 _ => Err(no_function(name, &[ty])),
             },
             ("avg", 1) => match ty {
-                Type::Float4 | Type::Float8 => one(format!("avg({word}{sql})"), Type::Float8),
+                Type::Float4 | Type::Float8 => one(format!("sb_avg_float({word}{sql})"), Type::Float8),
                 Type::Interval => one(format!("sb_interval_avg({word}{sql})"), ty),
                 ty if ty.is_number() => one(
                     format!("sb_avg({word}{})", cast_call(&first, Type::Numeric.into(), false).sql),
@@ -275,7 +276,7 @@ impl Compiler<'_> {
             ("now" | "current_timestamp" | "transaction_timestamp", []) => {
                 plain("sb_now()", Type::Timestamptz)
             }
-            ("current_timestamp" | "localtimestamp" | "localtime", [digits]) => {
+            ("current_timestamp" | "localtimestamp" | "current_time" | "localtime", [digits]) => {
                 let digits = digits.sql.parse::<i32>().ok().filter(|digits| (0..=6).contains(digits));
                 let digits =
                     digits.ok_or_else(|| SqlError::syntax(format!("{name} takes from 0 to 6 digits")))?;
@@ -298,6 +299,9 @@ impl Compiler<'_> {
             }
             ("current_date", []) => {
                 Ok(Some(cast_call(&Frag::new("sb_now()", Type::Timestamptz), Type::Date.into(), true)))
+            }
+            ("current_time", []) => {
+                Ok(Some(cast_call(&Frag::new("sb_now()", Type::Timestamptz), Type::Timetz.into(), true)))
             }
             ("localtime", []) => {
                 Ok(Some(cast_call(&Frag::new("sb_now()", Type::Timestamptz), Type::Time.into(), true)))

@@ -4,12 +4,11 @@
 
 use super::projection::output_name;
 use crate::sql::error::{Result, SqlError};
-use crate::sql::fold;
+use crate::sql::{fold, walk};
 use sqlparser::ast::{
     Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Ident, Select, SelectItem,
-    SetExpr, SetOperator, SetQuantifier, Spanned, Value, visit_expressions_mut,
+    SetExpr, SetOperator, SetQuantifier, Value,
 };
-use std::ops::ControlFlow;
 
 /// More sets than this are an attack rather than a report.
 const MOST: usize = 256;
@@ -27,7 +26,7 @@ pub(super) fn expanded(select: &Select) -> Result<Option<SetExpr>> {
             |set: &Vec<Expr>| own.iter().map(|more| [set.clone(), more.clone()].concat()).collect::<Vec<_>>();
         sets = sets.iter().flat_map(each).collect();
         if sets.len() > MOST {
-            return Err(SqlError::new("54001", "too many grouping sets present").at(first.span().start));
+            return Err(SqlError::new("54001", "too many grouping sets present").at(walk::start(first)));
         }
     }
     let mut keys: Vec<Expr> = Vec::new();
@@ -98,11 +97,10 @@ fn without(expr: &mut Expr, set: &[Expr], keys: &[Expr]) {
         return;
     }
     let itself = expr.clone();
-    let _ = visit_expressions_mut(expr, |inner| {
+    walk::change_exprs(expr, &mut |inner| {
         if *inner != itself && keys.contains(inner) && !set.contains(inner) {
             *inner = nullified(inner);
         }
-        ControlFlow::<()>::Continue(())
     });
 }
 

@@ -18,6 +18,7 @@ mod grouping;
 mod json;
 mod operator;
 mod ordered;
+mod overlaps;
 mod privilege;
 mod projection;
 pub(in crate::sql) mod query;
@@ -25,11 +26,11 @@ mod sets;
 mod system;
 mod union;
 
-use super::catalog::{Catalog, PUBLIC, Relation, TEMPORARY, is_temporary, key, schema_key};
+use super::catalog::{Catalog, Kind, PUBLIC, Relation, TEMPORARY, is_temporary, key, schema_key};
 use super::error::{Result, SqlError};
 use super::system::Cluster;
 use super::types::{Type, Typed};
-use super::{fold, quote, value, zone};
+use super::{fold, quote, value, walk, zone};
 use crate::engine::Value;
 pub(in crate::sql) use expr::string as expression_string;
 use sqlparser::ast::{Ident, ObjectName};
@@ -74,6 +75,34 @@ impl Context<'_> {
     pub fn find_from(&self, from: &Relation, schema: Option<&str>, name: &str) -> Option<&Relation> {
         let near = || schema.is_none().then(|| self.catalog.get(&from.sibling(name))).flatten();
         self.find(schema, name).or_else(near)
+    }
+
+    /// Whether a view's query reads the relation of a key.
+    pub fn reads(&self, view: &Relation, key: &str) -> bool {
+        let parsed = super::parse(view.definition.as_deref().unwrap_or_default());
+        let mut reader = |read: &ObjectName| {
+            let found = relation_name(read).ok();
+            let found = found.and_then(|(schema, name)| self.find_from(view, schema.as_deref(), &name));
+            found.is_some_and(|found| found.name == key)
+        };
+        parsed.is_ok_and(|statements| walk::any_relation(&statements, &mut reader))
+    }
+
+    /// The materialized view without rows that a relation's query reads, directly or through views; or that it is.
+    pub fn unpopulated(&self, relation: &Relation, itself: bool) -> Option<&Relation> {
+        let empty = |r: &&Relation| r.kind == (Kind::Materialized { populated: false });
+        // There is hardly ever one.
+        let mut all = self.catalog.relations.values().filter(empty).peekable();
+        all.peek()?;
+        if itself && empty(&relation) {
+            return self.catalog.get(&relation.name);
+        }
+        if itself && relation.kind != Kind::View {
+            return None;
+        }
+        let read = self.catalog.relations.values();
+        let mut read = read.filter(|r| r.kind.is_query() && r.name != relation.name);
+        read.find_map(|r| if self.reads(relation, &r.name) { self.unpopulated(r, true) } else { None })
     }
 
     /// Whether a relation is found without its schema.
@@ -146,6 +175,8 @@ pub struct Compiler<'a> {
     pub changes: Vec<(String, char)>,
     /// The literals that were read and as which types, where the session's zone is not UTC.
     pub literals: Vec<(String, Type)>,
+    /// A view is defined, and not read.
+    pub defining: bool,
     /// How many queries the present one is inside.
     depth: usize,
     /// An INSERT that gives identity columns values of its own.
@@ -244,6 +275,7 @@ impl<'a> Compiler<'a> {
             before: Vec::new(),
             changes: Vec::new(),
             literals: Vec::new(),
+            defining: false,
             depth: 0,
             overriding: false,
             scopes: Vec::new(),
@@ -340,7 +372,7 @@ pub(super) fn implicit(from: Type, to: Type) -> bool {
             (from, to),
             (Type::Date, Type::Timestamp | Type::Timestamptz)
                 | (Type::Timestamp, Type::Timestamptz)
-                | (Type::Time, Type::Interval)
+                | (Type::Time, Type::Interval | Type::Timetz)
         )
         || from.element().zip(to.element()).is_some_and(|(from, to)| implicit(from, to))
 }
@@ -353,6 +385,8 @@ fn assignable(from: Type, to: Type) -> bool {
         || matches!(
             (from, to),
             (Type::Timestamptz | Type::Timestamp, Type::Timestamp | Type::Date | Type::Time)
+                | (Type::Timestamptz, Type::Timetz)
+                | (Type::Timetz, Type::Time)
                 | (Type::Json, Type::Jsonb)
                 | (Type::Jsonb, Type::Json)
                 | (Type::Interval, Type::Time)

@@ -8,6 +8,7 @@ use sqlparser::ast::{BinaryOperator as Op, Expr, Query};
 impl Compiler<'_> {
     pub(super) fn binary(&mut self, left: &Expr, op: &Op, right: &Expr) -> Result<Frag> {
         match op {
+            Op::Overlaps => self.overlaps(left, right),
             Op::And | Op::Or => {
                 let (a, b) =
                     (self.condition(&op.to_string(), left)?, self.condition(&op.to_string(), right)?);
@@ -153,6 +154,10 @@ impl Compiler<'_> {
             let swapped = op == "+" && a.ty() == Type::Interval && b.ty() != Type::Interval && !b.untyped();
             let swapped = swapped || (op == "*" && b.ty() == Type::Interval);
             return self.call(name, if swapped { vec![b, a] } else { vec![a, b] });
+        }
+        if op == "+" && matches!((a.ty(), b.ty()), (Type::Date, Type::Timetz) | (Type::Timetz, Type::Date)) {
+            let pair = if a.ty() == Type::Date { vec![a, b] } else { vec![b, a] };
+            return self.call("datetimetz_pl", pair);
         }
         if op == "+" && matches!((a.ty(), b.ty()), (Type::Date, Type::Time) | (Type::Time, Type::Date)) {
             let (date, time) = if a.ty() == Type::Date { (a, b) } else { (b, a) };
@@ -301,7 +306,7 @@ impl Compiler<'_> {
 
 /// The function behind an operator on dates, times and intervals.
 fn temporal(op: &str, a: &Frag, b: &Frag) -> Option<&'static str> {
-    use Type::{Date, Interval, Time, Timestamp, Timestamptz};
+    use Type::{Date, Interval, Time, Timestamp, Timestamptz, Timetz};
     // A literal beside an instant is an interval to add, or an instant to subtract.
     let (x, y) = (a.ty(), b.ty());
     Some(match (op, x, y) {
@@ -313,6 +318,8 @@ fn temporal(op: &str, a: &Frag, b: &Frag) -> Option<&'static str> {
         ("-", Timestamp | Date, Interval) => "timestamp_mi_interval",
         ("+", Time, Interval) | ("+", Interval, Time) => "time_pl_interval",
         ("-", Time, Interval) => "time_mi_interval",
+        ("+", Timetz, Interval) | ("+", Interval, Timetz) => "timetz_pl_interval",
+        ("-", Timetz, Interval) => "timetz_mi_interval",
         ("-", Time, Time) => "time_mi_time",
         ("-", Timestamp | Date, Timestamp) | ("-", Timestamp, Date | Type::Unknown) => "timestamp_mi",
         ("-", Type::Unknown, Timestamp) => "timestamp_mi",

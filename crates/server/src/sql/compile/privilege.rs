@@ -30,12 +30,18 @@ const WORDS: [(&str, char); 12] = [
 struct Asked {
     superuser: bool,
     memberships: Vec<String>,
-    letters: Vec<char>,
+    /// Each with whether it must be one that can be given on.
+    letters: Vec<(char, bool)>,
 }
 
 impl Asked {
     fn may(&self, relation: &Relation) -> bool {
-        let allows = |letter: &char| self.memberships.iter().any(|role| relation.allows(role, *letter));
+        let allows = |(letter, option): &(char, bool)| {
+            let has = |role: &String| {
+                if *option { relation.may_give(role, *letter) } else { relation.allows(role, *letter) }
+            };
+            self.memberships.iter().any(has)
+        };
         self.superuser || self.letters.iter().any(allows)
     }
 }
@@ -99,10 +105,13 @@ impl Compiler<'_> {
         let mut letters = Vec::new();
         for word in words.split(',') {
             let word = word.trim().to_ascii_uppercase();
-            let word = word.strip_suffix(" WITH GRANT OPTION").unwrap_or(&word);
+            let (word, option) = match word.strip_suffix(" WITH GRANT OPTION") {
+                Some(word) => (word, true),
+                None => (word.as_str(), false),
+            };
             let known = WORDS.iter().find(|(known, _)| *known == word);
             let unknown = || SqlError::new("22023", format!("unrecognized privilege type: \"{words}\""));
-            letters.push(known.ok_or_else(unknown)?.1);
+            letters.push((known.ok_or_else(unknown)?.1, option));
         }
         let context = self.context;
         let own = literal(&Value::Text(context.user.to_owned()));
@@ -161,6 +170,7 @@ impl Compiler<'_> {
             let own = databases.into_iter().find(|database| database.name == context.database);
             schema == PUBLIC && own.is_some_and(|database| asked.memberships.contains(&database.owner))
         };
-        asked.superuser || asked.letters.contains(&'U') || (asked.letters.contains(&'C') && owner())
+        let own = |(letter, option): &(char, bool)| *letter == 'C' || (*letter == 'U' && *option);
+        asked.superuser || asked.letters.contains(&('U', false)) || (asked.letters.iter().any(own) && owner())
     }
 }

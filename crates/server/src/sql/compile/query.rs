@@ -3,10 +3,10 @@
 use super::{Before, Compiler, Frag, Output, Scope, Shape};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::types::Type;
-use crate::sql::{fold, quote};
+use crate::sql::{fold, quote, walk};
 use sqlparser::ast::{
     Distinct, Expr, GroupByExpr, LimitClause, OrderByExpr, OrderByKind, OrderBySort, Query, Select,
-    SelectItem, SetExpr, Spanned, Statement, Value, WindowSpec,
+    SelectItem, SetExpr, Statement, Value, WindowSpec,
 };
 
 impl Compiler<'_> {
@@ -128,7 +128,7 @@ impl Compiler<'_> {
                 for term in order {
                     let Some(index) = output_index(&term.expr, &columns)? else {
                         return Err(SqlError::unsupported("ORDER BY an expression of a set operation")
-                            .at(term.expr.span().start));
+                            .at(walk::start(&term.expr)));
                     };
                     let frag = Frag::new((index + 1).to_string(), columns[index].typed);
                     terms.push(order_term(&frag, term)?);
@@ -277,7 +277,7 @@ impl Compiler<'_> {
                     keys.iter().any(|key| at.is_some() && output_index(key, columns).ok().flatten() == at);
                 if !same {
                     let message = "SELECT DISTINCT ON expressions must match initial ORDER BY expressions";
-                    return Err(SqlError::new("42P10", message).at(term.expr.span().start));
+                    return Err(SqlError::new("42P10", message).at(walk::start(&term.expr)));
                 }
             }
             let frag = match output_index(&term.expr, columns)? {
@@ -305,7 +305,7 @@ impl Compiler<'_> {
         let mut keys = Vec::new();
         for expr in list {
             if let Expr::Rollup(_) | Expr::Cube(_) | Expr::GroupingSets(_) = expr {
-                return Err(SqlError::unsupported("grouping sets").at(expr.span().start));
+                return Err(SqlError::unsupported("grouping sets").at(walk::start(expr)));
             }
             // A name means an input column first, then an output column.
             let key = match self.expr(expr) {

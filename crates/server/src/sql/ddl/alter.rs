@@ -2,11 +2,11 @@
 
 use super::table::renamed;
 use super::{Maker, names_of};
-use crate::sql::catalog::{Column, Constraint, Kind, Relation, stored};
+use crate::sql::catalog::{Column, Constraint, Kind, Relation, query_key, stored};
 use crate::sql::compile::{Compiler, relation_name};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::plan::Step;
-use crate::sql::{fold, quote};
+use crate::sql::{fold, quote, walk};
 use sqlparser::ast::{
     AlterIndexOperation, AlterTable, AlterTableOperation, ColumnDef, Expr, Ident, ObjectName,
     RenameTableNameKind, TableConstraint,
@@ -20,8 +20,11 @@ impl Maker<'_, '_> {
             self.steps.push(Step::Notice(format!("relation \"{name}\" does not exist, skipping")));
             return Ok("ALTER TABLE");
         }
-        let renames = |operation: &AlterTableOperation| {
-            matches!(operation, AlterTableOperation::RenameTable { .. } | AlterTableOperation::OwnerTo { .. })
+        let kept = known.is_some_and(|relation| matches!(relation.kind, Kind::Materialized { .. }));
+        let renames = |operation: &AlterTableOperation| match operation {
+            AlterTableOperation::RenameTable { .. } | AlterTableOperation::OwnerTo { .. } => true,
+            AlterTableOperation::RenameColumn { .. } => kept,
+            _ => false,
         };
         // ALTER TABLE renames views, indexes and sequences too.
         let mut relation = match known {
@@ -120,6 +123,11 @@ impl Maker<'_, '_> {
     pub(super) fn give_to(&self, relation: &mut Relation, owner: String) -> Result<()> {
         if !self.compiler.context.cluster.roles().iter().any(|role| role.name == owner) {
             return Err(SqlError::new("42704", format!("role \"{owner}\" does not exist")));
+        }
+        // What it was given by others it now has anyway, and what it gave it gave as the owner.
+        relation.grants.retain(|grant| grant.grantee != owner);
+        for grant in relation.grants.iter_mut().filter(|grant| grant.grantor == owner) {
+            grant.grantor.clear();
         }
         relation.owner = owner;
         Ok(())
@@ -270,10 +278,10 @@ impl Maker<'_, '_> {
             return Ok(());
         }
         let column = self.column(relation, definition)?;
-        if column.generated {
-            return Err(SqlError::unsupported("adding a stored generated column to an existing table"));
-        }
         let (table, storage) = (stored(&relation.name), column.typed().ty.info().storage);
+        if column.generated {
+            self.try_generated(relation, &column)?;
+        }
         self.sql(format!("ALTER TABLE {table} ADD COLUMN {} {storage}", quote(&name)));
         let before = relation.constraints.len();
         relation.columns.push(column.clone());
@@ -291,10 +299,33 @@ impl Maker<'_, '_> {
         Ok(())
     }
 
+    /// What a generated column is, for SQLite.
+    fn generated(&mut self, relation: &Relation, column: &Column) -> Result<String> {
+        let source = crate::sql::parse_expr(column.default.as_deref().unwrap_or_default())?;
+        self.compiler.open_columns("", &names_of(relation));
+        let sql = self.compiler.expr(&source).and_then(|frag| self.compiler.assign(frag, column));
+        self.compiler.close_scope();
+        sql
+    }
+
+    /// Lets SQLite judge a generated column before a table's text has it: SQLite adds no stored ones, and virtual ones
+    /// cost nothing.
+    fn try_generated(&mut self, relation: &Relation, column: &Column) -> Result<()> {
+        let (table, name) = (stored(&relation.name), quote(&column.name));
+        let sql = self.generated(relation, column)?;
+        self.sql(format!("ALTER TABLE {table} ADD COLUMN {name} ANY GENERATED ALWAYS AS ({sql}) VIRTUAL"));
+        self.sql(format!("ALTER TABLE {table} DROP COLUMN {name}"));
+        Ok(())
+    }
+
     /// Gives the rows that are there the default of a new column.
     fn sql_default(&mut self, relation: &Relation, column: &Column) -> Result<()> {
         if column.default.is_some() {
-            let default = self.compiler.default_of(column)?;
+            let default = if column.generated {
+                self.generated(relation, column)?
+            } else {
+                self.compiler.default_of(column)?
+            };
             self.sql(format!("UPDATE {} SET {} = {default}", stored(&relation.name), quote(&column.name)));
         }
         Ok(())
@@ -362,21 +393,18 @@ impl Maker<'_, '_> {
     }
 
     pub(super) fn view_reads(&self, view: &Relation, column: &str) -> bool {
-        use sqlparser::ast::visit_expressions;
-        use std::ops::ControlFlow;
         let text = view.definition.as_deref().unwrap_or_default();
         let Ok(statements) = crate::sql::parse(text) else { return true };
-        let read = visit_expressions(&statements, |expr| {
+        let read = walk::any_expr(&statements, &mut |expr| {
             let last = match expr {
                 Expr::Identifier(ident) => Some(ident),
                 Expr::CompoundIdentifier(parts) => parts.last(),
                 _ => None,
             };
-            let hit = last.is_some_and(|ident| fold(ident) == column);
-            if hit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            last.is_some_and(|ident| fold(ident) == column)
         });
         // A star was taken for the columns that there were.
-        read.is_break() || (text.contains('*') && view.column(column).is_some())
+        read || (text.contains('*') && view.column(column).is_some())
     }
 
     fn rename_column(&mut self, relation: &mut Relation, old: &Ident, new: &str) -> Result<()> {
@@ -435,15 +463,16 @@ impl Maker<'_, '_> {
         self.free(&key, false)?;
         let old = relation.name.clone();
         match relation.kind {
-            Kind::Table => {
+            Kind::Table | Kind::Materialized { .. } => {
                 self.sql(format!("ALTER TABLE {} RENAME TO {}", stored(&old), quote(&key)));
             }
             Kind::View | Kind::Index { .. } => {}
             _ => return Err(SqlError::unsupported(format!("renaming a {}", relation.kind.noun()))),
         }
-        let noun = relation.kind.noun().to_ascii_uppercase();
-        if relation.kind != Kind::Table {
-            self.sql(format!("DROP {noun} {}", stored(&old)));
+        match relation.kind {
+            Kind::Table => {}
+            Kind::Materialized { .. } => self.sql(format!("DROP VIEW {}", stored(&query_key(&old)))),
+            kind => self.sql(format!("DROP {} {}", kind.noun().to_ascii_uppercase(), stored(&old))),
         }
         self.steps.push(Step::Remove(old.clone()));
         relation.name = key;
@@ -455,6 +484,7 @@ impl Maker<'_, '_> {
                 }
             }
             Kind::View => self.make_view(relation)?,
+            Kind::Materialized { .. } => self.make_query(relation, true)?,
             _ => {}
         }
         for mut view in self.readers_of(&old) {

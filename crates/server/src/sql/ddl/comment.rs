@@ -16,9 +16,11 @@ impl Maker<'_, '_> {
     ) -> Result<&'static str> {
         let text = comment.filter(|text| !text.is_empty()).cloned();
         let mut relation = match object {
-            CommentObject::Table | CommentObject::View | CommentObject::Index | CommentObject::Sequence => {
-                self.commented(name)?
-            }
+            CommentObject::Table
+            | CommentObject::View
+            | CommentObject::MaterializedView
+            | CommentObject::Index
+            | CommentObject::Sequence => self.commented(name)?,
             CommentObject::Column => {
                 let parts: Vec<&Ident> = name.0.iter().filter_map(|part| part.as_ident()).collect();
                 let Some((column, table)) = parts.split_last().filter(|(_, table)| !table.is_empty()) else {

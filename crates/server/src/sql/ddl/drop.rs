@@ -5,13 +5,9 @@ use super::table::ident_of;
 use crate::sql::catalog::{Kind, PUBLIC, Relation, schema_key, stored};
 use crate::sql::compile::relation_name;
 use crate::sql::error::{Result, SqlError};
-use crate::sql::fold;
 use crate::sql::plan::Step;
-use sqlparser::ast::{
-    Expr, ObjectName, ObjectNamePart, ObjectType, Truncate, TruncateIdentityOption, visit_expressions_mut,
-    visit_relations, visit_relations_mut,
-};
-use std::ops::ControlFlow;
+use crate::sql::{fold, walk};
+use sqlparser::ast::{Expr, ObjectName, ObjectNamePart, ObjectType, Truncate, TruncateIdentityOption};
 
 impl Maker<'_, '_> {
     /// The views that read a relation.
@@ -20,23 +16,8 @@ impl Maker<'_, '_> {
     }
 
     pub(super) fn readers_of(&self, key: &str) -> Vec<Relation> {
-        let views = self.catalog.relations.values().filter(|relation| relation.kind == Kind::View);
-        let context = self.compiler.context;
-        let reads = |view: &&Relation| {
-            let parsed = crate::sql::parse(view.definition.as_deref().unwrap_or_default());
-            let reader = |read: &ObjectName| {
-                let found = relation_name(read).ok();
-                let found =
-                    found.and_then(|(schema, name)| context.find_from(view, schema.as_deref(), &name));
-                if found.is_some_and(|found| found.name == key) {
-                    ControlFlow::Break(())
-                } else {
-                    ControlFlow::Continue(())
-                }
-            };
-            parsed.is_ok_and(|statements| visit_relations(&statements, reader).is_break())
-        };
-        views.filter(reads).cloned().collect()
+        let views = self.catalog.relations.values().filter(|relation| relation.kind.is_query());
+        views.filter(|view| self.compiler.context.reads(view, key)).cloned().collect()
     }
 
     /// Drops the views that read a relation, and those that read them.
@@ -47,7 +28,8 @@ impl Maker<'_, '_> {
                 continue;
             }
             self.must_own(&view)?;
-            self.steps.push(Step::Notice(format!("drop cascades to view {}", view.shown())));
+            let noun = view.kind.noun();
+            self.steps.push(Step::Notice(format!("drop cascades to {noun} {}", view.shown())));
             self.remove(&view);
         }
         Ok(())
@@ -62,7 +44,9 @@ impl Maker<'_, '_> {
         let owned = self.catalog.relations.values().filter(|r| r.parent.as_ref() == Some(&relation.name));
         let owned: Vec<String> = owned.map(|r| r.name.clone()).collect();
         self.steps.extend(owned.into_iter().map(Step::Remove));
-        if relation.kind != Kind::Sequence {
+        if matches!(relation.kind, Kind::Materialized { .. }) {
+            self.remove_materialized(&relation.name);
+        } else if relation.kind != Kind::Sequence {
             let noun = relation.kind.noun().to_ascii_uppercase();
             self.sql(format!("DROP {noun} IF EXISTS {}", stored(&relation.name)));
         }
@@ -128,6 +112,7 @@ impl Maker<'_, '_> {
         let (noun, tag) = match object {
             ObjectType::Table => ("table", "DROP TABLE"),
             ObjectType::View => ("view", "DROP VIEW"),
+            ObjectType::MaterializedView => ("materialized view", "DROP MATERIALIZED VIEW"),
             ObjectType::Index => ("index", "DROP INDEX"),
             ObjectType::Sequence => ("sequence", "DROP SEQUENCE"),
             ObjectType::Schema => return self.drop_schemas(if_exists, names, cascade),
@@ -168,7 +153,8 @@ impl Maker<'_, '_> {
             };
             if let Some(view) = self.readers(relation).into_iter().find(|view| !among(&view.name)) {
                 if !cascade {
-                    return Err(blocked(format!("view {} depends on {noun} {shown}", view.shown())));
+                    let detail = format!("{} {} depends on {noun} {shown}", view.kind.noun(), view.shown());
+                    return Err(blocked(detail));
                 }
                 self.drop_readers(relation)?;
             }
@@ -274,7 +260,7 @@ impl Maker<'_, '_> {
 /// A view's query with a column under its new name.
 pub(super) fn view_renamed(text: &str, old: &str, new: &str) -> String {
     let Ok(mut statements) = crate::sql::parse(text) else { return text.to_owned() };
-    let _ = visit_expressions_mut(&mut statements, |expr| {
+    walk::change_exprs(&mut statements, &mut |expr| {
         let last = match expr {
             Expr::Identifier(ident) => Some(ident),
             Expr::CompoundIdentifier(parts) => parts.last_mut(),
@@ -283,7 +269,6 @@ pub(super) fn view_renamed(text: &str, old: &str, new: &str) -> String {
         if let Some(ident) = last.filter(|ident| fold(ident) == old) {
             *ident = ident_of(new);
         }
-        ControlFlow::<()>::Continue(())
     });
     statements.first().map_or_else(|| text.to_owned(), ToString::to_string)
 }
@@ -291,13 +276,12 @@ pub(super) fn view_renamed(text: &str, old: &str, new: &str) -> String {
 /// A view's query with a relation under its new name.
 pub(super) fn relation_renamed(text: &str, old: &str, new: &str) -> String {
     let Ok(mut statements) = crate::sql::parse(text) else { return text.to_owned() };
-    let _ = visit_relations_mut(&mut statements, |name| {
+    walk::change_relations(&mut statements, &mut |name| {
         if let Some(ObjectNamePart::Identifier(ident)) = name.0.last_mut()
             && fold(ident) == old
         {
             *ident = ident_of(new);
         }
-        ControlFlow::<()>::Continue(())
     });
     statements.first().map_or_else(|| text.to_owned(), ToString::to_string)
 }

@@ -7,14 +7,13 @@ use crate::sql::compile::{literal, relation_name};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::plan::Step;
 use crate::sql::spelling::TYPE_OWNER;
-use crate::sql::{fold, labels, parse_expr, quote};
+use crate::sql::{fold, labels, parse_expr, quote, walk};
 use sqlparser::ast::{
     AlterType, AlterTypeAddValuePosition, AlterTypeOperation, Expr, Ident, ObjectName,
-    UserDefinedTypeRepresentation, Value as Literal, visit_expressions_mut,
+    UserDefinedTypeRepresentation, Value as Literal,
 };
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::tokenizer::{Token, Tokenizer};
-use std::ops::ControlFlow;
 
 impl Maker<'_, '_> {
     pub(super) fn create_type(
@@ -31,7 +30,7 @@ impl Maker<'_, '_> {
         self.may_create(&schema)?;
         let key = type_key(&schema, &base);
         // A table is a type of its own name.
-        let row = self.catalog.get(&of_table).is_some_and(|r| matches!(r.kind, Kind::Table | Kind::View));
+        let row = self.catalog.get(&of_table).is_some_and(|r| r.kind.has_rows());
         if row || self.catalog.get(&key).is_some() {
             return Err(SqlError::new("42710", format!("type \"{base}\" already exists")));
         }
@@ -134,7 +133,7 @@ impl Maker<'_, '_> {
         let (old, new) = (found.base().to_owned(), fold(new));
         let key = type_key(found.schema(), &new);
         let of_table = found.sibling(&new);
-        let row = self.catalog.get(&of_table).is_some_and(|r| matches!(r.kind, Kind::Table | Kind::View));
+        let row = self.catalog.get(&of_table).is_some_and(|r| r.kind.has_rows());
         if row || self.catalog.get(&key).is_some() {
             return Err(SqlError::new("42710", format!("type \"{new}\" already exists")));
         }
@@ -240,13 +239,12 @@ impl Maker<'_, '_> {
 /// A default with another label in the place of one.
 fn relabelled(text: &str, old: &str, new: &str) -> String {
     let Ok(mut expr) = parse_expr(text) else { return text.to_owned() };
-    let _ = visit_expressions_mut(&mut expr, |expr| {
+    walk::change_exprs(&mut expr, &mut |expr| {
         if let Expr::Value(value) = expr
             && matches!(&value.value, Literal::SingleQuotedString(label) if label == old)
         {
             value.value = Literal::SingleQuotedString(new.to_owned());
         }
-        ControlFlow::<()>::Continue(())
     });
     expr.to_string()
 }

@@ -4,8 +4,12 @@ use super::Maker;
 use crate::sql::catalog::{Grant, Kind, PUBLIC, Relation, schema_key};
 use crate::sql::compile::relation_name;
 use crate::sql::error::{Result, SqlError};
-use crate::sql::plan::ClusterChange;
-use sqlparser::ast::{Action, GrantObjects, Grantee, GranteeName, GranteesType, ObjectName, Privileges};
+use crate::sql::plan::{ClusterChange, Step};
+use crate::sql::rights::{Change, Grantor};
+use sqlparser::ast::{
+    Action, CascadeOption, Grant as GrantStatement, GrantObjects, Grantee, GranteeName, GranteesType,
+    ObjectName, Privileges, Revoke,
+};
 
 impl Maker<'_, '_> {
     pub(super) fn grant(
@@ -13,19 +17,19 @@ impl Maker<'_, '_> {
         privileges: &Privileges,
         objects: Option<&GrantObjects>,
         grantees: &[Grantee],
-        give: bool,
+        change: &Change,
     ) -> Result<&'static str> {
         let objects = objects.ok_or_else(|| SqlError::syntax("GRANT needs objects"))?;
+        let context = self.compiler.context;
+        let by = Grantor { superuser: context.superuser, roles: context.memberships };
         let grantees = grantees.iter().map(|grantee| self.grantee(grantee)).collect::<Result<Vec<_>>>()?;
         for mut relation in self.granted(objects)? {
-            self.must_own(&relation)?;
-            let letters = letters(privileges, relation.kind)?;
-            for grantee in &grantees {
-                relation.grant(grantee, &letters, give);
-            }
+            let change = change.with(privileges, relation.kind)?;
+            let warning = change.apply(&mut relation, &by, &grantees)?;
+            self.steps.extend(warning.map(Step::Warning));
             self.put(relation);
         }
-        Ok(if give { "GRANT" } else { "REVOKE" })
+        Ok(if change.give { "GRANT" } else { "REVOKE" })
     }
 
     /// The relations that the statement names.
@@ -46,9 +50,7 @@ impl Maker<'_, '_> {
                 };
                 names.iter().map(find).collect()
             }
-            GrantObjects::AllTablesInSchema { schemas } => {
-                all(schemas, self, |kind| matches!(kind, Kind::Table | Kind::View))
-            }
+            GrantObjects::AllTablesInSchema { schemas } => all(schemas, self, |kind| kind.has_rows()),
             GrantObjects::AllSequencesInSchema { schemas } => {
                 all(schemas, self, |kind| *kind == Kind::Sequence)
             }
@@ -76,7 +78,7 @@ impl Maker<'_, '_> {
     pub(super) fn public_schema(&mut self) -> Relation {
         let owner = self.database_owner().unwrap_or_default();
         // Everybody may look into it from the start.
-        let grants = vec![Grant { grantee: String::new(), privileges: "U".to_owned() }];
+        let grants = vec![Grant::to_everybody("U")];
         Relation { owner, grants, ..self.relation(&schema_key(PUBLIC), Kind::Schema) }
     }
 
@@ -169,7 +171,7 @@ pub(super) fn access(
     databases: &[ObjectName],
     privileges: &Privileges,
     grantees: &[Grantee],
-    give: bool,
+    change: &Change,
 ) -> Result<ClusterChange> {
     let databases =
         databases.iter().map(|name| relation_name(name).map(|(_, name)| name)).collect::<Result<_>>()?;
@@ -181,7 +183,33 @@ pub(super) fn access(
         }
     };
     let grantees = grantees.iter().map(name).collect::<Result<_>>()?;
-    Ok(ClusterChange::Access { databases, grantees, letters: letters(privileges, Kind::Database)?, give })
+    let change = change.with(privileges, Kind::Database)?;
+    Ok(ClusterChange::Access { databases, grantees, change })
+}
+
+/// GRANT, but for its privileges.
+pub(super) fn given(grant: &GrantStatement) -> Change {
+    Change {
+        letters: String::new(),
+        named: false,
+        give: true,
+        option: grant.with_grant_option,
+        cascade: false,
+    }
+}
+
+/// REVOKE, but for its privileges.
+pub(super) fn taken(revoke: &Revoke) -> Change {
+    let cascade = matches!(revoke.cascade, Some(CascadeOption::Cascade));
+    Change { letters: String::new(), named: false, give: false, option: revoke.grant_option_for, cascade }
+}
+
+impl Change {
+    /// With the privileges that words mean for a kind of object.
+    fn with(&self, privileges: &Privileges, kind: Kind) -> Result<Self> {
+        let named = matches!(privileges, Privileges::Actions(_));
+        Ok(Self { letters: letters(privileges, kind)?, named, ..self.clone() })
+    }
 }
 
 fn letters(privileges: &Privileges, kind: Kind) -> Result<String> {

@@ -3,13 +3,12 @@
 
 use crate::engine::Value;
 use crate::sql::compile::{Compiler, expression_string};
-use crate::sql::datetime;
 use crate::sql::error::{Result, SqlError};
 use crate::sql::types::Type;
 use crate::sql::value::input;
 use crate::sql::zone;
-use sqlparser::ast::{Expr, Statement, Value as Literal, visit_expressions_mut};
-use std::ops::ControlFlow;
+use crate::sql::{datetime, walk};
+use sqlparser::ast::{Expr, Statement, Value as Literal};
 
 /// The statement with offsets, if a literal in it needs one.
 pub(super) fn settled(statement: &Statement, compiler: &Compiler<'_>) -> Result<Option<Statement>> {
@@ -35,17 +34,16 @@ pub(super) fn settled(statement: &Statement, compiler: &Compiler<'_>) -> Result<
         return Err(SqlError::unsupported(what));
     }
     let mut statement = statement.clone();
-    let _ = visit_expressions_mut(&mut statement, |expr| {
+    walk::change_exprs(&mut statement, &mut |expr| {
         let value = match expr {
             Expr::Value(value) => value,
             Expr::TypedString(typed) => &mut typed.value,
-            _ => return ControlFlow::<()>::Continue(()),
+            _ => return,
         };
         let text = expression_string(&value.value);
         if let Some((_, fixed)) = found.iter().find(|(known, _)| text.as_deref() == Some(*known)) {
             value.value = Literal::SingleQuotedString(fixed.clone());
         }
-        ControlFlow::Continue(())
     });
     Ok(Some(statement))
 }

@@ -8,6 +8,7 @@ mod enumeration;
 mod extension;
 mod grant;
 mod instants;
+pub(in crate::sql) mod materialized;
 mod schema;
 mod sequence;
 mod storage;
@@ -18,11 +19,17 @@ use super::compile::{Compiler, Context, relation_name};
 use super::error::{Result, SqlError};
 use super::plan::{ClusterChange, RoleChange, Sequence, Step};
 use super::types::{Type, Typed};
-use super::{fold, literal_text, quote};
+use super::{fold, literal_text, quote, walk};
 use sqlparser::ast::{
-    AlterRoleOperation, CreateIndex, CreateView, Expr, Grant, GrantObjects, Ident, IndexColumn, ObjectName,
-    ObjectType, OrderBySort, Password, Revoke, RoleOption, SequenceOptions, Set, Spanned, Statement,
+    AlterRoleOperation, CreateIndex, CreateView, Expr, GrantObjects, Ident, IndexColumn, ObjectName,
+    ObjectType, OrderBySort, Password, RoleOption, SequenceOptions, Set, Statement,
 };
+
+pub use materialized::refreshed;
+
+/// What to do where Postgres would run code of one's own.
+const NO_LOGIC: &str =
+    "Use CHECK, DEFAULT, foreign keys, generated columns and views, or do it in the client or a DO block.";
 
 type Steps = (Vec<Step>, &'static str);
 
@@ -63,10 +70,11 @@ fn steps_as_written(
             )?
         }
         Statement::Grant(grant) => {
-            maker.grant(&grant.privileges, grant.objects.as_ref(), &grant.grantees, true)?
+            maker.grant(&grant.privileges, grant.objects.as_ref(), &grant.grantees, &grant::given(grant))?
         }
         Statement::Revoke(revoke) => {
-            maker.grant(&revoke.privileges, revoke.objects.as_ref(), &revoke.grantees, false)?
+            let change = grant::taken(revoke);
+            maker.grant(&revoke.privileges, revoke.objects.as_ref(), &revoke.grantees, &change)?
         }
         Statement::AlterTable(alter) => maker.alter_table(alter)?,
         Statement::Truncate(truncate) => maker.truncate(truncate)?,
@@ -88,7 +96,9 @@ fn steps_as_written(
         other => {
             let text = other.to_string();
             let words: Vec<&str> = text.split_whitespace().take(2).collect();
-            return Err(SqlError::unsupported(words.join(" ")).at(other.span().start));
+            let error = SqlError::unsupported(words.join(" ")).at(walk::start(other));
+            let logic = words.iter().any(|word| matches!(*word, "FUNCTION" | "PROCEDURE" | "TRIGGER"));
+            return Err(if logic { error.hint(NO_LOGIC) } else { error });
         }
     };
     Ok((maker.steps, tag))
@@ -137,20 +147,20 @@ pub fn cluster(statement: &Statement) -> Result<Option<(ClusterChange, &'static 
         Statement::Revoke(revoke) if revoke.objects.is_none() => {
             (grant::membership(&revoke.privileges, &revoke.grantees, false)?, "REVOKE ROLE")
         }
-        Statement::Grant(Grant {
-            objects: Some(GrantObjects::Databases(names)),
-            privileges,
-            grantees,
-            with_grant_option: false,
-            ..
-        }) => (grant::access(names, privileges, grantees, true)?, "GRANT"),
-        Statement::Revoke(Revoke {
-            objects: Some(GrantObjects::Databases(names)),
-            privileges,
-            grantees,
-            grant_option_for: false,
-            ..
-        }) => (grant::access(names, privileges, grantees, false)?, "REVOKE"),
+        Statement::Grant(grant) => match &grant.objects {
+            Some(GrantObjects::Databases(names)) => {
+                let change = grant::given(grant);
+                (grant::access(names, &grant.privileges, &grant.grantees, &change)?, "GRANT")
+            }
+            _ => return Ok(None),
+        },
+        Statement::Revoke(revoke) => match &revoke.objects {
+            Some(GrantObjects::Databases(names)) => {
+                let change = grant::taken(revoke);
+                (grant::access(names, &revoke.privileges, &revoke.grantees, &change)?, "REVOKE")
+            }
+            _ => return Ok(None),
+        },
         Statement::CreateRole(create) => {
             let [name] = create.names.as_slice() else {
                 return Err(SqlError::unsupported("several roles at once"));
@@ -266,7 +276,7 @@ impl Maker<'_, '_> {
     }
 
     fn create_index(&mut self, create: &CreateIndex) -> Result<&'static str> {
-        let table = self.compiler.target(&create.table_name)?;
+        let table = self.compiler.target_with_rows(&create.table_name)?;
         self.must_own(&table)?;
         self.compiler.open_columns("", &names_of(&table));
         let mut columns = Vec::new();
@@ -308,10 +318,10 @@ impl Maker<'_, '_> {
     }
 
     fn create_view(&mut self, create: &CreateView) -> Result<&'static str> {
-        let place = create.name.span().start;
         if create.materialized {
-            return Err(SqlError::unsupported("a materialized view").at(place));
+            return self.create_materialized(create);
         }
+        let place = walk::start_of(&create.name);
         let (schema, name) = relation_name(&create.name)?;
         let schema = if create.temporary { Some(TEMPORARY.to_owned()) } else { schema };
         let key = self.new_key(schema.as_deref(), &name).map_err(|error| error.at(place))?;
@@ -346,11 +356,23 @@ impl Maker<'_, '_> {
 
     /// A view's text for SQLite; its first columns may have names given to them.
     fn make_view(&mut self, relation: &mut Relation) -> Result<()> {
+        let (sql, names) = self.view_query(relation, true)?;
+        let temporary = if super::catalog::is_temporary(&relation.name) { "TEMP " } else { "" };
+        let name = quote(&relation.name);
+        self.sql(format!("CREATE {temporary}VIEW {name} ({names}) AS {sql}"));
+        Ok(())
+    }
+
+    /// A view's query and the names of its columns for SQLite; `defining` when it is not read now.
+    fn view_query(&mut self, relation: &mut Relation, defining: bool) -> Result<(String, String)> {
         let statements = super::parse(relation.definition.as_deref().unwrap_or_default())?;
         let [Statement::Query(query)] = statements.as_slice() else {
             return Err(SqlError::syntax("a view needs a query"));
         };
-        let (sql, mut outputs) = self.compiler.query(query)?;
+        self.compiler.defining = defining;
+        let compiled = self.compiler.query(query);
+        self.compiler.defining = false;
+        let (sql, mut outputs) = compiled?;
         if !self.compiler.params.is_empty() {
             return Err(SqlError::new("42P02", "there is no parameter $1"));
         }
@@ -361,11 +383,8 @@ impl Maker<'_, '_> {
             output.name.clone_from(&given.name);
         }
         let names: Vec<String> = outputs.iter().map(|output| quote(&output.name)).collect();
-        let temporary = if super::catalog::is_temporary(&relation.name) { "TEMP " } else { "" };
-        let name = quote(&relation.name);
-        self.sql(format!("CREATE {temporary}VIEW {name} ({}) AS {sql}", names.join(", ")));
         relation.columns = outputs.iter().map(|output| column(&output.name, output.typed)).collect();
-        Ok(())
+        Ok((sql, names.join(", ")))
     }
 
     fn create_sequence(

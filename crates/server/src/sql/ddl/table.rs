@@ -7,16 +7,16 @@ use crate::sql::catalog::{
 };
 use crate::sql::compile::{Compiler, relation_name};
 use crate::sql::error::{Result, SqlError};
-use crate::sql::fold;
 use crate::sql::plan::{Sequence, Step};
+use crate::sql::{fold, walk};
 use sqlparser::ast::{
     ColumnDef, ColumnOption, CreateTable, CreateTableLikeKind, DeferrableInitial, Expr, ForeignKeyConstraint,
-    GeneratedAs, Ident, OnCommit, ReferentialAction, Spanned, TableConstraint,
+    GeneratedAs, Ident, OnCommit, ReferentialAction, TableConstraint,
 };
 
 impl Maker<'_, '_> {
     pub(super) fn create_table(&mut self, create: &CreateTable) -> Result<&'static str> {
-        let place = create.name.span().start;
+        let place = walk::start_of(&create.name);
         if create.inherits.is_some()
             || create.partition_by.is_some()
             || create.partition_of.is_some()
@@ -119,6 +119,16 @@ impl Maker<'_, '_> {
                 | ColumnOption::Collation(_)
                 | ColumnOption::Comment(_) => {}
                 other => return Err(SqlError::unsupported(format!("column option {other}"))),
+            }
+        }
+        if let Some(source) = column.default.as_ref().filter(|_| column.generated) {
+            let other = relation.columns.iter().filter(|other| other.generated);
+            if let Some(other) = other.map(|other| &other.name).find(|name| Compiler::reads(source, name)) {
+                let message =
+                    format!("cannot use generated column \"{other}\" in column generation expression");
+                let detail = "A generated column cannot reference another generated column.";
+                let error = SqlError::new("42P17", message).detail(detail);
+                return Err(error.at(definition.name.span.start));
             }
         }
         if let Some((options, ty)) = sequence {
@@ -279,7 +289,7 @@ impl Maker<'_, '_> {
     ) -> Result<()> {
         let names = self.constraint_columns(relation, columns)?;
         let (schema, foreign) = relation_name(&key.foreign_table)?;
-        let place = key.foreign_table.span().start;
+        let place = walk::start_of(&key.foreign_table);
         let itself = foreign == relation.base() && schema.as_deref().is_none_or(|s| s == relation.schema());
         let context = self.compiler.context;
         let found = if itself { Some(&*relation) } else { context.find(schema.as_deref(), &foreign) };
@@ -354,26 +364,19 @@ fn constraint(name: String, kind: char) -> Constraint {
 impl Compiler<'_> {
     /// Whether an expression, as written, reads a column.
     pub(in crate::sql) fn reads(text: &str, column: &str) -> bool {
-        use sqlparser::ast::visit_expressions;
-        use std::ops::ControlFlow;
         let Ok(expr) = crate::sql::parse_expr(text) else { return false };
-        let found = visit_expressions(&expr, |expr| match expr {
-            Expr::Identifier(ident) if fold(ident) == column => ControlFlow::Break(()),
-            Expr::CompoundIdentifier(parts) if parts.last().is_some_and(|part| fold(part) == column) => {
-                ControlFlow::Break(())
-            }
-            _ => ControlFlow::Continue(()),
-        });
-        found.is_break()
+        walk::any_expr(&expr, &mut |expr| match expr {
+            Expr::Identifier(ident) => fold(ident) == column,
+            Expr::CompoundIdentifier(parts) => parts.last().is_some_and(|part| fold(part) == column),
+            _ => false,
+        })
     }
 }
 
 /// An expression, as written, with a column under its new name.
 pub(super) fn renamed(text: &str, old: &str, new: &str) -> String {
-    use sqlparser::ast::visit_expressions_mut;
-    use std::ops::ControlFlow;
     let Ok(mut expr) = crate::sql::parse_expr(text) else { return text.to_owned() };
-    let _ = visit_expressions_mut(&mut expr, |expr| {
+    walk::change_exprs(&mut expr, &mut |expr| {
         let last = match expr {
             Expr::Identifier(ident) => Some(ident),
             Expr::CompoundIdentifier(parts) => parts.last_mut(),
@@ -382,7 +385,6 @@ pub(super) fn renamed(text: &str, old: &str, new: &str) -> String {
         if let Some(ident) = last.filter(|ident| fold(ident) == old) {
             *ident = ident_of(new);
         }
-        ControlFlow::<()>::Continue(())
     });
     expr.to_string()
 }

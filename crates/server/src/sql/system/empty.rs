@@ -57,7 +57,6 @@ pub(super) const EMPTY: &[(&str, &str)] = &[
         "oid:oid conname connamespace:oid conowner:oid conforencoding:int4 contoencoding:int4 conproc:oid condefault:bool tableoid:oid",
     ),
     ("pg_event_trigger", "oid:oid evtname evtevent evtowner:oid evtfoid:oid evtenabled:char evttags:_text"),
-    ("pg_matviews", "schemaname matviewname matviewowner definition:text"),
     ("pg_locks", "locktype:text database:oid relation:oid pid:int4 mode:text granted:bool"),
     ("pg_prepared_xacts", "transaction:text gid:text"),
     ("pg_db_role_setting", "setdatabase:oid setrole:oid setconfig:_text"),

@@ -3,7 +3,7 @@
 use super::objects::{columns, constraints, default_shown, referred, relations};
 use super::{Rows, System, n, schema_names, t};
 use crate::engine::Value;
-use crate::sql::catalog::{Column, Constraint, Identity, Kind, Relation, schema_key};
+use crate::sql::catalog::{Column, Constraint, Grant, Identity, Kind, Relation, schema_key};
 use crate::sql::types::Type;
 
 pub(super) const INFORMATION: &[System] = &[
@@ -69,7 +69,8 @@ pub(super) const INFORMATION: &[System] = &[
                     ty if ty.is_integer() => n(0),
                     _ => Value::Null,
                 };
-                let instant = matches!(typed.ty, Type::Time | Type::Timestamp | Type::Timestamptz);
+                let instant =
+                    matches!(typed.ty, Type::Time | Type::Timetz | Type::Timestamp | Type::Timestamptz);
                 let array = typed.ty.element().is_some();
                 let own = typed.ty.enumeration().and_then(|oid| source.catalog.enumeration(oid));
                 vec![
@@ -112,7 +113,10 @@ pub(super) const INFORMATION: &[System] = &[
                     },
                 ]
             };
-            columns(source.catalog).map(row).collect()
+            columns(source.catalog)
+                .filter(|(relation, ..)| !matches!(relation.kind, Kind::Materialized { .. }))
+                .map(row)
+                .collect()
         },
     },
     System {
@@ -270,15 +274,18 @@ pub(super) const INFORMATION: &[System] = &[
             ];
             let mut rows = Vec::new();
             for table in relations(source.catalog).filter(|r| matches!(r.kind, Kind::Table | Kind::View)) {
-                let own = (table.owner.as_str(), table.kind.privileges());
-                let others = table.grants.iter().map(|grant| {
-                    let grantee = if grant.grantee.is_empty() { "PUBLIC" } else { &grant.grantee };
-                    (grantee, grant.privileges.as_str())
-                });
-                for (grantee, letters) in std::iter::once(own).chain(others) {
-                    for (_, word) in words.iter().filter(|(letter, _)| letters.contains(*letter)) {
-                        let mut row = vec![t(&table.owner), t(grantee), t(source.database)];
-                        row.extend([table.schema(), table.base(), word, "NO", "NO"].map(t));
+                let own = Grant {
+                    grantee: table.owner.clone(),
+                    privileges: table.kind.privileges().chars().flat_map(|letter| [letter, '*']).collect(),
+                    grantor: String::new(),
+                };
+                for grant in std::iter::once(&own).chain(&table.grants) {
+                    let or = |name: &'_ str, other: &str| if name.is_empty() { t(other) } else { t(name) };
+                    for (letter, word) in words.iter().filter(|(letter, _)| grant.has(*letter)) {
+                        let mut row = vec![or(&grant.grantor, &table.owner), or(&grant.grantee, "PUBLIC")];
+                        let gives = if grant.gives(*letter) { "YES" } else { "NO" };
+                        row.push(t(source.database));
+                        row.extend([table.schema(), table.base(), word, gives, "NO"].map(t));
                         rows.push(row);
                     }
                 }

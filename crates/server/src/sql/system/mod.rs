@@ -19,6 +19,7 @@ use super::quote;
 use super::types::{TYPES, Type};
 use crate::engine::Value;
 pub use names::*;
+use std::net::SocketAddr;
 
 /// What belongs to the cluster.
 pub trait Cluster {
@@ -63,8 +64,29 @@ pub struct Activity {
     pub replica: bool,
     /// The database.
     pub database: String,
-    /// Whether a statement runs.
-    pub active: bool,
+    /// Where the client is, if not on a Unix socket.
+    pub address: Option<SocketAddr>,
+    /// What it does, for those who may know.
+    pub seen: Option<Seen>,
+}
+
+/// What a session does; instants are in microseconds since 2000.
+#[derive(Clone)]
+pub struct Seen {
+    /// What the client calls itself.
+    pub application: String,
+    /// The statement that runs, or ran last.
+    pub query: String,
+    /// `active`, `idle`, `idle in transaction` and what Postgres calls a failed one.
+    pub state: &'static str,
+    /// When the client came.
+    pub connected: i64,
+    /// When the transaction began, if there is one.
+    pub transaction: Option<i64>,
+    /// When the statement began, if there was one.
+    pub statement: Option<i64>,
+    /// When `state` was something else.
+    pub changed: i64,
 }
 
 /// A replica as `pg_stat_replication` and `pg_replication_slots` show it.

@@ -85,7 +85,7 @@ pub fn constraint_definition(constraint: &Constraint) -> String {
 
 /// What `pg_get_viewdef` says.
 pub fn view_definitions(catalog: &Catalog) -> Vec<(i64, String)> {
-    let views = relations(catalog).filter(|relation| relation.kind == Kind::View);
+    let views = relations(catalog).filter(|relation| relation.kind.is_query());
     views.map(|view| (view.oid, format!(" {};", view.definition.as_deref().unwrap_or_default()))).collect()
 }
 

@@ -91,6 +91,7 @@ pub(super) fn kind_letter(kind: Kind) -> &'static str {
     match kind {
         Kind::Table => "r",
         Kind::View => "v",
+        Kind::Materialized { .. } => "m",
         Kind::Index { .. } => "i",
         Kind::Sequence => "S",
         _ => "n",
@@ -102,10 +103,10 @@ pub(super) fn has_index(catalog: &Catalog, table: &Relation) -> bool {
         || catalog.indexes(&table.name).next().is_some()
 }
 
-/// The columns of tables and views, with their numbers.
+/// The columns of tables and views of either kind, with their numbers.
 pub(super) fn columns(catalog: &Catalog) -> impl Iterator<Item = (&Relation, i64, &Column)> {
     let relations = catalog.relations.values();
-    relations.filter(|relation| matches!(relation.kind, Kind::Table | Kind::View)).flat_map(|relation| {
+    relations.filter(|relation| relation.kind.has_rows()).flat_map(|relation| {
         (1..).zip(&relation.columns).map(move |(number, column)| (relation, number, column))
     })
 }

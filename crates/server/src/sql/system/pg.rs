@@ -224,8 +224,21 @@ pub(super) const PG: &[System] = &[
                 row[2] = n(session.pid.into());
                 row[4] = n(owner(source, &session.user));
                 row[5] = t(&session.user);
-                row[16] = t(if session.active { "active" } else { "idle" });
                 row[21] = t(if session.replica { "walsender" } else { "client backend" });
+                let Some(seen) = session.seen else {
+                    row[20] = t("<insufficient privilege>");
+                    return row;
+                };
+                let instant = |micros: Option<i64>| micros.map_or(Value::Null, n);
+                row[6] = t(&seen.application);
+                row[7] = session.address.map_or(Value::Null, |a| t(&a.ip().to_canonical().to_string()));
+                row[9] = n(session.address.map_or(-1, |address| address.port().into()));
+                row[10] = n(seen.connected);
+                row[11] = instant(seen.transaction);
+                row[12] = instant(seen.statement);
+                row[13] = n(seen.changed);
+                row[16] = t(seen.state);
+                row[20] = t(&seen.query);
                 row
             };
             source.cluster.sessions().into_iter().map(row).collect()
@@ -334,6 +347,20 @@ pub(super) const PG: &[System] = &[
                     vec![t(view.schema()), t(view.base()), t(&view.owner), t(definition)]
                 })
                 .collect()
+        },
+    },
+    System {
+        name: "pg_matviews",
+        columns: "schemaname matviewname matviewowner tablespace hasindexes:bool ispopulated:bool definition:text",
+        rows: |source| {
+            let row = |view: &Relation| {
+                let Kind::Materialized { populated } = view.kind else { return None };
+                let definition = format!(" {};", view.definition.as_deref().unwrap_or_default());
+                let mut row = vec![t(view.schema()), t(view.base()), t(&view.owner), Value::Null];
+                row.extend([yes(has_index(source.catalog, view)), yes(populated), t(&definition)]);
+                Some(row)
+            };
+            relations(source.catalog).filter_map(row).collect()
         },
     },
     System {

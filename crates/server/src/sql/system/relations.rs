@@ -14,7 +14,7 @@ pub(super) fn pg_class(source: &Source<'_>) -> Rows {
     let row = |of: &Relation, oid: i64, name: &str, kind: &str, columns: usize, flags: [bool; 2]| {
         let [indexed, foreign] = flags;
         let access = match kind {
-            "r" => 2,
+            "r" | "m" => 2,
             "i" => 403,
             _ => 0,
         };
@@ -23,10 +23,11 @@ pub(super) fn pg_class(source: &Source<'_>) -> Rows {
         let mut row = vec![n(oid), t(name), n(schema_oid(catalog, of.schema())), n(0), n(0)];
         row.extend([n(owner(source, &of.owner)), n(access), n(oid), n(0), n(0)]);
         row.extend([Value::Real(-1.0), n(0), n(0), yes(indexed), yes(false), t(persistence), t(kind)]);
-        row.extend([n(columns as i64), n(checks as i64), yes(kind == "v")]);
+        row.extend([n(columns as i64), n(checks as i64), yes(matches!(kind, "v" | "m"))]);
         // Postgres keeps foreign keys by triggers, and clients look for keys where there are some.
-        row.extend([foreign, false, false, false, true].map(yes));
-        row.extend([t(if kind == "r" { "d" } else { "n" }), yes(false), n(0)]);
+        let populated = of.kind != Kind::Materialized { populated: false };
+        row.extend([foreign, false, false, false, populated].map(yes));
+        row.extend([t(if matches!(kind, "r" | "m") { "d" } else { "n" }), yes(false), n(0)]);
         row
     };
     let mut foreign = Vec::new();
@@ -59,7 +60,10 @@ pub(super) fn access_list(relation: &Relation) -> Value {
     }
     let own = format!("{0}={1}/{0}", relation.owner, relation.kind.privileges());
     let others = relation.grants.iter();
-    let others = others.map(|grant| format!("{}={}/{}", grant.grantee, grant.privileges, relation.owner));
+    let others = others.map(|grant| {
+        let grantor = if grant.grantor.is_empty() { &relation.owner } else { &grant.grantor };
+        format!("{}={}/{grantor}", grant.grantee, grant.privileges)
+    });
     let mut items: Vec<String> = others.collect();
     // What everybody has from the start comes before what the owner has.
     let first = usual.iter().zip(&relation.grants).take_while(|(usual, now)| usual.grantee == now.grantee);

@@ -87,7 +87,7 @@ pub(in crate::sql) const FUNCTIONS: &[Scalar] = &[
 ];
 
 /// A zone given as an interval, in microseconds east of UTC.
-fn offset(span: Interval) -> Result<i64> {
+pub(in crate::sql) fn offset(span: Interval) -> Result<i64> {
     if span.months == 0 && span.days == 0 {
         return Ok(span.micros);
     }

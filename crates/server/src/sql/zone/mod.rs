@@ -85,8 +85,9 @@ pub fn in_utc<T>(work: impl FnOnce() -> T) -> T {
 
 /// Whether the session's zone has a part in the conversion between two types.
 pub fn matters(from: Type, to: Type) -> bool {
-    let instant = |ty: Type| ty.element().unwrap_or(ty) == Type::Timestamptz;
-    instant(from) != instant(to)
+    let base = |ty: Type| ty.element().unwrap_or(ty);
+    let instant = |ty: Type| base(ty) == Type::Timestamptz;
+    instant(from) != instant(to) || (base(to) == Type::Timetz && base(from) != Type::Timetz)
 }
 
 impl Zone {
@@ -137,6 +138,11 @@ impl Zone {
     pub fn abbreviated(text: &str) -> Option<Self> {
         let found = abbreviations().find(|(name, ..)| name.eq_ignore_ascii_case(text));
         found.and_then(|(name, value, _)| abbreviation(name, value))
+    }
+
+    /// Whether its offset depends on the day.
+    pub fn changes(&self) -> bool {
+        matches!(self.rules, Rules::Changing(_))
     }
 
     /// What holds in the zone at an instant.
