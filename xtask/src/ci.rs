@@ -115,12 +115,14 @@ fn steps(fast: bool, machine: &Machine) -> Vec<Step> {
     if fast {
         return steps;
     }
-    steps.push(run("client libraries", "test -p scratchbird --test clients -- --ignored --nocapture"));
+    // Packages are built for `--workspace` as they are for the step before: for `-p` some would be compiled again, with
+    // fewer features.
+    steps.push(run("client libraries", "test --workspace --test clients -- --ignored --nocapture"));
     // A laptop's `cargo test` makes a few rounds of it.
     let rounds = "env.REPLICATION_ROUNDS='50'";
     steps.push(run(
         "failover, 50 rounds",
-        &format!("--config {rounds} test -p scratchbird --test failover nothing_acknowledged"),
+        &format!("--config {rounds} test --workspace --test failover nothing_acknowledged"),
     ));
     for variant in &machine.missing {
         steps.push(Step::Skip(
@@ -136,13 +138,22 @@ fn steps(fast: bool, machine: &Machine) -> Vec<Step> {
     let has_stacks =
         machine.no_engine.is_none() && machine.variants.iter().any(|variant| variant == "alpine");
     let load = if machine.no_engine.is_none() { " --load" } else { "" };
-    steps.push(run("images", &format!("xtask image --variant {variants}{load}")));
     for platform in &machine.foreign {
         steps.push(Step::Skip("platforms", platform.clone()));
     }
-    // After --load: it takes the names in the layout, as one index of every platform.
+    // Every platform in one run: what is linked for one is linked while another is.
     let (everywhere, platforms) = (machine.everywhere.join(","), machine.platforms.join(","));
-    steps.push(run("platforms", &format!("xtask image --variant {everywhere} --platform {platforms}")));
+    steps.push(run("images", &format!("xtask image --variant {everywhere} --platform {platforms}{load}")));
+    let only_here: Vec<&str> = machine
+        .variants
+        .iter()
+        .filter(|name| !machine.everywhere.contains(name))
+        .map(String::as_str)
+        .collect();
+    if !only_here.is_empty() {
+        let line = format!("xtask image --variant {}{load}", only_here.join(","));
+        steps.push(run("images of this platform", &line));
+    }
     if let Some(why) = &machine.no_engine {
         steps.push(Step::Skip("running images", why.clone()));
     }
@@ -150,24 +161,24 @@ fn steps(fast: bool, machine: &Machine) -> Vec<Step> {
         "container tests",
         &format!("xtask verify --variant {variants} --rebuild --junit target/verify.xml"),
     ));
-    steps.push(run("broken layouts", "test -p xtask --test broken_layouts -- --ignored --nocapture"));
+    steps.push(run("broken layouts", "test --workspace --test broken_layouts -- --ignored --nocapture"));
     if has_stacks {
         steps.push(run(
             "broken images",
-            "test -p xtask --bin xtask --test broken_images -- --ignored --nocapture",
+            "test --workspace --bin xtask --test broken_images -- --ignored --nocapture",
         ));
         steps.push(run(
             "images of stacks",
             "xtask image --image server --image client --image backup --variant alpine --load",
         ));
         steps.push(run("stacks", "xtask compose test"));
-        steps.push(run("broken stacks", "test -p xtask --test broken_stacks -- --ignored --nocapture"));
+        steps.push(run("broken stacks", "test --workspace --test broken_stacks -- --ignored --nocapture"));
     } else {
         steps.push(Step::Skip("stacks", "they need an engine and the variant alpine".into()));
     }
     // Needs no engine, and says so where there is no Chromium.
     steps.push(run("report", "xtask report"));
-    steps.push(run("report in a browser", "test -p xtask --test report -- --ignored --nocapture"));
+    steps.push(run("report in a browser", "test --workspace --test report -- --ignored --nocapture"));
     steps
 }
 
@@ -276,13 +287,15 @@ mod tests {
         has("skipped: platforms: linux/arm64 needs a compiler");
         has("skipped: running images: there is no engine");
         has("skipped: stacks: they need an engine");
-        has("cargo xtask image --variant alpine,distroless");
         has("cargo xtask image --variant distroless --platform linux/amd64");
+        has("cargo xtask image --variant alpine");
         has("cargo xtask verify --variant alpine,distroless --rebuild");
         assert!(found.iter().all(|line| !line.contains("--load")), "{found:?}");
         let whole = Machine { missing: vec![], foreign: vec![], no_engine: None, ..machine };
         let found = lines(false, &whole);
-        assert!(found.iter().any(|l| l.ends_with("alpine,distroless --load")), "{found:?}");
+        for line in ["--variant distroless --platform linux/amd64 --load", "--variant alpine --load"] {
+            assert!(found.iter().any(|l| l.ends_with(line)), "{found:?}");
+        }
         assert!(found.iter().all(|l| !l.contains("skipped")), "{found:?}");
         assert!(found.iter().any(|l| l == "cargo xtask compose test"), "{found:?}");
     }

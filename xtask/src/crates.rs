@@ -17,10 +17,9 @@ use crate::facts::{self, Workspace};
 pub struct Compiled(BTreeMap<String, Scope>);
 
 impl Compiled {
-    /// Takes note of an artifact: what lies in the target's own folder is part of programs, what lies in the host's
+    /// Takes note of an artifact: what is compiled for the target is part of programs, what is compiled for the host
     /// helped to build them.
-    pub fn note(&mut self, package: &str, files: &[PathBuf], target_dir: &Path, triple: &str) {
-        let of_target = files.iter().any(|file| file.starts_with(target_dir.join(triple)));
+    pub fn note(&mut self, package: &str, of_target: bool) {
         let scope = self.0.entry(package.to_string()).or_insert(Scope::Build);
         if of_target {
             *scope = Scope::Runtime;
@@ -208,16 +207,15 @@ mod tests {
     #[test]
     fn only_what_was_compiled_and_for_what() {
         let mut compiled = Compiled::default();
-        let target = Path::new("/t");
-        for (id, file) in [
-            ("server#1", "/t/arm/release/server"),
-            ("libc#1", "/t/release/deps/liblibc.rlib"),
-            ("libc#1", "/t/arm/release/deps/liblibc.rlib"),
-            ("libc#2", "/t/release/deps/liblibc2.rlib"),
-            ("cc#1", "/t/release/deps/libcc.rlib"),
-            ("testing#1", "/t/release/deps/libtesting.rlib"),
+        for (id, of_target) in [
+            ("server#1", true),
+            ("libc#1", false),
+            ("libc#1", true),
+            ("libc#2", false),
+            ("cc#1", false),
+            ("testing#1", false),
         ] {
-            compiled.note(id, &[file.into()], target, "arm");
+            compiled.note(id, of_target);
         }
         let list = list(&metadata(), &compiled, "server#1");
         let shown: Vec<(&str, &str, Scope, &[usize])> = list

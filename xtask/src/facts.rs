@@ -33,8 +33,6 @@ pub struct Workspace {
     pub root: PathBuf,
     /// Where Cargo puts what it builds.
     pub target: PathBuf,
-    /// The folders that hold the sources of packages from registries.
-    pub registry_sources: Vec<PathBuf>,
     /// The version of the workspace's packages.
     pub version: Version,
     /// Another catalogue than the workspace's own, as `--spec` names it.
@@ -65,8 +63,36 @@ impl Workspace {
             env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
         let sh = Shell::new()?;
         sh.change_dir(&manifest_dir);
-        let host = rust_host(&sh)?;
         let cargo = cargo();
+        // Without what it depends on: that is most of what Cargo knows, and most commands don't ask.
+        let json = cmd!(sh, "{cargo} metadata --format-version 1 --no-deps")
+            .quiet()
+            .read()
+            .context("cannot read the workspace; run `cargo metadata` to see why")?;
+        let metadata: Metadata =
+            serde_json::from_str(&json).context("cargo metadata gave no JSON that we know")?;
+        let own = metadata
+            .packages
+            .iter()
+            .find(|p| p.name == "xtask")
+            .context("the workspace has no package xtask")?;
+        Ok(Workspace {
+            version: own.version.clone(),
+            catalogue: catalogue.map(Path::to_path_buf),
+            root: metadata.workspace_root,
+            target: metadata.target_directory,
+        })
+    }
+
+    /// Another checkout of it, such as one of an older commit, which builds into its own folder.
+    pub fn at(&self, root: PathBuf, target: PathBuf) -> Workspace {
+        Workspace { root, target, version: self.version.clone(), catalogue: None }
+    }
+
+    /// The folders that hold the sources of packages from registries.
+    pub fn registry_sources(&self) -> Result<Vec<PathBuf>> {
+        let sh = self.shell()?;
+        let (cargo, host) = (cargo(), rust_host(&sh)?);
         // --locked: a lock file that doesn't fit is somebody's unfinished change, not ours to finish.
         let json = cmd!(sh, "{cargo} metadata --format-version 1 --locked --filter-platform {host}")
             .quiet()
@@ -78,37 +104,13 @@ impl Workspace {
             .context("cannot read the workspace; run `cargo metadata` to see why")?;
         let metadata: Metadata =
             serde_json::from_str(&json).context("cargo metadata gave no JSON that we know")?;
-        let own = metadata
-            .packages
-            .iter()
-            .find(|p| p.name == "xtask")
-            .context("the workspace has no package xtask")?;
-        let mut registry_sources: Vec<PathBuf> = metadata
-            .packages
-            .iter()
-            .filter(|p| p.source.is_some())
-            .filter_map(|p| Some(p.manifest_path.parent()?.parent()?.to_path_buf()))
+        let of_registries = metadata.packages.iter().filter(|package| package.source.is_some());
+        let mut folders: Vec<PathBuf> = of_registries
+            .filter_map(|package| Some(package.manifest_path.parent()?.parent()?.to_path_buf()))
             .collect();
-        registry_sources.sort();
-        registry_sources.dedup();
-        Ok(Workspace {
-            version: own.version.clone(),
-            catalogue: catalogue.map(Path::to_path_buf),
-            root: metadata.workspace_root,
-            target: metadata.target_directory,
-            registry_sources,
-        })
-    }
-
-    /// Another checkout of it, such as one of an older commit, which builds into its own folder.
-    pub fn at(&self, root: PathBuf, target: PathBuf) -> Workspace {
-        Workspace {
-            root,
-            target,
-            registry_sources: self.registry_sources.clone(),
-            version: self.version.clone(),
-            catalogue: None,
-        }
+        folders.sort();
+        folders.dedup();
+        Ok(folders)
     }
 
     /// A shell in the workspace's root.

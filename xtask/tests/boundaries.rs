@@ -101,6 +101,45 @@ fn each_crate_depends_only_on_what_its_place_allows() {
     );
 }
 
+/// The server's packages, each with its features, as a build for those targets has them.
+fn features(targets: &[&str]) -> BTreeSet<String> {
+    let mut tree = std::process::Command::new(env!("CARGO"));
+    tree.args(["tree", "--package", "scratchbird", "--edges", "normal,build", "--prefix", "none"])
+        .args(["--format", "{p} {f}", "--locked"])
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    for target in targets {
+        tree.args(["--target", target]);
+    }
+    let output = tree.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout)
+        .unwrap()
+        .lines()
+        .map(|line| line.trim_end_matches(" (*)").into())
+        .collect()
+}
+
+/// Targets that are built by one run of Cargo share the features of their packages: what is built must not depend on
+/// what else is.
+#[test]
+fn a_program_is_the_same_whichever_platforms_are_built_with_it() {
+    let catalogue = manifest("docker/images.toml");
+    let ways = catalogue["platforms"].as_table().unwrap().values().flat_map(|platform| {
+        platform["toolchains"].as_array().unwrap().iter().map(|way| (way.get("zig"), &way["target"]))
+    });
+    let (by_zig, by_cc): (Vec<_>, Vec<_>) = ways.partition(|(zig, _)| zig.is_some());
+    for group in [by_zig, by_cc] {
+        let group: Vec<&str> = group.iter().map(|(_, target)| target.as_str().unwrap()).collect();
+        assert!(group.len() > 1, "{group:?}");
+        let together = features(&group);
+        for target in &group {
+            let alone = features(&[target]);
+            let other: Vec<&String> = alone.difference(&together).collect();
+            assert!(alone.len() > 50 && other.is_empty(), "{target} alone has {other:?}");
+        }
+    }
+}
+
 #[test]
 fn xtask_stays_small() {
     // What only tests use may be heavy: Cargo tells it apart, the lock file does not.

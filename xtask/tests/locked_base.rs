@@ -11,12 +11,10 @@ use oci_spec::image::Digest;
 use registry::{Client, Config, Push};
 use registry_testing::Server;
 
-const REFERENCE: &str = "localhost/alpine:imported";
-
 /// Bases `old` and `new`, of which the old one is locked; and an image on each, `t` and `patched`, and one on the new that
-/// says it is on the old, `forged`. All are signed. Gives the digest of the old base.
-fn world() -> (World, Digest) {
-    let world = World::new();
+/// says it is on the old, `forged`. All are signed. Gives the digest of the old base, whose name is at that registry.
+fn world(registry: &str) -> (World, Digest) {
+    let world = World { base: format!("{registry}/alpine:imported"), ..World::new() };
     let (old, new) = (world.path("old.tar"), world.path("new.tar"));
     root_file_system(&old, AMD64, &[]);
     root_file_system(&new, AMD64, &[Item::File("etc/os-release", b"ID=alpine\nVERSION_ID=3.20.4\n")]);
@@ -40,7 +38,7 @@ fn world() -> (World, Digest) {
 }
 
 fn lock(world: &World, digest: &Digest) {
-    let lock = format!("[bases.\"{REFERENCE}\"]\ndigest = \"{digest}\"\n");
+    let lock = format!("[bases.\"{}\"]\ndigest = \"{digest}\"\n", world.base);
     fs::write(world.path("bases.lock"), lock).unwrap();
 }
 
@@ -62,21 +60,24 @@ fn verdict(world: &World, image: &str, mirror: &str) -> String {
 
 #[test]
 fn a_label_is_no_base() {
-    let (world, locked) = world();
+    // It answers, and has nothing: where nobody answers, the client asks again for a while.
+    let server = Server::start();
+    let (world, locked) = world(&server.host);
+    let base = format!("{}@{locked}", world.base);
     let kept = world.path("target/oci-cache");
     fs::remove_dir_all(&kept).unwrap();
     fs::rename(world.path("cache"), &kept).unwrap();
     let check = |image: &str, verb: &str, expect: &str| {
-        let said = verdict(&world, image, "127.0.0.1:1");
+        let said = verdict(&world, image, &server.host);
         assert!(said.starts_with(verb) && said.contains(expect), "{image}: {said}");
     };
     check("t", "passed", "");
     check("patched", "FAILED", &format!("docker/bases.lock has {locked}"));
-    let forged = format!("it names {REFERENCE}@{locked}, and its lowest layers are others");
+    let forged = format!("it names {base}, and its lowest layers are others");
     check("forged", "FAILED", &forged);
     // The base is nowhere to compare with.
     fs::remove_dir_all(&kept).unwrap();
-    let nowhere = format!("{REFERENCE}@{locked}, which is locked, can't be compared: ");
+    let nowhere = format!("{base}, which is locked, can't be compared: ");
     check("t", "FAILED", &nowhere);
     check("forged", "FAILED", &nowhere);
     lock(&world, &format!("sha256:{}", "a".repeat(64)).parse().unwrap());
@@ -87,7 +88,7 @@ fn a_label_is_no_base() {
 
 #[test]
 fn the_base_is_looked_up_in_its_registry() {
-    let (world, locked) = world();
+    let (world, locked) = world("localhost");
     let server = Server::start();
     let blobs = Blobs::at(world.path("cache"));
     let bytes = fs::read(blobs.path(&locked)).unwrap();

@@ -2,7 +2,7 @@
 //! macros ask the server while they are compiled, and Debian's JDBC driver.
 //!
 //! They need Python, Java and package indexes, so they are run apart:
-//! `cargo test -p scratchbird --test clients -- --ignored`.
+//! `cargo test --workspace --test clients -- --ignored`.
 
 mod common;
 

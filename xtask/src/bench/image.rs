@@ -142,7 +142,7 @@ fn cargo_alone(workspace: &Workspace, targets: &[Target]) -> Result<()> {
     let (sh, cargo) = (workspace.shell()?, facts::cargo());
     cmd!(sh, "{cargo} build --quiet --package xtask").quiet().run()?;
     let quiet = Ui::new(true);
-    targets.iter().try_for_each(|target| build::build(workspace, target, false, &quiet).map(drop))
+    build::build_all(workspace, targets, false, &quiet).map(drop)
 }
 
 /// The variants whose bases are in the cache for every platform, as a list with commas, and what was compiled for them;
@@ -164,9 +164,7 @@ fn at_hand(
         return Ok(None);
     }
     // Here, where it is seen: a server that was edited since takes minutes for each platform.
-    for target in &plan.targets {
-        build::build(workspace, target, false, ui)?;
-    }
+    build::build_all(workspace, &plan.targets, false, ui)?;
     let mut names = Vec::new();
     for planned in plan.images {
         let missing = planned

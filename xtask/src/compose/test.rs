@@ -29,7 +29,7 @@ use crate::engine::Engine;
 use crate::facts::Workspace;
 use crate::image::Format;
 use crate::ui::Ui;
-use crate::verify::{finish, outcome, record};
+use crate::verify::{Job, at_once, finish, outcome, record};
 
 #[derive(clap::Args)]
 pub struct TestArgs {
@@ -55,7 +55,10 @@ struct Promise {
     keep: fn(&Scene) -> Result<()>,
 }
 
+/// What takes longest comes first, so that nothing else waits for its end.
 const PROMISES: &[Promise] = &[
+    Promise { stack: "swarm", name: "deployed on a swarm, serves and keeps its rows", keep: swarm::deployed },
+    Promise { stack: "all", name: "does what its README says", keep: readme::followed },
     Promise { stack: "all", name: "Compose takes every file", keep: files::compose },
     Promise { stack: "swarm", name: "Docker takes the stacks for Swarm", keep: files::swarm },
     Promise { stack: "k8s", name: "kustomize builds the base and every overlay", keep: files::kustomize },
@@ -83,14 +86,22 @@ const PROMISES: &[Promise] = &[
         name: "keeps what it acknowledged, whichever links fail",
         keep: partition::links_fail,
     },
-    Promise { stack: "all", name: "does what its README says", keep: readme::followed },
     Promise {
         stack: "k8s",
         name: "the pods of an overlay work under the names of a cluster",
         keep: pods::replicated,
     },
-    Promise { stack: "swarm", name: "deployed on a swarm, serves and keeps its rows", keep: swarm::deployed },
 ];
+
+/// Promises with a time in them: these are tried first, one after the other and while nothing else runs.
+const TIMED: [&str; 3] = [
+    "goes on within 10 s after its primary died",
+    "keeps what it acknowledged, whichever links fail",
+    "the pods of an overlay work under the names of a cluster",
+];
+
+/// So many of the others are tried at once: they wait more than they compute.
+const AT_ONCE: usize = 3;
 
 impl TestArgs {
     /// Runs the command.
@@ -110,10 +121,21 @@ impl TestArgs {
             let only = self.only.as_deref().unwrap_or("");
             promise.stack.contains(only) || promise.name.contains(only)
         };
-        let mut lines = Vec::new();
-        for promise in PROMISES.iter().filter(wanted) {
-            record(&mut lines, ui, promise.stack, promise.name, || outcome((promise.keep)(&scene)));
-        }
+        let scene = &scene;
+        let keep = |timed: bool, many: usize| {
+            let mine =
+                PROMISES.iter().filter(wanted).filter(|promise| TIMED.contains(&promise.name) == timed);
+            let job = |promise: &'static Promise| -> Job<_> {
+                Box::new(move || {
+                    let mut lines = Vec::new();
+                    record(&mut lines, ui, promise.stack, promise.name, || outcome((promise.keep)(scene)));
+                    lines
+                })
+            };
+            at_once(many, mine.map(job).collect()).into_iter().flatten()
+        };
+        let mut lines: Vec<_> = keep(true, 1).collect();
+        lines.extend(keep(false, AT_ONCE));
         if lines.is_empty() {
             bail!("`{}` is part of no test's name", self.only.unwrap_or_default());
         }
@@ -158,5 +180,7 @@ mod tests {
             let is_broken = breaches.contains(&format!("\"{name}\"")) || BROKEN_WITHIN.contains(name);
             assert!(is_broken, "xtask/tests/broken_stacks.rs does not break `{name}`");
         }
+        let names: Vec<&str> = PROMISES.iter().map(|promise| promise.name).collect();
+        assert!(TIMED.iter().all(|timed| names.contains(timed)), "{TIMED:?}");
     }
 }

@@ -136,9 +136,23 @@ pub fn read_inputs(
     work: &mut Work,
     ui: &Ui,
 ) -> Result<Vec<(Platform, Inputs)>> {
-    let platforms: Vec<Platform> = plan.images.first().map(|i| i.platforms.clone()).unwrap_or_default();
+    let start = Instant::now();
+    let built = build::build_all(workspace, &plan.targets, offline, ui)?;
+    if built.iter().any(|built| built.compiled > 0) {
+        let each = plan.targets.iter().zip(&built).map(|(target, built)| {
+            let bytes = built.binaries.values().map(|binary| binary.source.size).sum();
+            format!("{} {}", target.toolchain.target, bytes_text(bytes))
+        });
+        let each: Vec<String> = each.collect();
+        ui.line("built", format_args!("{} in {:.1} s", each.join(", "), start.elapsed().as_secs_f64()));
+    }
+    let mut binaries = BTreeMap::new();
+    for (target, built) in plan.targets.iter().zip(built) {
+        work.compiled += built.compiled;
+        binaries.insert(oci::platform::display(&target.platform), built.binaries);
+    }
     let mut inputs = Vec::new();
-    for platform in platforms {
+    for platform in plan.images.first().map(|image| image.platforms.clone()).unwrap_or_default() {
         let mut files = BTreeMap::new();
         for file in plan.images.iter().flat_map(|planned| &spec.images[&planned.image].files) {
             if let Some(source) = file.source_for(&platform)
@@ -148,21 +162,7 @@ pub fn read_inputs(
                 files.insert(source, read);
             }
         }
-        let mut binaries = BTreeMap::new();
-        for target in plan.targets.iter().filter(|t| t.platform == platform) {
-            let start = Instant::now();
-            let built = build::build(workspace, target, offline, ui)?;
-            work.compiled += built.compiled;
-            if built.compiled > 0 {
-                let bytes = built.binaries.values().map(|b| b.source.size).sum();
-                let seconds = start.elapsed().as_secs_f64();
-                ui.line(
-                    "built",
-                    format_args!("{} {} in {seconds:.1} s", target.toolchain.target, bytes_text(bytes)),
-                );
-            }
-            binaries.extend(built.binaries);
-        }
+        let binaries = binaries.remove(&oci::platform::display(&platform)).unwrap_or_default();
         inputs.push((platform, Inputs { binaries, files }));
     }
     Ok(inputs)

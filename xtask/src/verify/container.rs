@@ -28,6 +28,12 @@ pub(super) struct Container<'a> {
     pub(super) volume: String,
 }
 
+/// A name that nothing else has, neither of this run nor of another.
+pub(super) fn own_name() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    format!("verify-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
 impl<'a> Container<'a> {
     /// Starts the image with a password, a volume of its own and a published port.
     pub(super) fn start(subject: &Subject<'a>, options: &[&str]) -> Result<Container<'a>> {
@@ -49,8 +55,7 @@ impl<'a> Container<'a> {
     }
 
     fn named(subject: &Subject<'a>) -> Container<'a> {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let id = format!("verify-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let id = own_name();
         Container { engine: subject.engine, volume: format!("{id}-data"), name: id }
     }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 
-use super::container::{Container, DATA};
+use super::container::{Container, DATA, own_name};
 use super::{Probe, Subject, skip};
 
 /// The promises about limits.
@@ -83,7 +83,7 @@ fn processor(subject: &Subject) -> Result<()> {
 }
 
 fn disk(subject: &Subject) -> Result<()> {
-    let name = format!("verify-{}-small", std::process::id());
+    let name = format!("{}-small", own_name());
     let volume = ["volume", "create", "--driver", "local", "--opt", "type=tmpfs", "--opt", "device=tmpfs"];
     let options = ["--opt", "o=size=16m,uid=1000,gid=1000,mode=0700", &name];
     if let Err(e) = subject.engine.output(&[&volume[..], &options].concat()) {

@@ -19,7 +19,7 @@ pub const PROBES: &[LayoutProbe] =
 fn zig(subject: &Subject) -> Result<()> {
     let Subject { workspace, spec, facts, .. } = subject;
     let selection = Selection { platforms: vec!["all".into()], ..Selection::default() };
-    let mut started = 0;
+    let (mut targets, mut emulators) = (Vec::new(), Vec::new());
     for mut target in plan::plan(spec, facts, &selection)?.targets {
         let name = oci::platform::display(&target.platform);
         let (platform, platform_spec) = spec.platform(&name)?;
@@ -35,14 +35,20 @@ fn zig(subject: &Subject) -> Result<()> {
             return skip(format!("no {emulator}; on Debian run `apt-get install qemu-user-static`"));
         };
         target.toolchain = by_zig;
-        let ui = Ui::new(true);
-        if let Err(missing) = build::prepare(workspace, std::slice::from_ref(&target), false, &ui) {
-            return skip(format!("{missing:#}"));
-        }
-        let built = build::build(workspace, &target, false, &ui)?;
+        targets.push(target);
+        emulators.push(qemu);
+    }
+    let ui = Ui::new(true);
+    if let Err(missing) = build::prepare(workspace, &targets, false, &ui) {
+        return skip(format!("{missing:#}"));
+    }
+    let mut started = 0;
+    let built = build::build_all(workspace, &targets, false, &ui)?;
+    for ((target, built), qemu) in targets.iter().zip(built).zip(&emulators) {
         for (package, binary) in &built.binaries {
-            starts(&qemu, &binary.source.path, facts)
-                .with_context(|| format!("{package} for {name} by zig"))?;
+            starts(qemu, &binary.source.path, facts).with_context(|| {
+                format!("{package} for {} by zig", oci::platform::display(&target.platform))
+            })?;
             started += 1;
         }
     }

@@ -96,11 +96,13 @@ pub fn root_file_system(path: &Path, machine: u8, more: &[Item]) {
 /// A folder with a layout in it and a target folder of its own for xtask.
 pub struct World {
     pub dir: tempfile::TempDir,
+    /// What images say that they stand on.
+    pub base: String,
 }
 
 impl World {
     pub fn new() -> World {
-        World { dir: tempfile::tempdir().unwrap() }
+        World { dir: tempfile::tempdir().unwrap(), base: "localhost/alpine:imported".into() }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -159,7 +161,7 @@ impl World {
             parts.push(Part { layer, history: History::default() });
         }
         let identity = BaseIdentity {
-            reference: Some("localhost/alpine:imported".into()),
+            reference: Some(self.base.clone()),
             digest: Some(claimed.unwrap_or(&imported.digest).to_string()),
             env: base.env.clone(),
         };
