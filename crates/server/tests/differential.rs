@@ -245,6 +245,7 @@ fn statements() -> Vec<(&'static str, Vec<String>)> {
     features.push(("changes", lines(include_str!("differential/changes.sql"))));
     features.push(("definitions", lines(include_str!("differential/definitions.sql"))));
     features.push(("enumerations", lines(include_str!("differential/enumerations.sql"))));
+    features.push(("catalogues", lines(include_str!("differential/catalogs.sql"))));
     features.push(("zones", lines(include_str!("differential/zones.sql"))));
     features.push(("values", lines(include_str!("differential/values.sql"))));
     features.push(("refused", lines(include_str!("differential/refused.sql"))));
