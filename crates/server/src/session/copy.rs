@@ -127,6 +127,8 @@ fn record<'t>(
     format: &CopyFormat,
 ) {
     let lone = fields.len() == 1;
+    // Both are of one byte, and so is all that is escaped: no character has to be put together to find it.
+    let (delimiter, quote) = (format.delimiter as u8, format.quote as u8);
     for (index, field) in fields.enumerate() {
         if index > 0 {
             line.push(format.delimiter);
@@ -134,11 +136,10 @@ fn record<'t>(
         match field {
             None => line.push_str(&format.null),
             Some(text) if format.csv => {
-                let special =
-                    |c: char| c == format.delimiter || c == format.quote || matches!(c, '\n' | '\r');
+                let special = |b: u8| b == delimiter || b == quote || matches!(b, b'\n' | b'\r');
                 // A lone `\.` would end the data.
                 let alone = lone && text == "\\.";
-                if text == format.null.as_str() || text.contains(special) || alone {
+                if text == format.null.as_str() || text.bytes().any(special) || alone {
                     let quote = format.quote.to_string();
                     line.push_str(&format!("{quote}{}{quote}", text.replace(&quote, &quote.repeat(2))));
                 } else {
@@ -146,7 +147,7 @@ fn record<'t>(
                 }
             }
             // All that is escaped but for the delimiter are these, and most texts have none of them.
-            Some(text) if !text.contains(|c| c <= '\r' || c == '\\' || c == format.delimiter) => {
+            Some(text) if !text.bytes().any(|b| b <= b'\r' || b == b'\\' || b == delimiter) => {
                 line.push_str(&text);
             }
             Some(text) => {
@@ -224,6 +225,11 @@ fn record_end(bytes: &[u8], copy: &CopyIn) -> Option<usize> {
 type Field<'t> = Option<Cow<'t, str>>;
 
 fn text_fields<'t>(line: &'t str, copy: &CopyIn) -> Result<Vec<Field<'t>>> {
+    let null_or =
+        |field: &'t str| if field == copy.format.null { Ok(None) } else { unescape(field).map(Some) };
+    if !line.contains('\\') {
+        return line.split(copy.format.delimiter).map(null_or).collect();
+    }
     let mut escaped = false;
     // A delimiter behind a backslash is a character of the field.
     let fields = line.split(|c: char| {
@@ -231,7 +237,7 @@ fn text_fields<'t>(line: &'t str, copy: &CopyIn) -> Result<Vec<Field<'t>>> {
         escaped = c == '\\' && !escaped;
         ends
     });
-    fields.map(|field| if field == copy.format.null { Ok(None) } else { unescape(field).map(Some) }).collect()
+    fields.map(null_or).collect()
 }
 
 /// `\t`, `\n`, `\\` and the like; a backslash before any other character stands for that character.
@@ -260,7 +266,11 @@ fn unescape(field: &str) -> Result<Cow<'_, str>> {
     Ok(Cow::Owned(text))
 }
 
-fn csv_fields<'t>(line: &str, copy: &CopyIn) -> Result<Vec<Field<'t>>> {
+fn csv_fields<'t>(line: &'t str, copy: &CopyIn) -> Result<Vec<Field<'t>>> {
+    if !line.contains(copy.format.quote) {
+        let fields = line.split(copy.format.delimiter);
+        return Ok(fields.map(|field| (field != copy.format.null).then_some(Cow::Borrowed(field))).collect());
+    }
     let mut fields = Vec::new();
     let mut text = String::new();
     let (mut quoted, mut was_quoted) = (false, false);

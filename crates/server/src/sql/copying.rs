@@ -83,5 +83,32 @@ pub(super) fn copy_format(options: &[CopyOption], legacy: &[CopyLegacyOption]) -
     }
     copy.delimiter = delimiter.unwrap_or(if copy.csv { ',' } else { '\t' });
     copy.null = null.unwrap_or_else(|| (if copy.csv { "" } else { "\\N" }).to_owned());
+    if copy.binary { Ok(copy) } else { distinct(copy) }
+}
+
+/// Refuses what could not be told apart again, as Postgres does. The parser takes one byte for each.
+fn distinct(copy: CopyFormat) -> Result<CopyFormat> {
+    let (delimiter, quote) = (copy.delimiter, copy.quote);
+    let wrong = |message: String| Err(SqlError::new("22023", message));
+    if matches!(delimiter, '\n' | '\r') {
+        return wrong("COPY delimiter cannot be newline or carriage return".into());
+    }
+    if copy.null.contains(['\n', '\r']) {
+        return wrong("COPY null representation cannot use newline or carriage return".into());
+    }
+    if !copy.csv
+        && (delimiter.is_ascii_lowercase() || delimiter.is_ascii_digit() || "\\.".contains(delimiter))
+    {
+        return wrong(format!("COPY delimiter cannot be \"{delimiter}\""));
+    }
+    if copy.csv && delimiter == quote {
+        return wrong("COPY delimiter and quote must be different".into());
+    }
+    for (what, character, used) in [("delimiter", delimiter, true), ("quote", quote, copy.csv)] {
+        if used && copy.null.contains(character) {
+            let owner = if what == "quote" { "CSV quote character" } else { "COPY delimiter" };
+            return Err(SqlError::new("0A000", format!("{owner} must not appear in the NULL specification")));
+        }
+    }
     Ok(copy)
 }
