@@ -303,10 +303,7 @@ pub(super) const INFORMATION: &[System] = &[
     System {
         name: "role_table_grants",
         columns: PRIVILEGES,
-        rows: |source| {
-            let roles = privileges(source).filter(|grant| grant.grantee != "PUBLIC");
-            roles.map(|grant| grant.row(source)).collect()
-        },
+        rows: |source| role_privileges(source).map(|grant| grant.row(source)).collect(),
     },
     System {
         name: "column_privileges",
@@ -316,10 +313,7 @@ pub(super) const INFORMATION: &[System] = &[
     System {
         name: "role_column_grants",
         columns: COLUMN_PRIVILEGES,
-        rows: |source| {
-            let roles = privileges(source).filter(|grant| grant.grantee != "PUBLIC");
-            roles.flat_map(|grant| grant.columns(source)).collect()
-        },
+        rows: |source| role_privileges(source).flat_map(|grant| grant.columns(source)).collect(),
     },
     System {
         name: "enabled_roles",
@@ -419,6 +413,11 @@ fn privileges<'a>(source: &Source<'a>) -> impl Iterator<Item = Privilege<'a>> {
             had.map(privilege).collect::<Vec<_>>()
         })
     })
+}
+
+/// Those that a role was given, and not everybody.
+fn role_privileges<'a>(source: &Source<'a>) -> impl Iterator<Item = Privilege<'a>> {
+    privileges(source).filter(|grant| grant.grantee != "PUBLIC")
 }
 
 fn word(yes: bool) -> Value {

@@ -11,6 +11,7 @@ mod names;
 mod objects;
 mod pg;
 mod relations;
+mod statistics;
 
 use super::catalog::{Catalog, Relation};
 use super::compile::literal;
@@ -180,12 +181,12 @@ pub fn relation(
     name: &str,
     source: &Source<'_>,
 ) -> Option<(String, Vec<(&'static str, Type)>)> {
-    let (list, empty): (&[System], &[(&str, &str)]) = match schema {
-        None | Some("pg_catalog") => (pg::PG, empty::EMPTY),
-        Some("information_schema") => (information::INFORMATION, empty::EMPTY_INFORMATION),
+    let (lists, empty): (&[&[System]], &[(&str, &str)]) = match schema {
+        None | Some("pg_catalog") => (&[pg::PG, statistics::STATISTICS], empty::EMPTY),
+        Some("information_schema") => (&[information::INFORMATION], empty::EMPTY_INFORMATION),
         _ => return None,
     };
-    let (columns, rows) = match list.iter().find(|system| system.name == name) {
+    let (columns, rows) = match lists.iter().copied().flatten().find(|system| system.name == name) {
         Some(system) => (system.columns, (system.rows)(source)),
         None => (empty.iter().find(|(known, _)| *known == name)?.1, Vec::new()),
     };
