@@ -7,7 +7,9 @@ use super::{Value, ValueRef};
 use crate::sql::error::{Result, SqlError};
 use crate::sql::types::{Type, Typed};
 use crate::sql::value::{cast, out_of_range};
-use crate::sql::{array, datetime, extension, fields, functions, interval, labels, numeric, pattern, zone};
+use crate::sql::{
+    array, datetime, extension, fields, functions, interval, labels, numeric, pattern, strings, zone,
+};
 use bigdecimal::{BigDecimal, Zero};
 use rusqlite::Connection as Sqlite;
 use rusqlite::functions::{Context, FunctionFlags};
@@ -89,7 +91,7 @@ pub fn register(
     })?;
     pure(sqlite, "sb_format", -1, |c| {
         let args: Vec<Option<&str>> = (0..c.len()).map(|index| c.get_raw(index).as_str().ok()).collect();
-        functions::format(&args)
+        strings::format(&args)
     })?;
     pure(sqlite, "sb_like", 3, |c| nullable(c, |t| pattern::like(t[0], t[1], t[2], false).map(flag)))?;
     pure(sqlite, "sb_ilike", 3, |c| nullable(c, |t| pattern::like(t[0], t[1], t[2], true).map(flag)))?;

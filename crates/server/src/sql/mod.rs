@@ -27,6 +27,7 @@ mod sequences;
 mod setting;
 mod spans;
 mod spelling;
+pub mod strings;
 pub mod system;
 pub mod timetz;
 mod transcendental;
